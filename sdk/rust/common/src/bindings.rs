@@ -1,0 +1,3 @@
+#![allow(clippy::all, missing_docs, unreachable_pub, reason = "generated code")]
+
+wit_bindgen::generate!({ path: "../../../wit", world: "common", generate_all });
