@@ -1,1 +1,7 @@
-//! weir-session
+//! The life of a session: what happens between the moment a client is let in and the moment it is gone.
+//!
+//! Knows nothing of WebAssembly, SQL stores, TLS or TOML: everything outside comes through [`ports`], so the
+//! whole life can be tested with scripts.
+
+pub mod ports;
+pub mod traffic;

@@ -1,0 +1,220 @@
+//! What a session needs of the rest of the house, each as narrow as it can be.
+//!
+//! Implementations live at the edge (`weir-guests` for the plugins, `weir` for the trail, approvals and
+//! catalog). Tests script them. An error from any of them means: nothing is forwarded.
+
+use crate::traffic::{Batch, ClientOutcome, Masked, ServerOutcome, Substitute, WireColumn};
+use std::future::Future;
+use std::time::Duration;
+use weir_model::{
+    Applied, Attribute, Column, Decision, Digest, EndReason, Fault, Finding, JudgedBy, Operation, SessionInfo,
+    Verdict,
+};
+
+/// The inspector of one session: see `wit/inspect.wit` for what each call means.
+pub trait Inspector: Send {
+    fn judged_by(&self) -> JudgedBy;
+    fn client(&mut self, data: &[u8], eof: bool) -> impl Future<Output = Result<ClientOutcome, Fault>> + Send;
+    fn server(&mut self, data: &[u8], eof: bool) -> impl Future<Output = Result<ServerOutcome, Fault>> + Send;
+    fn want(&mut self, columns: &[u16]) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn edit(
+        &mut self,
+        data: &[u8],
+        kind: u16,
+        masked: &Masked,
+    ) -> impl Future<Output = Result<Vec<u8>, Fault>> + Send;
+    fn refuse(&mut self, id: u32, why: &Fault) -> impl Future<Output = Result<Substitute, Fault>> + Send;
+    fn rewrite(
+        &mut self,
+        id: u32,
+        text: &str,
+    ) -> impl Future<Output = Result<(Substitute, Operation), Fault>> + Send;
+    fn notice(&mut self, message: &str) -> impl Future<Output = Result<Vec<u8>, Fault>> + Send;
+    fn closing(&mut self, why: &Fault) -> impl Future<Output = Result<Vec<u8>, Fault>> + Send;
+}
+
+/// One policy's answer to one operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyAnswer {
+    pub by: JudgedBy,
+    /// An error is a refusal, unless `open_on_failure`.
+    pub answer: Result<PolicyDecision, Fault>,
+    /// The configuration names this policy `failure_mode = "open"`.
+    pub open_on_failure: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyDecision {
+    pub verdict: Verdict,
+    pub findings: Vec<Finding>,
+    pub tags: Vec<Attribute>,
+}
+
+/// The policies of one session's pipeline.
+pub trait Policies: Send {
+    /// Asks every policy of the current generation, in the order of the pipeline. A replaced plugin takes
+    /// effect here, between operations, never within one.
+    fn decide(&mut self, operation: &Operation) -> impl Future<Output = Vec<PolicyAnswer>> + Send;
+}
+
+/// What the maskers want of one shape, together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MaskPlan {
+    /// Indices of the columns any masker wants, ascending.
+    pub wanted: Vec<u16>,
+    pub by: Vec<JudgedBy>,
+}
+
+/// The maskers of one session's pipeline.
+pub trait Maskers: Send {
+    /// Whether the pipeline has a masker at all; fixed for the session.
+    fn active(&self) -> bool;
+    /// `slot` is a small number the session chooses and reuses; a plan holds until the next one for its slot.
+    fn plan(
+        &mut self,
+        slot: u32,
+        columns: &[Column],
+        operation: &Operation,
+    ) -> impl Future<Output = Result<MaskPlan, Fault>> + Send;
+    /// Runs the batch through every masker that wanted something of the slot's shape. `batch.columns` index
+    /// the columns given to `plan`.
+    fn mask(&mut self, slot: u32, batch: Batch) -> impl Future<Output = Result<Masked, Fault>> + Send;
+}
+
+/// Names of the columns a result has, whatever their alias.
+pub trait Catalog: Send + Sync {
+    fn columns(&self, wire: &[WireColumn]) -> impl Future<Output = Result<Vec<Column>, Fault>> + Send;
+}
+
+/// Everything the trail keeps about an operation before it runs. Texts are masked already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    pub id: u32,
+    pub continues: u32,
+    pub operation: Operation,
+    pub decision: Decision,
+    pub approval: Option<Approved>,
+    /// What the maskers hid in text and parameters.
+    pub masked: Vec<Applied>,
+}
+
+/// Who refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefusedBy {
+    Policy,
+    Inspector,
+    Plugin,
+    Approval,
+    Trail,
+    Client,
+}
+
+impl RefusedBy {
+    pub fn as_word(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Inspector => "inspector",
+            Self::Plugin => "plugin",
+            Self::Approval => "approval",
+            Self::Trail => "trail",
+            Self::Client => "client",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub id: u32,
+    pub status: crate::traffic::Status,
+    pub rows: u64,
+    pub tag: String,
+    pub code: String,
+    /// Masked already.
+    pub message: String,
+    pub bytes_to_client: u64,
+    pub masked: Vec<Applied>,
+    pub masked_by: Vec<JudgedBy>,
+    pub took: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Intent(Intent),
+    Refused { intent: Intent, by: RefusedBy, why: Fault },
+    Outcome(Outcome),
+}
+
+/// The trail, as one session sees it.
+pub trait Trail: Send + Sync {
+    /// Resolves when the entries are on disk.
+    fn durable(&self, entries: Vec<Entry>) -> impl Future<Output = Result<(), Fault>> + Send;
+    /// Resolves when the entries have a place in the queue: they will be on disk soon, in this order.
+    fn queued(&self, entries: Vec<Entry>) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// A person said yes to exactly this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approved {
+    pub id: String,
+    pub digest: Digest,
+    pub by: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovalRequest {
+    pub operation_id: u32,
+    /// As it will be shown: texts are masked.
+    pub shown: Operation,
+    /// Over the exact bytes and everything else that must not change.
+    pub digest: Digest,
+    pub code: String,
+    pub reason: String,
+    /// Empty: the resource's reviewers.
+    pub reviewers: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Review {
+    Approve(Approved),
+    Deny { by: String, comment: String },
+    Expire,
+    /// The host is shutting down.
+    Shutdown,
+}
+
+/// A request that waits. Dropping it means that nobody waits any more; it is recorded.
+pub trait PendingApproval: Send {
+    fn id(&self) -> &str;
+    fn review(&mut self) -> impl Future<Output = Review> + Send;
+}
+
+/// Asking people.
+pub trait Approvals: Send + Sync {
+    type Pending: PendingApproval;
+    /// Resolves when the request is recorded and reviewers can see it.
+    fn request(
+        &self,
+        info: &SessionInfo,
+        request: ApprovalRequest,
+    ) -> impl Future<Output = Result<Self::Pending, Fault>> + Send;
+}
+
+/// Why a session should end that has not ended by itself.
+pub trait Leave: Send {
+    /// Pending for as long as the session may live; `Drained` asks it to end at the next quiet moment,
+    /// anything else at once.
+    fn asked(&mut self) -> impl Future<Output = EndReason> + Send;
+    /// Whether a cancel request of the client has come; resets with the call. Used while an operation is held.
+    fn cancelled(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// All ports of one session.
+pub trait Ports: Send {
+    type Inspector: Inspector;
+    type Policies: Policies;
+    type Maskers: Maskers;
+    type Catalog: Catalog;
+    type Trail: Trail;
+    type Approvals: Approvals;
+    type Leave: Leave;
+}
