@@ -7,15 +7,17 @@ use crate::traffic::{Batch, ClientOutcome, Masked, ServerOutcome, Substitute, Wi
 use std::future::Future;
 use std::time::Duration;
 use weir_model::{
-    Applied, Attribute, Column, Decision, Digest, EndReason, Fault, Finding, JudgedBy, Operation, SessionInfo,
-    Verdict,
+    Applied, Attribute, Column, Decision, Digest, EndReason, Fault, Finding, JudgedBy, Operation,
+    SessionInfo, Verdict,
 };
 
 /// The inspector of one session: see `wit/inspect.wit` for what each call means.
 pub trait Inspector: Send {
     fn judged_by(&self) -> JudgedBy;
-    fn client(&mut self, data: &[u8], eof: bool) -> impl Future<Output = Result<ClientOutcome, Fault>> + Send;
-    fn server(&mut self, data: &[u8], eof: bool) -> impl Future<Output = Result<ServerOutcome, Fault>> + Send;
+    fn client(&mut self, data: &[u8], eof: bool)
+    -> impl Future<Output = Result<ClientOutcome, Fault>> + Send;
+    fn server(&mut self, data: &[u8], eof: bool)
+    -> impl Future<Output = Result<ServerOutcome, Fault>> + Send;
     fn want(&mut self, columns: &[u16]) -> impl Future<Output = Result<(), Fault>> + Send;
     fn edit(
         &mut self,
@@ -176,7 +178,10 @@ pub struct ApprovalRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Review {
     Approve(Approved),
-    Deny { by: String, comment: String },
+    Deny {
+        by: String,
+        comment: String,
+    },
     Expire,
     /// The host is shutting down.
     Shutdown,
@@ -199,13 +204,20 @@ pub trait Approvals: Send + Sync {
     ) -> impl Future<Output = Result<Self::Pending, Fault>> + Send;
 }
 
-/// Why a session should end that has not ended by itself.
+/// What somebody else asks of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The client cancelled what it waits for. Means something only while an operation is held; the host
+    /// itself forwards cancels to the upstream.
+    Cancel,
+    /// `Drained` asks it to end at the next quiet moment, anything else at once.
+    End(EndReason),
+}
+
+/// Other people's wishes about this session.
 pub trait Leave: Send {
-    /// Pending for as long as the session may live; `Drained` asks it to end at the next quiet moment,
-    /// anything else at once.
-    fn asked(&mut self) -> impl Future<Output = EndReason> + Send;
-    /// Whether a cancel request of the client has come; resets with the call. Used while an operation is held.
-    fn cancelled(&mut self) -> impl Future<Output = ()> + Send;
+    /// Pending for as long as nobody wants anything. Cancel safe.
+    fn asked(&mut self) -> impl Future<Output = Ask> + Send;
 }
 
 /// All ports of one session.

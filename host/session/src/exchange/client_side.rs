@@ -1,0 +1,277 @@
+//! What the client sent: find the operations, decide, hold or record, and only then forward.
+
+use super::{Exchange, Running, Stop};
+use crate::decide::{Folded, fold};
+use crate::ports::{Approved, Entry, Inspector, Intent, Policies, Ports, RefusedBy, Trail};
+use crate::traffic::{Event, Request, kind};
+use bytes::Bytes;
+use weir_model::{Decision, Fault, FaultSource, Operation, Verdict};
+
+/// How often one operation may be rewritten before it is refused: policies that rewrite each other's text
+/// would never end.
+const MAX_REWRITES: usize = 4;
+/// Operations staged for one durable write; bounds what a pipelining client can make us hold in memory.
+const MAX_STAGED: usize = 512;
+
+/// Something that is decided and waits to be forwarded, in order.
+pub(super) enum Staged {
+    /// Needs no decision.
+    Bytes(Bytes),
+    /// Allowed: forwarded when its intent is on disk.
+    Allowed { intent: Intent, operation: Operation, bytes: Bytes },
+    /// Refused: recorded; these bytes go in its place.
+    Refused { intent: Intent, by: RefusedBy, why: Fault, upstream: Vec<u8>, client: Vec<u8> },
+}
+
+/// What is to become of an operation, once every policy has spoken.
+pub(super) enum Fate {
+    Go { operation: Operation, rewritten: Option<Bytes>, decision: Decision },
+    Refuse { operation: Operation, by: RefusedBy, why: Fault, decision: Decision },
+    Ask { operation: Operation, rewritten: Option<Bytes>, decision: Decision },
+}
+
+impl<P: Ports> Exchange<P> {
+    /// Shows the inspector what the client sent and carries out what it finds.
+    pub(super) async fn look_at_client(&mut self) -> Result<(), Stop> {
+        self.from_client.fresh = false;
+        let outcome = self.inspector.client(self.from_client.bytes(), self.from_client.ended).await?;
+        let limit = self.limits.max_operation_bytes.saturating_add(self.limits.buffer_bytes);
+        self.from_client.need = (outcome.need as usize).min(limit);
+        self.waiting = outcome.wait;
+        self.plan = outcome.events.iter().copied().collect();
+        self.outcome = outcome;
+        self.carry_out().await
+    }
+
+    /// Carries out the inspector's events in order, up to an operation that must wait for a person.
+    pub(super) async fn carry_out(&mut self) -> Result<(), Stop> {
+        while let Some(event) = self.plan.pop_front() {
+            match event.kind {
+                kind::PASS => {
+                    let bytes = self.take(event.len)?;
+                    self.staged.push(Staged::Bytes(bytes));
+                }
+                kind::DROP => self.from_client.discard(u64::from(event.len)),
+                kind::INSERT => {
+                    let bytes = self.insert(event.reference)?;
+                    self.staged.push(Staged::Bytes(bytes));
+                }
+                kind::OPERATION => {
+                    self.operation(event).await?;
+                    if self.held.is_some() {
+                        return Ok(());
+                    }
+                }
+                kind::REFUSED => self.refused_by_inspector(event).await?,
+                kind::FATAL => {
+                    self.release().await?;
+                    return Err(Stop::Fault(self.refusal(event.count)?));
+                }
+                unknown => return Err(nonsense(format!("client event of kind {unknown}")).into()),
+            }
+            if self.staged.len() >= MAX_STAGED {
+                self.release().await?;
+            }
+        }
+        self.release().await
+    }
+
+    /// Decides about one operation; afterwards it is staged or held.
+    async fn operation(&mut self, event: Event) -> Result<(), Stop> {
+        let request = self.request(event.reference)?;
+        let framed_anew = if event.bits & 1 == 1 { Some(self.insert(event.count)?) } else { None };
+        let bytes = self.take(event.len)?;
+        let bytes = framed_anew.unwrap_or(bytes);
+        match self.judge(&request).await? {
+            Fate::Go { operation, rewritten, decision } => {
+                let intent = self.intent(&request, &operation, decision).await?;
+                self.stage_allowed(intent, operation, rewritten.unwrap_or(bytes));
+                Ok(())
+            }
+            Fate::Refuse { operation, by, why, decision } => {
+                let intent = self.intent(&request, &operation, decision).await?;
+                self.stage_refused(intent, by, why).await
+            }
+            Fate::Ask { operation, rewritten, decision } => {
+                // What stands before it is forwarded now: it may take long.
+                self.release().await?;
+                let intent = self.intent(&request, &operation, decision).await?;
+                self.ask(request, operation, intent, rewritten.unwrap_or(bytes)).await
+            }
+        }
+    }
+
+    /// Asks the policies, follows rewrites, and folds it all into a fate.
+    pub(super) async fn judge(&mut self, request: &Request) -> Result<Fate, Stop> {
+        let mut operation = request.operation.clone();
+        if request.continues != 0 {
+            return Ok(self.continuation(request, operation));
+        }
+        let mut rewritten = None;
+        for _ in 0..=MAX_REWRITES {
+            let answers = self.policies.decide(&operation).await;
+            let folded = fold(answers, self.default, vec![self.inspector.judged_by()]);
+            let by = folded.refused_by();
+            let Folded { decision, failed } = folded;
+            match &decision.verdict {
+                Verdict::Allow | Verdict::Abstain => return Ok(Fate::Go { operation, rewritten, decision }),
+                Verdict::Hold { .. } => return Ok(Fate::Ask { operation, rewritten, decision }),
+                Verdict::Deny { code, reason } => {
+                    let detail = failed.map(|fault| fault.detail).unwrap_or_default();
+                    let why = Fault::new(FaultSource::Policy, code, reason).with_detail(detail);
+                    return Ok(Fate::Refuse { operation, by, why, decision });
+                }
+                Verdict::Rewrite { text } => {
+                    let (substitute, changed) = self.inspector.rewrite(request.id, text).await?;
+                    rewritten = Some(Bytes::from(substitute.upstream));
+                    operation = changed;
+                }
+            }
+        }
+        let why = Fault::new(
+            FaultSource::Policy,
+            "rewrite-loop",
+            "the policies rewrite this operation without end",
+        );
+        let decision = denied(&why, self.inspector.judged_by());
+        Ok(Fate::Refuse { operation, by: RefusedBy::Policy, why, decision })
+    }
+
+    /// Fetching more of an operation that was allowed needs no new verdict, only that it was allowed.
+    fn continuation(&self, request: &Request, operation: Operation) -> Fate {
+        if self.open.contains_key(&request.continues) || self.running.contains_key(&request.continues) {
+            let decision = Decision {
+                verdict: Verdict::Allow,
+                findings: vec![],
+                tags: vec![],
+                judged_by: vec![self.inspector.judged_by()],
+            };
+            return Fate::Go { operation, rewritten: None, decision };
+        }
+        let why =
+            Fault::new(FaultSource::Client, "42501", "this goes on with an operation that was not allowed");
+        let decision = denied(&why, self.inspector.judged_by());
+        Fate::Refuse { operation, by: RefusedBy::Policy, why, decision }
+    }
+
+    async fn refused_by_inspector(&mut self, event: Event) -> Result<(), Stop> {
+        let request = self.request(event.reference)?;
+        let why = self.refusal(event.count)?;
+        let decision = denied(&why, self.inspector.judged_by());
+        let intent = self.intent(&request, &request.operation, decision).await?;
+        // The inspector has arranged what goes in its place.
+        let (upstream, client) = (Vec::new(), Vec::new());
+        self.staged.push(Staged::Refused { intent, by: RefusedBy::Inspector, why, upstream, client });
+        Ok(())
+    }
+
+    pub(super) fn stage_allowed(&mut self, intent: Intent, operation: Operation, bytes: Bytes) {
+        self.staged.push(Staged::Allowed { intent, operation, bytes });
+    }
+
+    pub(super) async fn stage_refused(
+        &mut self,
+        intent: Intent,
+        by: RefusedBy,
+        why: Fault,
+    ) -> Result<(), Stop> {
+        let substitute = self.inspector.refuse(intent.id, &why).await?;
+        let (upstream, client) = (substitute.upstream, substitute.client);
+        self.staged.push(Staged::Refused { intent, by, why, upstream, client });
+        Ok(())
+    }
+
+    /// The only way to the upstream: records what is staged, waits until it is on disk, then forwards it.
+    /// If it cannot be recorded, every operation among it is refused instead.
+    pub(super) async fn release(&mut self) -> Result<(), Stop> {
+        let mut entries = Vec::new();
+        let mut ready = Vec::with_capacity(self.staged.len());
+        for item in self.staged.drain(..) {
+            ready.push(match item {
+                Staged::Bytes(bytes) => Ready::Bytes(bytes),
+                Staged::Allowed { intent, operation, bytes } => {
+                    let id = intent.id;
+                    entries.push(Entry::Intent(intent));
+                    Ready::Operation { id, operation, bytes }
+                }
+                Staged::Refused { intent, by, why, upstream, client } => {
+                    entries.push(Entry::Refused { intent, by, why });
+                    Ready::Substitute { upstream, client }
+                }
+            });
+        }
+        let recorded = if entries.is_empty() { Ok(()) } else { self.trail.durable(entries).await };
+        for item in ready {
+            match (item, &recorded) {
+                (Ready::Bytes(bytes), _) => self.to_upstream.push(&bytes),
+                (Ready::Operation { id, operation, bytes }, Ok(())) => {
+                    self.operations += 1;
+                    self.idle = false;
+                    self.running.insert(id, Running::new(operation));
+                    self.to_upstream.push(&bytes);
+                }
+                (Ready::Operation { id, .. }, Err(fault)) => {
+                    let substitute = self.inspector.refuse(id, fault).await?;
+                    self.to_upstream.push(&substitute.upstream);
+                    self.tell_client(substitute.client);
+                }
+                (Ready::Substitute { upstream, client }, _) => {
+                    self.to_upstream.push(&upstream);
+                    self.tell_client(client);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, len: u32) -> Result<Bytes, Fault> {
+        let bytes = self.from_client.take(len as usize);
+        bytes
+            .map(bytes::BytesMut::freeze)
+            .ok_or_else(|| nonsense("an event covers more bytes than there are"))
+    }
+
+    fn insert(&mut self, index: u32) -> Result<Bytes, Fault> {
+        let bytes = self.outcome.inserts.get_mut(index as usize);
+        bytes
+            .map(|bytes| Bytes::from(std::mem::take(bytes)))
+            .ok_or_else(|| nonsense("an event names an insert that is not there"))
+    }
+
+    fn request(&self, index: u32) -> Result<Request, Fault> {
+        let request = self.outcome.operations.get(index as usize);
+        request.cloned().ok_or_else(|| nonsense("an event names an operation that is not there"))
+    }
+
+    fn refusal(&self, index: u32) -> Result<Fault, Fault> {
+        let refusal = self.outcome.refusals.get(index as usize);
+        refusal.cloned().ok_or_else(|| nonsense("an event names a refusal that is not there"))
+    }
+}
+
+/// What is left to do once the records are on disk, or are not.
+enum Ready {
+    Bytes(Bytes),
+    Operation { id: u32, operation: Operation, bytes: Bytes },
+    Substitute { upstream: Vec<u8>, client: Vec<u8> },
+}
+
+pub(super) fn denied(why: &Fault, inspector: weir_model::JudgedBy) -> Decision {
+    Decision {
+        verdict: Verdict::Deny { code: why.code.clone(), reason: why.message.clone() },
+        findings: vec![],
+        tags: vec![],
+        judged_by: vec![inspector],
+    }
+}
+
+/// The inspector broke its contract: the session cannot go on.
+pub(super) fn nonsense(detail: impl Into<String>) -> Fault {
+    Fault::new(FaultSource::Plugin, "58000", "the protocol inspector failed").with_detail(detail)
+}
+
+/// An approval that came true.
+pub(super) fn with_approval(mut intent: Intent, approved: Approved) -> Intent {
+    intent.approval = Some(approved);
+    intent
+}
