@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+BIN = Path(os.environ.get("PG_BIN", "/usr/lib/postgresql/15/bin"))
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -38,6 +40,8 @@ class Endpoint:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         # A file ~/.pgpass, ~/.psqlrc or a TLS key of the person who runs the tests must not leak into them.
         clean |= {"PGPASSFILE": os.devnull, "PSQLRC": os.devnull, "PGSYSCONFDIR": "/nonexistent"}
+        # Debian's /usr/bin/psql is a wrapper that picks a version; ours comes first.
+        clean["PATH"] = f"{BIN}:{os.environ.get('PATH', '/usr/bin:/bin')}"
         return clean | self.variables()
 
 

@@ -33,14 +33,18 @@ from endpoint import Endpoint
 START_SECONDS = 60
 # Give up durability, nothing else: a crash of the machine may lose a database nobody needs.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# As pg_regress sets it for a server of its own.
+SUITE_SETTINGS = {"max_prepared_transactions": "2"}
 
 
 class Postgres:
     def __init__(self, settings: dict[str, str] | None = None, *, superuser: str = "postgres", password: str = "throwaway",
-                 database: str = "postgres", tls: bool = True, require_tls: bool = False, fsync: bool = False):
+                 database: str = "postgres", tls: bool = True, require_tls: bool = False, fsync: bool = False,
+                 for_suite: bool = False):
         self.settings = ({} if fsync else FAST) | (settings or {})
         self.superuser, self.password, self.database = superuser, password, database
         self.tls, self.require_tls = tls or require_tls, require_tls
+        self.for_suite, self.bin = for_suite, template.BIN
         self.process: subprocess.Popen | None = None
         self.folder: Path | None = None
         self.authority: Path | None = None
@@ -60,7 +64,9 @@ class Postgres:
         self.folder = Path(tempfile.mkdtemp(prefix="weir-postgres-"))
         self.folder.chmod(0o755)
         self.data, self.log = self.folder / "data", self.folder / "server.log"
-        template.copy_to(self.data, self.superuser, self.password)
+        if self.for_suite:
+            self._take_suite_server()
+        template.copy_to(self.data, self.superuser, self.password, self.bin)
         if self.tls:
             self._prepare_tls()
         self._write_access_rules()
@@ -99,6 +105,14 @@ class Postgres:
     def log_tail(self, lines: int = 20) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else "(no log)"
 
+    def _take_suite_server(self) -> None:
+        """The minor version the regression suite belongs to, copied to where the server's account can run it."""
+        self.settings = SUITE_SETTINGS | self.settings
+        if template.SUITE_SERVER.exists():
+            copy = self.folder / "installation"
+            subprocess.run(["cp", "-a", template.SUITE_SERVER, copy], check=True)
+            self.bin = copy / template.INSIDE_PACKAGE
+
     def _prepare_tls(self) -> None:
         made = certificates.make(self.folder / "tls")
         made.key.chmod(0o600)
@@ -121,7 +135,7 @@ class Postgres:
         options = [part for name, value in (base | self.settings).items() for part in ("-c", f"{name}={value}")]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [template.program("postgres"), "-D", self.data, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [template.program("postgres", self.bin), "-D", self.data, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd="/", start_new_session=True, preexec_fn=processes.die_with_parent(signal.SIGINT), **processes.as_server_account())
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -156,12 +170,14 @@ def main() -> int:
         verb.add_argument("--database", default=None, help="create this database and use it")
         verb.add_argument("--sample", action="store_true", help="load tests/lib/sample.sql into database 'customers' (or --database)")
         verb.add_argument("--fsync", action="store_true", help="durable, as in production")
+        verb.add_argument("--for-suite", action="store_true", help="of the version tests/suites needs, set up for it")
         verb.add_argument("--require-tls", action="store_true", help="refuse connections without TLS")
     run.add_argument("command", nargs=argparse.REMAINDER)
     asked = parser.parse_args()
     processes.turn_signals_into_exit()
     settings = dict(each.split("=", 1) for each in asked.set)
-    with Postgres(settings, superuser=asked.superuser, password=asked.password, fsync=asked.fsync, require_tls=asked.require_tls) as server:
+    with Postgres(settings, superuser=asked.superuser, password=asked.password, fsync=asked.fsync,
+                  require_tls=asked.require_tls, for_suite=asked.for_suite) as server:
         endpoint = server.endpoint
         if asked.sample or asked.database:
             endpoint = server.create_database(asked.database or "customers", sample=asked.sample)

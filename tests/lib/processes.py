@@ -8,6 +8,8 @@ import pwd
 import signal
 import socket
 import subprocess
+import sys
+import threading
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -63,3 +65,22 @@ def stop(child: subprocess.Popen, *steps: tuple[signal.Signals, float]) -> None:
             continue
     child.kill()
     child.wait()
+
+
+def kill_group(child: subprocess.Popen) -> None:
+    """Ends a child started with start_new_session=True, and whatever it started."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    child.wait()
+
+
+def kill_group_after(child: subprocess.Popen, seconds: float) -> threading.Timer:
+    def expire() -> None:
+        print(f"{child.args[0]} took longer than {seconds:g} s and is stopped", file=sys.stderr, flush=True)
+        kill_group(child)
+    timer = threading.Timer(seconds, expire)
+    timer.daemon = True
+    timer.start()
+    return timer

@@ -1,22 +1,25 @@
 # shellcheck shell=bash
 # PostgreSQL's own regression suite, from the Debian source of the server that is installed.
 #
-# The suite's expected outputs belong to one minor version, so source and server should be the same;
-# an archive that has dropped the source of the installed version falls back to another, and says so.
+# The suite's expected outputs belong to one minor version, of psql as much as of the server (psql 15.20
+# skips the data of a refused COPY, 15.18 runs it as commands). Where the archives no longer deliver the
+# source of what is installed, the newest version they do deliver is taken, and its server and psql are
+# unpacked, not installed, into tests/.cache/pg-src/server for the suites to use.
+#
 # The source index is kept in tests/.cache/apt: the machine's own apt lists are only read.
 
 install_regress() {
     local version tree="$cache/pg-src" log="$cache/pg-src.log"
     version=$(dpkg-query -W -f '${source:Version}' "postgresql-$pg_major") || die "postgresql-$pg_major is not installed; run tests/setup/install debian"
-    if done_already regress "$version" && [ -x "$tree/src/test/regress/pg_regress" ]; then
-        say "PostgreSQL $version regression suite: there"
+    if done_already regress "$version" && [ -f "$tree/.debian-version" ]; then
+        say "PostgreSQL $(cat "$tree/.debian-version") regression suite: there"
         return
     fi
     forget regress
     rm -rf "$tree" "$log"
-    say "PostgreSQL $version source: fetching"
+    say "PostgreSQL source: fetching"
     regress_fetch "$version" "$tree"
-    say "PostgreSQL $version regression suite: building (a minute or two; log: ${log#"$PWD"/})"
+    say "PostgreSQL regression suite: building (a minute or two; log: tests/.cache/pg-src.log)"
     (regress_build "$tree") > "$log" 2>&1 || { tail -n 25 "$log" >&2; die "the build failed; whole log: $log"; }
     remember regress "$version"
 }
@@ -46,20 +49,34 @@ regress_fetch() {
         -o APT::Sandbox::User=root -o Acquire::Retries=3)
     apt-get "${options[@]}" update
     while read -r version; do
-        if (cd "$apt_dir/download" && apt-get "${options[@]}" --download-only source "postgresql-$pg_major=$version" < /dev/null); then
-            dpkg-source --no-check -x "$apt_dir"/download/*.dsc "$tree" > /dev/null
-            rm -rf "$apt_dir"
+        rm -rf "$tree" "$apt_dir"/download/*
+        if (regress_fetch_version); then
             printf '%s\n' "$version" > "$tree/.debian-version"
-            [ "$version" = "$installed" ] ||
-                say "note: the suite is of $version, the server of $installed; a test of something mended in between may fail"
+            rm -rf "$apt_dir"
             return
         fi
-        say "the archives do not deliver the source of postgresql-$pg_major $version (errors above)"
+        say "the archives do not deliver postgresql-$pg_major $version (errors above); trying the next version"
     done < <(
         printf '%s\n' "$installed"
         apt-cache "${options[@]}" showsrc "postgresql-$pg_major" | sed -n 's/^Version: //p' | sort -ruV | grep -vxF "$installed"
     )
     die "no source of postgresql-$pg_major could be fetched" "see the apt errors above; the machine's apt sources need a working archive"
+}
+
+# Chained with && for the same reason as regress_build.
+regress_fetch_version() {
+    local package
+    cd "$apt_dir/download" &&
+        apt-get "${options[@]}" --download-only source "postgresql-$pg_major=$version" < /dev/null &&
+        dpkg-source --no-check --no-copy -x ./*.dsc "$tree" > /dev/null || return
+    [ "$version" != "$installed" ] || return 0
+    say "the suite will be of $version (installed is $installed); unpacking a server of that version for it"
+    for package in "postgresql-$pg_major" "postgresql-client-$pg_major"; do
+        apt-get -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 download "$package=$version" < /dev/null || return
+    done
+    for package in ./*.deb; do
+        dpkg-deb -x "$package" "$tree/server" || return
+    done
 }
 
 # Chained with &&: the caller looks at the exit code, and there `set -e` has no effect.
