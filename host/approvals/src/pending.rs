@@ -1,0 +1,343 @@
+//! The requests that wait now.
+
+use crate::{Ending, Journal, JournalDown, Requested, Vote};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use weir_model::Principal;
+
+/// All waiting requests of one host.
+pub struct Approvals<J: Journal> {
+    journal: Arc<J>,
+    waiting: Arc<Mutex<BTreeMap<String, Waiting>>>,
+}
+
+struct Waiting {
+    request: Arc<Requested>,
+    /// Taken by whoever ends the request; empty while that is being recorded.
+    tell: Option<oneshot::Sender<Ending>>,
+}
+
+/// Why a review is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReviewError {
+    #[error("there is no waiting request {0}: it was reviewed, has expired, or its client is gone")]
+    NotWaiting(String),
+    #[error("nobody reviews their own request, nor their agents'")]
+    OwnRequest,
+    #[error("{who} is not among the reviewers of this request: {reviewers}")]
+    NotReviewer { who: String, reviewers: String },
+    #[error("the review could not be recorded, so it has no effect: {0}")]
+    NotRecorded(#[from] JournalDown),
+}
+
+impl<J: Journal> Approvals<J> {
+    pub fn new(journal: J) -> Self {
+        Self { journal: Arc::new(journal), waiting: Arc::default() }
+    }
+
+    /// Records the request and shows it to reviewers. `request.id` is chosen here.
+    ///
+    /// # Errors
+    /// When it cannot be recorded: then nobody sees it and nobody waits.
+    pub async fn ask(&self, mut request: Requested) -> Result<Ticket<J>, JournalDown> {
+        request.id = new_id();
+        let request = Arc::new(request);
+        self.journal.asked(&request).await?;
+        let (tell, told) = oneshot::channel();
+        let waiting = Waiting { request: Arc::clone(&request), tell: Some(tell) };
+        lock(&self.waiting).insert(request.id.clone(), waiting);
+        let left = request.expires_at.duration_since(std::time::SystemTime::now()).unwrap_or(Duration::ZERO);
+        Ok(Ticket {
+            journal: Arc::clone(&self.journal),
+            waiting: Arc::clone(&self.waiting),
+            request,
+            told: Some(told),
+            expires: Box::pin(tokio::time::sleep(left)),
+        })
+    }
+
+    /// All requests that wait, oldest first.
+    pub fn list(&self) -> Vec<Arc<Requested>> {
+        let mut all: Vec<_> =
+            lock(&self.waiting).values().map(|waiting| Arc::clone(&waiting.request)).collect();
+        all.sort_by_key(|request| request.asked_at);
+        all
+    }
+
+    pub fn show(&self, id: &str) -> Option<Arc<Requested>> {
+        lock(&self.waiting).get(id).map(|waiting| Arc::clone(&waiting.request))
+    }
+
+    /// A reviewer speaks. The review is recorded before it takes effect.
+    ///
+    /// # Errors
+    /// When the request does not wait (any more), when the reviewer is the requester or not among the
+    /// reviewers, or when the review cannot be recorded.
+    pub async fn review(
+        &self,
+        id: &str,
+        reviewer: &Principal,
+        vote: Vote,
+        comment: &str,
+    ) -> Result<Arc<Requested>, ReviewError> {
+        let not_waiting = || ReviewError::NotWaiting(id.to_owned());
+        let (request, tell) = {
+            let mut all = lock(&self.waiting);
+            let waiting = all.get_mut(id).ok_or_else(not_waiting)?;
+            if waiting.request.requester.same_person(reviewer) {
+                return Err(ReviewError::OwnRequest);
+            }
+            if !waiting.request.reviewers.iter().any(|grantee| grantee.covers(reviewer)) {
+                let reviewers: Vec<_> = waiting.request.reviewers.iter().map(ToString::to_string).collect();
+                let reviewers =
+                    if reviewers.is_empty() { "there are none".to_owned() } else { reviewers.join(", ") };
+                return Err(ReviewError::NotReviewer { who: reviewer.id.clone(), reviewers });
+            }
+            (Arc::clone(&waiting.request), waiting.tell.take().ok_or_else(not_waiting)?)
+        };
+        let ending = Ending::Voted { vote, by: reviewer.id.clone(), comment: comment.to_owned() };
+        if let Err(down) = self.journal.ended(&request, &ending).await {
+            if let Some(waiting) = lock(&self.waiting).get_mut(id) {
+                waiting.tell = Some(tell);
+            }
+            return Err(down.into());
+        }
+        lock(&self.waiting).remove(id);
+        // The client may have gone in this very moment: then nobody hears it, and nothing runs.
+        tell.send(ending).map_err(|_| not_waiting())?;
+        Ok(request)
+    }
+
+    /// The host is going: every waiting request ends.
+    pub async fn shut_down(&self) {
+        let all = std::mem::take(&mut *lock(&self.waiting));
+        for waiting in all.into_values() {
+            if let Some(tell) = waiting.tell {
+                if let Err(down) = self.journal.ended(&waiting.request, &Ending::Shutdown).await {
+                    tracing::warn!(approval = %waiting.request.id, error = %down, "ending not recorded");
+                }
+                // A session that is gone already needs no word.
+                let _ = tell.send(Ending::Shutdown);
+            }
+        }
+    }
+}
+
+/// What the waiting session holds. Dropping it abandons the request.
+pub struct Ticket<J: Journal> {
+    journal: Arc<J>,
+    waiting: Arc<Mutex<BTreeMap<String, Waiting>>>,
+    request: Arc<Requested>,
+    told: Option<oneshot::Receiver<Ending>>,
+    expires: std::pin::Pin<Box<tokio::time::Sleep>>,
+}
+
+impl<J: Journal> Ticket<J> {
+    pub fn request(&self) -> &Requested {
+        &self.request
+    }
+
+    /// Resolves with the ending. Cancel safe; after it has resolved once it stays pending for ever.
+    pub async fn ended(&mut self) -> Ending {
+        let Some(told) = self.told.as_mut() else { return std::future::pending().await };
+        let ending = tokio::select! {
+            biased;
+            ending = &mut *told => ending.unwrap_or(Ending::Shutdown),
+            () = self.expires.as_mut() => {
+                if take(&self.waiting, &self.request.id) {
+                    if let Err(down) = self.journal.ended(&self.request, &Ending::Expired).await {
+                        tracing::warn!(approval = %self.request.id, error = %down, "ending not recorded");
+                    }
+                    Ending::Expired
+                } else {
+                    // A review is being recorded in this very moment: it came first.
+                    told.await.unwrap_or(Ending::Expired)
+                }
+            }
+        };
+        self.told = None;
+        ending
+    }
+}
+
+impl<J: Journal> Drop for Ticket<J> {
+    fn drop(&mut self) {
+        if self.told.is_none() || !take(&self.waiting, &self.request.id) {
+            return;
+        }
+        let (journal, request) = (Arc::clone(&self.journal), Arc::clone(&self.request));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(down) = journal.ended(&request, &Ending::Abandoned).await {
+                    tracing::warn!(approval = %request.id, error = %down, "ending not recorded");
+                }
+            });
+        }
+    }
+}
+
+/// Takes the request off the list unless somebody else is ending it.
+fn take(waiting: &Mutex<BTreeMap<String, Waiting>>, id: &str) -> bool {
+    let mut all = lock(waiting);
+    match all.get(id) {
+        Some(found) if found.tell.is_some() => all.remove(id).is_some(),
+        _ => false,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Nothing in here panics while it holds the lock; the data is whole even if something did.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Short enough to read out on the phone; 60 random bits are enough among the few that wait at a time.
+fn new_id() -> String {
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    format!("apr-{}", random.chars().take(10).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::SystemTime;
+    use weir_model::{Action, Digest, Grantee, Operation, PrincipalKind, ResourceName, SessionId};
+
+    #[derive(Default)]
+    struct Notebook {
+        down: AtomicBool,
+        endings: Mutex<Vec<&'static str>>,
+    }
+
+    impl Journal for Arc<Notebook> {
+        async fn asked(&self, _: &Requested) -> Result<(), JournalDown> {
+            self.answer()
+        }
+
+        async fn ended(&self, _: &Requested, ending: &Ending) -> Result<(), JournalDown> {
+            self.answer()?;
+            self.endings.lock().unwrap().push(ending.as_word());
+            Ok(())
+        }
+    }
+
+    impl Notebook {
+        fn answer(&self) -> Result<(), JournalDown> {
+            match self.down.load(Ordering::SeqCst) {
+                true => Err(JournalDown("disk full".into())),
+                false => Ok(()),
+            }
+        }
+    }
+
+    fn person(id: &str, group: &str, on_behalf_of: Option<&str>) -> Principal {
+        Principal {
+            id: id.into(),
+            kind: PrincipalKind::Human,
+            on_behalf_of: on_behalf_of.map(Into::into),
+            groups: vec![group.into()],
+        }
+    }
+
+    fn request(expires: Duration) -> Requested {
+        Requested {
+            id: String::new(),
+            session: SessionId::new("s"),
+            resource: ResourceName::new("customers"),
+            requester: person("ann-agent", "engineers", Some("ann")),
+            client_address: "127.0.0.1".into(),
+            operation_id: 1,
+            operation: Operation {
+                kind: "sql.query".into(),
+                action: Action::Write,
+                text: "delete from t".into(),
+                objects: vec![],
+                parameters: vec![],
+                attributes: vec![],
+                claimed: vec![],
+            },
+            digest: Digest([1; 32]),
+            code: "bulk-write".into(),
+            reason: "r".into(),
+            reviewers: vec![Grantee::Group("leads".into())],
+            asked_at: SystemTime::now(),
+            expires_at: SystemTime::now() + expires,
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn a_reviewer_approves_once() {
+        let notebook = Arc::new(Notebook::default());
+        let approvals = Approvals::new(Arc::clone(&notebook));
+        let mut ticket = approvals.ask(request(LONG)).await.unwrap();
+        let id = ticket.request().id.clone();
+        let lead = person("lea", "leads", None);
+        approvals.review(&id, &lead, Vote::Approve, "fine").await.unwrap();
+        assert_eq!(
+            ticket.ended().await,
+            Ending::Voted { vote: Vote::Approve, by: "lea".into(), comment: "fine".into() }
+        );
+        let again = approvals.review(&id, &lead, Vote::Approve, "").await;
+        assert!(matches!(again, Err(ReviewError::NotWaiting(_))));
+        drop(ticket);
+        assert_eq!(*notebook.endings.lock().unwrap(), ["approve"]);
+    }
+
+    #[tokio::test]
+    async fn neither_owner_nor_agent_nor_stranger_reviews() {
+        let approvals = Approvals::new(Arc::new(Notebook::default()));
+        let ticket = approvals.ask(request(LONG)).await.unwrap();
+        let id = ticket.request().id.clone();
+        for (who, own) in [
+            (person("ann", "leads", None), true),
+            (person("ann-agent", "leads", Some("ann")), true),
+            (person("ann-other", "leads", Some("ann")), true),
+            (person("bob", "engineers", None), false),
+        ] {
+            let error = approvals.review(&id, &who, Vote::Approve, "").await.unwrap_err();
+            assert_eq!(error == ReviewError::OwnRequest, own, "{}: {error}", who.id);
+        }
+        assert_eq!(approvals.list().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_review_that_cannot_be_recorded_has_no_effect() {
+        let notebook = Arc::new(Notebook::default());
+        let approvals = Approvals::new(Arc::clone(&notebook));
+        let mut ticket = approvals.ask(request(LONG)).await.unwrap();
+        let id = ticket.request().id.clone();
+        let lead = person("lea", "leads", None);
+        notebook.down.store(true, Ordering::SeqCst);
+        let error = approvals.review(&id, &lead, Vote::Approve, "").await.unwrap_err();
+        assert!(matches!(error, ReviewError::NotRecorded(_)));
+        assert!(approvals.ask(request(LONG)).await.is_err());
+        notebook.down.store(false, Ordering::SeqCst);
+        approvals.review(&id, &lead, Vote::Deny, "no").await.unwrap();
+        assert!(matches!(ticket.ended().await, Ending::Voted { vote: Vote::Deny, .. }));
+    }
+
+    #[tokio::test]
+    async fn it_expires_and_it_is_abandoned() {
+        let notebook = Arc::new(Notebook::default());
+        let approvals = Approvals::new(Arc::clone(&notebook));
+        let mut ticket = approvals.ask(request(Duration::from_millis(1))).await.unwrap();
+        assert_eq!(ticket.ended().await, Ending::Expired);
+        drop(ticket);
+        drop(approvals.ask(request(LONG)).await.unwrap());
+        assert!(approvals.list().is_empty());
+        tokio::task::yield_now().await;
+        assert_eq!(*notebook.endings.lock().unwrap(), ["expired", "client-gone"]);
+    }
+
+    #[tokio::test]
+    async fn shutdown_ends_every_request() {
+        let approvals = Approvals::new(Arc::new(Notebook::default()));
+        let mut ticket = approvals.ask(request(LONG)).await.unwrap();
+        approvals.shut_down().await;
+        assert_eq!(ticket.ended().await, Ending::Shutdown);
+    }
+}
