@@ -1,0 +1,75 @@
+//! One `[[resource]]`.
+
+use std::collections::BTreeSet;
+
+use weir_model::{Grantee, PluginName, ResourceName};
+
+use super::{Context, limits, upstream};
+use crate::document::{At, Report};
+use crate::problem::code;
+use crate::raw;
+use crate::settings::{Fallback, Limits, ListenerTls, Resource};
+
+/// `None` when something it cannot be without is missing or wrong, which has been reported.
+pub(super) fn resource(written: &raw::Resource, base: &Limits, context: Context<'_>) -> Option<Resource> {
+    let report = context.report;
+    // All of them before the first `?`: each reports what it finds.
+    let limits = limits::limits(&written.limits, base, report);
+    let upstream = upstream::upstream(written, context);
+    let tls = written.tls.as_ref().and_then(|tls| listener_tls(tls, context));
+    let pipeline = written.pipeline.as_ref().map(|pipeline| self::pipeline(pipeline, report));
+    if let Some(listen) = &written.listen
+        && !written.mentions_tls
+        && !listen.value.ip().is_loopback()
+    {
+        let message = format!("clients of {} talk in the clear over the network", listen.value);
+        report
+            .warning(code::PLAIN_LISTENER, listen.span, message)
+            .help("add `tls = { certificate = \"server.pem\", key = \"server.key\" }`");
+    }
+    let plain = |list: &Option<At<Vec<At<Grantee>>>>| -> Vec<Grantee> {
+        list.iter().flat_map(|list| &list.value).map(|grantee| grantee.value.clone()).collect()
+    };
+    Some(Resource {
+        name: ResourceName::new(written.name.as_ref()?.value.as_str()),
+        protocol: written.protocol.as_ref()?.value,
+        listen: written.listen.as_ref()?.value,
+        tls,
+        upstream: upstream?,
+        allow: plain(&written.allow),
+        reviewers: plain(&written.reviewers),
+        pipeline: pipeline?,
+        fallback: written.default.as_ref().map_or(Fallback::Deny, |at| at.value),
+        limits,
+    })
+}
+
+fn listener_tls(written: &raw::ListenerTls, context: Context<'_>) -> Option<ListenerTls> {
+    let certificate = written.certificate.as_ref().and_then(|path| context.file("certificate", path));
+    let key = written.key.as_ref().and_then(|path| {
+        let (full, thing) = context.file("key", path)?;
+        if thing.others_may_read || thing.others_may_write {
+            let message = format!("the private key \"{}\" is open to anybody on this machine", path.value);
+            context
+                .report
+                .warning(code::KEY_FILE_READABLE, path.span, message)
+                .help(format!("chmod 600 {}", full.display()));
+        }
+        Some(full)
+    });
+    let required = written.required.as_ref().is_none_or(|at| at.value);
+    Some(ListenerTls { certificate: certificate?.0, key: key?, required })
+}
+
+fn pipeline(written: &At<Vec<At<PluginName>>>, report: &Report) -> Vec<PluginName> {
+    let mut seen = BTreeSet::new();
+    for name in &written.value {
+        if !seen.insert(&name.value) {
+            let message = format!("the pipeline names {} twice", name.value);
+            report
+                .error(code::REPEATED_PLUGIN, name.span, message)
+                .help("a plugin sees every operation once");
+        }
+    }
+    written.value.iter().map(|name| name.value.clone()).collect()
+}

@@ -1,0 +1,155 @@
+//! Loading: the file, its checks, and what is known of it afterwards.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use weir_model::Digest;
+
+use crate::check::{self, Context};
+use crate::document::{Node, Report, Source, parse};
+use crate::outside::Outside;
+use crate::place::Place;
+use crate::problem::{Code, Location, Problem, Problems, Severity, code};
+use crate::raw;
+use crate::settings::{Settings, facts};
+use crate::users::{self, User};
+
+/// A configuration without errors: what to run with, and where each thing is written.
+#[derive(Debug)]
+pub struct Config {
+    settings: Settings,
+    users: Vec<User>,
+    warnings: Problems,
+    source: Source,
+    root: Node,
+}
+
+/// Loads a configuration with its users and secrets, and checks all of it.
+///
+/// Takes as long as the programs that print secrets take, at most 10 s each: call it where waiting is allowed.
+///
+/// # Errors
+/// Everything that is wrong, warnings included, if there is at least one error.
+pub fn load(path: &Path, outside: &dyn Outside) -> Result<Config, Problems> {
+    let report = Report::new(read(path, outside).map_err(Problems::new)?);
+    let Some(root) = parse(report.source().text(), &report) else {
+        return Err(Problems::new(report.finish().1));
+    };
+    let file = raw::read(&root, &report);
+    let context = Context { folder: folder_of(path), outside, report: &report };
+    let server = check::server(&file.server, context);
+    let users_span = file.server.users.as_ref().map(|path| path.span);
+    let (users, user_problems) = users::of_config(&server.users, users_span, outside, &report);
+    let settings = check::settings(&file, server, users.as_deref(), context);
+    drop(file);
+    let (source, mut problems) = report.finish();
+    problems.extend(user_problems);
+    let warnings = Problems::new(problems);
+    if warnings.any_error() {
+        return Err(warnings);
+    }
+    Ok(Config { settings, users: users.unwrap_or_default(), warnings, source, root })
+}
+
+/// Where a configuration keeps its users, whatever else is wrong with it: so that `weir user` works while the rest
+/// is being written.
+///
+/// # Errors
+/// When the file cannot be read, is not TOML, or `server.users` is not a path.
+pub fn users_file(path: &Path, outside: &dyn Outside) -> Result<PathBuf, Problems> {
+    let report = Report::new(read(path, outside).map_err(Problems::new)?);
+    let Some(root) = parse(report.source().text(), &report) else {
+        return Err(Problems::new(report.finish().1));
+    };
+    let written = raw::read(&root, &report).server.users;
+    let given = root.entry("server").is_some_and(|server| server.node.entry("users").is_some());
+    match written {
+        None if given => Err(Problems::new(report.finish().1)),
+        users => Ok(folder_of(path).join(users.map_or(crate::settings::USERS.to_owned(), |path| path.value))),
+    }
+}
+
+impl Config {
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Those of the users file; empty when there is none yet.
+    pub fn users(&self) -> &[User] {
+        &self.users
+    }
+
+    /// What works but should be looked at.
+    pub fn warnings(&self) -> &Problems {
+        &self.warnings
+    }
+
+    /// The file it was loaded from, as it was named.
+    pub fn file(&self) -> &Path {
+        self.source.file()
+    }
+
+    /// Where something is written, or the nearest thing around it; the file as a whole when nothing of it is
+    /// written, as for a plugin without a table.
+    pub fn locate(&self, place: &Place) -> Location {
+        match place.find(&self.root) {
+            Some(span) => self.source.location(span),
+            None => Location { file: self.source.file().to_owned(), mark: None },
+        }
+    }
+
+    /// A problem that somebody else has found with what is written at a place. Add `note` and `help` to it.
+    pub fn problem(
+        &self,
+        code: Code,
+        severity: Severity,
+        place: &Place,
+        message: impl Into<String>,
+    ) -> Problem {
+        let message = message.into();
+        Problem { code, severity, location: self.locate(place), message, note: None, help: None }
+    }
+
+    /// Every setting and user as `key = value`, defaults included, secrets replaced by where they come from.
+    pub fn effective(&self) -> Vec<(String, String)> {
+        let facts = facts::of(&self.settings, &self.users);
+        facts.into_iter().map(|(key, fact)| (key, fact.shown().to_owned())).collect()
+    }
+
+    /// Names what is in effect, for the trail: two configurations have the same digest exactly if they have the same
+    /// [`effective`](Self::effective) settings. Secrets and password verifiers are not in it.
+    pub fn digest(&self) -> Digest {
+        let mut hash = Sha256::new();
+        hash.update(b"weir configuration 1\n");
+        for (key, value) in self.effective() {
+            // Lengths in front, so that no value can look like the next key.
+            hash.update(format!("{} {key} {} {value}\n", key.len(), value.len()));
+        }
+        Digest(hash.finalize().into())
+    }
+}
+
+fn read(path: &Path, outside: &dyn Outside) -> Result<Source, Vec<Problem>> {
+    let bytes = outside.read(path).map_err(|error| unreadable(path, &error))?;
+    let text = String::from_utf8(bytes).map_err(|_| not_text(path))?;
+    Ok(Source::new(path.to_owned(), text))
+}
+
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Vec<Problem> {
+    about(path, code::UNREADABLE, format!("the file cannot be read: {error}"))
+}
+
+pub(crate) fn not_text(path: &Path) -> Vec<Problem> {
+    about(path, code::NOT_TEXT, "the file is not UTF-8 text".to_owned())
+}
+
+fn about(path: &Path, code: Code, message: String) -> Vec<Problem> {
+    let report = Report::new(Source::new(path.to_owned(), String::new()));
+    report.error(code, None, message);
+    report.finish().1
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}

@@ -1,0 +1,91 @@
+//! Reading where a secret is to be found.
+
+use crate::document::{At, Entry, Fields, Node, Report, Span, Value, Wanted};
+use crate::problem::code;
+
+/// Where a secret is to be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reference {
+    Variable(String),
+    /// As written: relative to the configuration's folder.
+    File(String),
+    /// The program and its arguments. Not empty.
+    Command(Vec<String>),
+}
+
+const HOW: &str = "write where to find it: `{ env = \"NAME\" }`, `{ file = \"path\" }` or \
+                   `{ command = [\"program\", \"argument\"] }`";
+
+/// Reads the reference below a key that must hold one. A literal text is hidden from all excerpts.
+pub(crate) fn read(entry: &Entry, report: &Report) -> Option<At<Reference>> {
+    let key = &entry.key.value;
+    if let Some(reference) = reference_in(&entry.node, report) {
+        return reference;
+    }
+    match &entry.node.value {
+        Value::Table(_) => {
+            let message = format!("`{key}` does not say where the secret is");
+            report.error(code::SECRET_SHAPE, entry.node.span, message).help(HOW);
+        }
+        _ => {
+            hide(&entry.node, report);
+            let message = format!("`{key}` is a secret, and secrets are not written into this file");
+            report.error(code::SECRET_LITERAL, entry.node.span, message).help(HOW);
+        }
+    }
+    None
+}
+
+/// The reference, if the node has the shape of one: a table with exactly one key, `env`, `file` or `command`.
+/// `Some(None)` when it has, but not a good value.
+pub(crate) fn reference_in(node: &Node, report: &Report) -> Option<Option<At<Reference>>> {
+    if !has_shape(node) {
+        return None;
+    }
+    let mut fields = Fields::open(node, "the secret", "secret", report)?;
+    let variable = fields.text("env").map(|name| Reference::Variable(name.value));
+    let file = fields.text("file").map(|path| Reference::File(path.value));
+    let command = fields.texts("command", Wanted::Words).and_then(|command| match command.value.len() {
+        0 => {
+            report.error(code::COMMAND_EMPTY, command.span, "`command` names no program");
+            None
+        }
+        _ => Some(Reference::Command(command.value.into_iter().map(|word| word.value).collect())),
+    });
+    fields.finish();
+    Some(variable.or(file).or(command).map(|reference| At::new(reference, node.span)))
+}
+
+/// Whether a node looks like a reference.
+pub(crate) fn has_shape(node: &Node) -> bool {
+    match &node.value {
+        Value::Table(entries) => match entries.as_slice() {
+            [entry] => ["env", "file", "command"].contains(&entry.key.value.as_str()),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Hides the content of a value, its quotes aside.
+pub(crate) fn hide(node: &Node, report: &Report) {
+    match &node.value {
+        Value::Text(text) => {
+            let inside = report.source().inside(text, node.span, 0, text.len());
+            report.source().hide(inside);
+        }
+        Value::Table(_) => {}
+        _ => report.source().hide(Span { start: node.span.start, end: node.span.end }),
+    }
+}
+
+impl Reference {
+    /// For people: `env NAME`, `file PATH`, `command PROGRAM`. Arguments may be telling, so they are left out.
+    pub(crate) fn origin(&self) -> String {
+        match self {
+            Self::Variable(name) => format!("env {name}"),
+            Self::File(path) => format!("file {path}"),
+            Self::Command(words) => format!("command {}", words.first().map_or("", String::as_str)),
+        }
+    }
+}

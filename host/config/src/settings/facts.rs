@@ -1,0 +1,214 @@
+//! The settings as a list of `key: value`, the same for everyone who compares or sums them up.
+//!
+//! Every struct is taken apart with all its fields named, so a new setting does not compile until it is listed
+//! here: it cannot be forgotten in the difference between two configurations, nor in the digest.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::Path;
+
+use super::{
+    Admin, Audit, Limits, ListenerTls, Log, Plugin, PluginLimits, Resource, Secret, Server, Settings,
+    Upstream,
+};
+use crate::units::{show_duration, show_size};
+use crate::users::User;
+
+/// What stands behind a key.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Fact {
+    Plain(String),
+    /// A secret, or a text with secrets in it, and what may be shown instead.
+    Hidden {
+        secret: Secret,
+        shown: String,
+    },
+}
+
+/// All settings and users, by key: `resource.customers.listen`.
+pub(crate) type Facts = BTreeMap<String, Fact>;
+
+impl Fact {
+    /// The value, or what is shown instead of a secret.
+    pub(crate) fn shown(&self) -> &str {
+        match self {
+            Self::Plain(text) | Self::Hidden { shown: text, .. } => text,
+        }
+    }
+}
+
+struct Section<'f> {
+    facts: &'f mut Facts,
+    path: String,
+}
+
+pub(crate) fn of(settings: &Settings, users: &[User]) -> Facts {
+    let mut facts = Facts::new();
+    let Settings { server, log, admin, audit, limits, resources, plugins } = settings;
+    Section::new(&mut facts, "server").server(server);
+    Section::new(&mut facts, "log").log(log);
+    Section::new(&mut facts, "admin").admin(admin);
+    Section::new(&mut facts, "audit").audit(audit);
+    Section::new(&mut facts, "limits").limits(limits);
+    for resource in resources {
+        Section::new(&mut facts, format!("resource.{}", resource.name)).resource(resource);
+    }
+    for (name, plugin) in plugins {
+        Section::new(&mut facts, format!("plugin.{name}")).plugin(plugin);
+    }
+    for user in users {
+        Section::new(&mut facts, format!("user.{}", user.name)).user(user);
+    }
+    facts
+}
+
+impl<'f> Section<'f> {
+    fn new(facts: &'f mut Facts, path: impl Into<String>) -> Self {
+        Self { facts, path: path.into() }
+    }
+
+    fn server(mut self, server: &Server) {
+        let Server { plugins, state, users, drain_timeout, max_sessions } = server;
+        self.path("plugins", plugins);
+        self.path("state", state);
+        self.path("users", users);
+        self.put("drain_timeout", show_duration(*drain_timeout));
+        self.put("max_sessions", max_sessions.to_string());
+    }
+
+    fn log(mut self, log: &Log) {
+        let Log { format, filter } = log;
+        self.word("format", format);
+        self.put("level", filter.clone());
+    }
+
+    fn admin(mut self, admin: &Admin) {
+        let Admin { listen } = admin;
+        self.put("listen", listen.to_string());
+    }
+
+    fn audit(mut self, audit: &Audit) {
+        let Audit { queue_records, queue_bytes, patience } = audit;
+        self.put("queue_records", queue_records.to_string());
+        self.put("queue_bytes", show_size(*queue_bytes));
+        self.put("patience", show_duration(*patience));
+    }
+
+    fn limits(mut self, limits: &Limits) {
+        let Limits {
+            login_timeout,
+            idle_timeout,
+            approval_timeout,
+            max_operation_bytes,
+            max_answer_bytes,
+            buffer_bytes,
+            max_sessions_per_user,
+        } = limits;
+        self.put("login_timeout", show_duration(*login_timeout));
+        self.put("idle_timeout", show_duration(*idle_timeout));
+        self.put("approval_timeout", show_duration(*approval_timeout));
+        self.put("max_operation_bytes", show_size(*max_operation_bytes));
+        self.put("max_answer_bytes", max_answer_bytes.map_or("unlimited".to_owned(), show_size));
+        self.put("buffer_bytes", show_size(*buffer_bytes));
+        self.put("max_sessions_per_user", max_sessions_per_user.to_string());
+    }
+
+    fn resource(mut self, resource: &Resource) {
+        let Resource {
+            name: _,
+            protocol,
+            listen,
+            tls,
+            upstream,
+            allow,
+            reviewers,
+            pipeline,
+            fallback,
+            limits,
+        } = resource;
+        self.put("protocol", protocol.as_word().to_owned());
+        self.put("listen", listen.to_string());
+        if let Some(ListenerTls { certificate, key, required }) = tls {
+            self.path("tls.certificate", certificate);
+            self.path("tls.key", key);
+            self.put("tls.required", required.to_string());
+        }
+        self.upstream(upstream);
+        self.list("allow", allow);
+        self.list("reviewers", reviewers);
+        self.list("pipeline", pipeline);
+        self.word("default", fallback);
+        let path = format!("{}.limits", self.path);
+        Section::new(self.facts, path).limits(limits);
+    }
+
+    fn upstream(&mut self, upstream: &Upstream) {
+        let Upstream { endpoint, user, password, database, databases, tls, ca } = upstream;
+        self.put("upstream.address", endpoint.to_string());
+        self.put("upstream.user", user.clone());
+        self.put("upstream.database", database.clone());
+        self.put("upstream.sslmode", tls.as_word().to_owned());
+        self.list("databases", databases);
+        if let Some(ca) = ca {
+            self.path("upstream_ca", ca);
+        }
+        if let Some(password) = password {
+            self.hidden("password", password.clone(), format!("[{}]", password.origin()));
+        }
+    }
+
+    fn plugin(mut self, plugin: &Plugin) {
+        let Plugin { file, settings, capabilities, failure_mode, limits } = plugin;
+        let PluginLimits { memory_bytes, call_time, output_bytes, start_time } = limits;
+        self.path("file", file);
+        let json = Secret::new(settings.to_json().as_str(), "settings");
+        self.hidden("settings", json, settings.to_json_without_secrets());
+        self.list(
+            "capabilities",
+            &capabilities.iter().map(|capability| capability.as_word()).collect::<Vec<_>>(),
+        );
+        self.word("failure_mode", failure_mode);
+        self.put("limits.memory", show_size(*memory_bytes));
+        self.put("limits.call_time", show_duration(*call_time));
+        self.put("limits.output", show_size(*output_bytes));
+        self.put("limits.start_time", show_duration(*start_time));
+    }
+
+    fn user(mut self, user: &User) {
+        let User { name: _, kind, groups, on_behalf_of, password, disabled, expires } = user;
+        self.put("kind", kind.as_word().to_owned());
+        self.list("groups", groups);
+        self.put("disabled", disabled.to_string());
+        if let Some(owner) = on_behalf_of {
+            self.put("on_behalf_of", owner.clone());
+        }
+        if let Some(password) = password {
+            self.hidden("password", password.clone(), "[verifier]".to_owned());
+        }
+        if let Some(moment) = expires {
+            let seconds = moment.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            self.put("expires", format!("{seconds} s after 1970"));
+        }
+    }
+
+    fn put(&mut self, key: &str, value: String) {
+        self.facts.insert(format!("{}.{key}", self.path), Fact::Plain(value));
+    }
+
+    fn hidden(&mut self, key: &str, secret: Secret, shown: String) {
+        self.facts.insert(format!("{}.{key}", self.path), Fact::Hidden { secret, shown });
+    }
+
+    fn path(&mut self, key: &str, path: &Path) {
+        self.put(key, path.display().to_string());
+    }
+
+    /// The word of the file: our variants are called as in the file, but for the capital.
+    fn word(&mut self, key: &str, variant: &impl Debug) {
+        self.put(key, format!("{variant:?}").to_lowercase());
+    }
+
+    fn list<T: ToString>(&mut self, key: &str, values: &[T]) {
+        self.put(key, values.iter().map(T::to_string).collect::<Vec<_>>().join(", "));
+    }
+}

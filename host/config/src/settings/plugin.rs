@@ -1,0 +1,188 @@
+//! `[plugin.NAME]`: what one plugin gets and how much it may take.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::{Knob, Secret};
+
+/// `[plugin.NAME]`; the defaults for a plugin that a pipeline names without such a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plugin {
+    /// The component. Whether it exists is for the host to say: files come and go in a watched folder.
+    pub file: PathBuf,
+    /// `settings`: always a [`Setting::Table`].
+    pub settings: Setting,
+    /// What it may touch besides its input. Without repetitions, sorted.
+    pub capabilities: Vec<Capability>,
+    /// What its failure means. `Open` is for policies and maskers only; the host refuses it for inspectors.
+    pub failure_mode: FailureMode,
+    pub limits: PluginLimits,
+}
+
+/// Something a plugin may touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Capability {
+    /// Time.
+    Clock,
+}
+
+/// What happens to an operation when the plugin fails on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureMode {
+    /// It is refused.
+    Closed,
+    /// It goes on as if the plugin were not there; the trail says so.
+    Open,
+}
+
+/// `limits` of a `[plugin.NAME]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Linear memory of one instance (one session).
+    pub memory_bytes: u64,
+    /// One call, from entering the guest to leaving it.
+    pub call_time: Duration,
+    /// What one call may return.
+    pub output_bytes: u64,
+    /// Compiling the file apart: its first call (`describe`), and `configure` of each instance.
+    pub start_time: Duration,
+}
+
+/// 16 times what our own plugins use; interpreters (JavaScript, Python) need tens of MiB.
+pub const MEMORY_BYTES: Knob<u64> = Knob { default: 64 << 20, least: 1 << 20, most: 4 << 30 };
+
+/// A call takes microseconds; this is for a machine that is busy, and short enough that nobody thinks it hangs.
+pub const CALL_TIME: Knob<Duration> = Knob {
+    default: Duration::from_millis(250),
+    least: Duration::from_millis(1),
+    most: Duration::from_secs(60),
+};
+
+/// The longest operation rewritten, or a batch of edits.
+pub const OUTPUT_BYTES: Knob<u64> = Knob { default: 16 << 20, least: 1 << 10, most: 1 << 30 };
+
+/// Interpreters load their program here.
+pub const START_TIME: Knob<Duration> = Knob {
+    default: Duration::from_secs(5),
+    least: Duration::from_millis(10),
+    most: Duration::from_secs(300),
+};
+
+/// A value of `settings`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Setting {
+    Text(String),
+    Integer(i64),
+    /// Finite.
+    Float(f64),
+    Boolean(bool),
+    List(Vec<Setting>),
+    Table(BTreeMap<String, Setting>),
+    /// A text that nobody may print; the plugin gets it as a text like any other.
+    Secret(Secret),
+}
+
+impl Plugin {
+    pub(crate) fn with_defaults(file: PathBuf) -> Self {
+        Self {
+            file,
+            settings: Setting::Table(BTreeMap::new()),
+            capabilities: Vec::new(),
+            failure_mode: FailureMode::Closed,
+            limits: PluginLimits::default(),
+        }
+    }
+}
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: MEMORY_BYTES.default,
+            call_time: CALL_TIME.default,
+            output_bytes: OUTPUT_BYTES.default,
+            start_time: START_TIME.default,
+        }
+    }
+}
+
+impl Capability {
+    pub(crate) const WORDS: [(&str, Self); 1] = [("clock", Self::Clock)];
+
+    pub fn as_word(self) -> &'static str {
+        match self {
+            Self::Clock => "clock",
+        }
+    }
+}
+
+impl Setting {
+    /// The JSON the plugin is configured with, **secrets included**: hand it to the plugin and nobody else.
+    pub fn to_json(&self) -> Zeroizing<String> {
+        let mut out = Zeroizing::new(String::new());
+        self.write(&mut out, &|secret| secret.expose().to_owned());
+        out
+    }
+
+    /// The same JSON with every secret replaced by `"[secret]"`: for people.
+    pub fn to_json_without_secrets(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out, &|_| "[secret]".to_owned());
+        out
+    }
+
+    fn write(&self, out: &mut String, reveal: &dyn Fn(&Secret) -> String) {
+        match self {
+            Self::Text(text) => push_text(out, text),
+            Self::Secret(secret) => push_text(out, &Zeroizing::new(reveal(secret))),
+            Self::Integer(number) => out.push_str(&number.to_string()),
+            Self::Float(number) => out.push_str(&serde_json::Value::from(*number).to_string()),
+            Self::Boolean(flag) => out.push_str(if *flag { "true" } else { "false" }),
+            Self::List(settings) => {
+                out.push('[');
+                for (index, setting) in settings.iter().enumerate() {
+                    out.push_str(if index > 0 { "," } else { "" });
+                    setting.write(out, reveal);
+                }
+                out.push(']');
+            }
+            Self::Table(settings) => {
+                out.push('{');
+                for (index, (key, setting)) in settings.iter().enumerate() {
+                    out.push_str(if index > 0 { "," } else { "" });
+                    push_text(out, key);
+                    out.push(':');
+                    setting.write(out, reveal);
+                }
+                out.push('}');
+            }
+        }
+    }
+}
+
+fn push_text(out: &mut String, text: &str) {
+    out.push_str(&serde_json::Value::from(text).to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_become_json_and_secrets_show_only_where_asked() {
+        let settings = Setting::Table(BTreeMap::from([
+            ("a\"b".to_owned(), Setting::List(vec![Setting::Integer(1), Setting::Float(1.5)])),
+            ("api_key".to_owned(), Setting::Secret(Secret::new("s3\n", "env KEY"))),
+            ("on".to_owned(), Setting::Boolean(true)),
+        ]));
+        assert_eq!(&**settings.to_json(), "{\"a\\\"b\":[1,1.5],\"api_key\":\"s3\\n\",\"on\":true}");
+        assert_eq!(
+            settings.to_json_without_secrets(),
+            "{\"a\\\"b\":[1,1.5],\"api_key\":\"[secret]\",\"on\":true}"
+        );
+        assert!(!format!("{settings:?}").contains("s3"));
+    }
+}

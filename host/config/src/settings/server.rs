@@ -1,0 +1,33 @@
+//! `[server]`: folders, and what concerns all sessions together.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Knob;
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// The watched folder with the plugins' `.wasm` files. Exists.
+    pub plugins: PathBuf,
+    /// The folder for the audit store, keys and compiled plugins. May not exist yet.
+    pub state: PathBuf,
+    /// The file with the local users. May not exist yet.
+    pub users: PathBuf,
+    /// On shutdown, sessions get this long to end by themselves.
+    pub drain_timeout: Duration,
+    /// More clients than this at once are refused.
+    pub max_sessions: usize,
+}
+
+pub(crate) const PLUGINS: &str = "plugins";
+pub(crate) const STATE: &str = "state";
+pub(crate) const USERS: &str = "users.toml";
+
+/// Long enough for a usual transaction, short enough for a supervisor that kills after 90 s. None is allowed:
+/// sessions are then cut at once.
+pub const DRAIN_TIMEOUT: Knob<Duration> =
+    Knob { default: Duration::from_secs(30), least: Duration::ZERO, most: Duration::from_secs(24 * 3600) };
+
+/// An idle session costs some 50 KiB per plugin: 5000 of them fit into 1 GiB.
+pub const MAX_SESSIONS: Knob<usize> = Knob { default: 5000, least: 1, most: 1_000_000 };

@@ -1,0 +1,229 @@
+//! Changing `users.toml` in place.
+//!
+//! Comments and order stay. The file as it would be is checked before it is written, so no edit can leave a file
+//! that the gateway refuses. It is written beside and then renamed, so whoever reads it sees the old file or the new
+//! one; the folder is locked meanwhile, so two edits at once do not lose one of them. Only the owner may read the
+//! new file, and the owner stays who it was.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
+
+use super::{User, parse_text};
+use crate::problem::Problems;
+use crate::secret::Secret;
+
+/// Why the file has not been changed.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    #[error("{0} cannot be read: {1}")]
+    Read(PathBuf, io::Error),
+    #[error("{0} cannot be written: {1}")]
+    Write(PathBuf, io::Error),
+    /// The file is wrong already; nothing is changed before that is mended.
+    #[error("{0}")]
+    Broken(Problems),
+    /// The file would be wrong: a name that is none, an agent without its human. The places are those of the file
+    /// as it would be.
+    #[error("{0}")]
+    WouldBreak(Problems),
+    #[error("there is a user {0} already")]
+    Exists(String),
+    #[error("there is no user {0}")]
+    Unknown(String),
+}
+
+/// Adds a user at the end; makes the file when there is none.
+///
+/// # Errors
+/// See [`EditError`]; then nothing has changed.
+pub fn add(path: &Path, user: &User) -> Result<(), EditError> {
+    edit(path, |document| {
+        let list = document.entry("user").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+        if find(list, &user.name).is_some() {
+            return Err(EditError::Exists(user.name.clone()));
+        }
+        push(list, table_of(user));
+        Ok(())
+    })
+}
+
+/// Removes a user, with the comment above.
+///
+/// # Errors
+/// See [`EditError`]; then nothing has changed. `WouldBreak` when agents still act for the user.
+pub fn remove(path: &Path, name: &str) -> Result<(), EditError> {
+    edit(path, |document| {
+        let list = document.entry("user").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+        let index = find(list, name).ok_or_else(|| EditError::Unknown(name.to_owned()))?;
+        match list {
+            Item::ArrayOfTables(tables) => {
+                tables.remove(index);
+            }
+            other => {
+                if let Some(array) = other.as_array_mut() {
+                    array.remove(index);
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Gives a user another password verifier.
+///
+/// # Errors
+/// See [`EditError`]; then nothing has changed. `WouldBreak` when it is not a verifier.
+pub fn set_password(path: &Path, name: &str, verifier: &Secret) -> Result<(), EditError> {
+    edit(path, |document| {
+        let list = document.entry("user").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+        let index = find(list, name).ok_or_else(|| EditError::Unknown(name.to_owned()))?;
+        let user = match list {
+            Item::ArrayOfTables(tables) => {
+                tables.get_mut(index).map(|table| table as &mut dyn toml_edit::TableLike)
+            }
+            other => other
+                .as_array_mut()
+                .and_then(|array| array.get_mut(index))
+                .and_then(|user| user.as_inline_table_mut())
+                .map(|table| table as &mut dyn toml_edit::TableLike),
+        };
+        if let Some(user) = user {
+            match user.get_mut("password").and_then(Item::as_value_mut) {
+                // In place, with whatever comment is behind it.
+                Some(old) => {
+                    let decor = old.decor().clone();
+                    *old = verifier.expose().into();
+                    *old.decor_mut() = decor;
+                }
+                None => {
+                    user.insert("password", value(verifier.expose()));
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+fn edit(
+    path: &Path,
+    change: impl FnOnce(&mut DocumentMut) -> Result<(), EditError>,
+) -> Result<(), EditError> {
+    let read_error = |error| EditError::Read(path.to_owned(), error);
+    let write_error = |error| EditError::Write(path.to_owned(), error);
+    // A link stays a link: what it points to is replaced.
+    let target = match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        other => other.map_err(read_error)?,
+    };
+    let folder = match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let lock = File::open(folder).map_err(write_error)?;
+    lock.lock().map_err(write_error)?;
+    let text = match fs::read_to_string(&target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        other => other.map_err(read_error)?,
+    };
+    parse_text(path, text.clone()).map_err(EditError::Broken)?;
+    // It has just been read as TOML by the other parser.
+    let mut document: DocumentMut =
+        text.parse().map_err(|error| read_error(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    change(&mut document)?;
+    let text = document.to_string();
+    parse_text(path, text.clone()).map_err(EditError::WouldBreak)?;
+    replace(&target, folder, &text).map_err(write_error)?;
+    // Closing the folder unlocks it.
+    drop(lock);
+    Ok(())
+}
+
+fn replace(target: &Path, folder: &Path, text: &str) -> io::Result<()> {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let beside = folder.join(format!(".{name}.{}.new", std::process::id()));
+    // Left over from a process of the same number that was killed; nobody else is here, the folder is locked.
+    if let Err(error) = fs::remove_file(&beside)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let written = write_beside(&beside, target, text).and_then(|()| fs::rename(&beside, target));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&beside);
+    }
+    written?;
+    File::open(folder)?.sync_all()
+}
+
+fn write_beside(beside: &Path, target: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(beside)?;
+    #[cfg(unix)]
+    if let Ok(old) = fs::metadata(target) {
+        use std::os::unix::fs::MetadataExt as _;
+        let new = file.metadata()?;
+        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+            // Otherwise the gateway could not read what root has written for it.
+            std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
+        }
+    }
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn find(list: &Item, name: &str) -> Option<usize> {
+    let is_called = |called: Option<&str>| called == Some(name);
+    match list {
+        Item::ArrayOfTables(tables) => {
+            tables.iter().position(|table| is_called(table.get("name").and_then(Item::as_str)))
+        }
+        other => other.as_array()?.iter().position(|user| {
+            is_called(user.as_inline_table().and_then(|user| user.get("name")).and_then(|name| name.as_str()))
+        }),
+    }
+}
+
+fn push(list: &mut Item, table: Table) {
+    match list {
+        Item::ArrayOfTables(tables) => tables.push(table),
+        other => {
+            if let Some(array) = other.as_array_mut() {
+                array.push(table.into_inline_table());
+            }
+        }
+    }
+}
+
+fn table_of(user: &User) -> Table {
+    let User { name, kind, groups, on_behalf_of, password, disabled, expires } = user;
+    let mut table = Table::new();
+    table.decor_mut().set_prefix("\n");
+    table.insert("name", value(name.as_str()));
+    table.insert("kind", value(kind.as_word()));
+    if !groups.is_empty() {
+        table.insert("groups", value(groups.iter().map(String::as_str).collect::<Array>()));
+    }
+    if let Some(owner) = on_behalf_of {
+        table.insert("on_behalf_of", value(owner.as_str()));
+    }
+    if let Some(password) = password {
+        table.insert("password", value(password.expose()));
+    }
+    if *disabled {
+        table.insert("disabled", value(true));
+    }
+    if let Some(moment) = expires {
+        let moment = time::OffsetDateTime::from(*moment);
+        if let Ok(text) = moment.format(&time::format_description::well_known::Rfc3339) {
+            table.insert("expires", value(text));
+        }
+    }
+    table
+}
