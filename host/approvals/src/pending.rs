@@ -147,9 +147,7 @@ impl<J: Journal> Ticket<J> {
             ending = &mut *told => ending.unwrap_or(Ending::Shutdown),
             () = self.expires.as_mut() => {
                 if take(&self.waiting, &self.request.id) {
-                    if let Err(down) = self.journal.ended(&self.request, &Ending::Expired).await {
-                        tracing::warn!(approval = %self.request.id, error = %down, "ending not recorded");
-                    }
+                    record_later(&self.journal, &self.request, Ending::Expired);
                     Ending::Expired
                 } else {
                     // A review is being recorded in this very moment: it came first.
@@ -167,14 +165,20 @@ impl<J: Journal> Drop for Ticket<J> {
         if self.told.is_none() || !take(&self.waiting, &self.request.id) {
             return;
         }
-        let (journal, request) = (Arc::clone(&self.journal), Arc::clone(&self.request));
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                if let Err(down) = journal.ended(&request, &Ending::Abandoned).await {
-                    tracing::warn!(approval = %request.id, error = %down, "ending not recorded");
-                }
-            });
-        }
+        record_later(&self.journal, &self.request, Ending::Abandoned);
+    }
+}
+
+/// Records an ending that nobody waits for: the operation is refused whether or not it can be recorded.
+fn record_later<J: Journal>(journal: &Arc<J>, request: &Arc<Requested>, ending: Ending) {
+    let (journal, request) = (Arc::clone(journal), Arc::clone(request));
+    // Without a runtime the process is ending, and starting again closes the request in the trail.
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move {
+            if let Err(down) = journal.ended(&request, &ending).await {
+                tracing::warn!(approval = %request.id, error = %down, "ending not recorded");
+            }
+        });
     }
 }
 
@@ -327,6 +331,7 @@ mod tests {
         let mut ticket = approvals.ask(request(Duration::from_millis(1))).await.unwrap();
         assert_eq!(ticket.ended().await, Ending::Expired);
         drop(ticket);
+        tokio::task::yield_now().await;
         drop(approvals.ask(request(LONG)).await.unwrap());
         assert!(approvals.list().is_empty());
         tokio::task::yield_now().await;

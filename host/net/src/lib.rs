@@ -1,1 +1,15 @@
-//! weir-net
+//! Sockets and TLS: listeners, connecting, both ends of TLS. The only user of rustls.
+//!
+//! Knows nothing of protocols beyond ALPN names it is given, and nothing of who may do what.
+
+mod connect;
+mod listen;
+mod stream;
+mod tls_client;
+mod tls_server;
+
+pub use connect::{ConnectError, connect};
+pub use listen::{Arrival, BindError, Listener};
+pub use stream::Stream;
+pub use tls_client::{ClientTls, ClientTlsError, Verify};
+pub use tls_server::{ServerTls, ServerTlsError};
