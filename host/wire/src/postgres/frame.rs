@@ -11,7 +11,7 @@
 //! there and the length as soon as its four bytes are, before the body is waited for. No field read goes past
 //! the end of its message.
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Largest message of either peer during authentication, in bytes with its length word: PostgreSQL's own limit
 /// for a SASL message (`PG_MAX_SASL_MESSAGE_LENGTH` is 1 KiB, `PG_MAX_AUTH_TOKEN_LENGTH` is 64 KiB).
@@ -62,9 +62,11 @@ impl Inbox {
         Some(taken)
     }
 
-    /// Everything that is left.
+    /// Everything that is left, in memory of its own: the old one may still hold a password.
     pub(crate) fn take_rest(&mut self) -> Vec<u8> {
-        std::mem::take(&mut *self.bytes)
+        let rest = self.bytes.to_vec();
+        self.bytes.zeroize();
+        rest
     }
 
     /// The next message with a type byte. `limit` gives the most bytes (with the length word) a type may have.

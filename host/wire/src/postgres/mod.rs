@@ -41,6 +41,7 @@ mod server_login;
 
 mod upstream_fault;
 mod upstream_login;
+mod upstream_options;
 
 #[cfg(test)]
 mod round_trip;
@@ -66,9 +67,8 @@ pub use server_login::{
 };
 pub use startup::{CleartextPolicy, MAX_STARTUP_BYTES, StartupFault, StartupRequest, looks_like_tls};
 pub use upstream_fault::UpstreamLoginError;
-pub use upstream_login::{
-    Ready, UpstreamLogin, UpstreamLoginOptions, UpstreamMethod, UpstreamStep, UpstreamTls,
-};
+pub use upstream_login::{Ready, UpstreamLogin, UpstreamStep};
+pub use upstream_options::{UpstreamLoginOptions, UpstreamMethod, UpstreamTls};
 
 /// Who caused a login to fail: decides who is told, what is counted and whether a retry can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@
 use super::Fault;
 use super::error::{ErrorReport, SqlState, UpstreamReport};
 use super::scram_client::ScramUpstreamFault;
-use super::upstream_login::UpstreamMethod;
+use super::upstream_options::UpstreamMethod;
 
 /// Why the login at an upstream ended without success.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
