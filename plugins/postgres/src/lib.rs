@@ -1,1 +1,79 @@
-//! weir-plugin-postgres
+//! The PostgreSQL stream inspector: version 3 of the wire protocol, after the login.
+//!
+//! `client` finds operations, `server` matches the answers with them. Everything is framed by length and
+//! nothing unknown passes.
+
+pub mod claimed;
+pub mod client;
+pub mod copy;
+pub mod inspector;
+pub mod messages;
+pub mod names;
+pub mod operations;
+pub mod outcome;
+pub mod parameters;
+pub mod queue;
+pub mod refusal;
+pub mod rewrite;
+pub mod server;
+pub mod sql;
+pub mod types;
+pub mod wire;
+
+pub use inspector::Inspector;
+
+use messages::error;
+use weir_sdk::inspector::{
+    ClientOutcome, Fault, Limits, NoSettings, Operation, ServerOutcome, SessionInfo, StreamInspector,
+    Substitute,
+};
+
+impl StreamInspector for Inspector {
+    const NAME: &'static str = "postgres";
+    const DESCRIPTION: &'static str = "PostgreSQL: queries, prepared statements, COPY, rows, errors.";
+    type Settings = NoSettings;
+
+    fn open(
+        _: &NoSettings,
+        _: &SessionInfo,
+        parameters: &[(String, String)],
+        limits: Limits,
+        masking: bool,
+    ) -> Result<Self, Fault> {
+        Ok(Self::new(parameters, limits, masking))
+    }
+
+    fn client(&mut self, data: &[u8], eof: bool) -> Result<ClientOutcome, Fault> {
+        Ok(self.read_client(data, eof))
+    }
+
+    fn server(&mut self, data: &[u8], eof: bool) -> Result<ServerOutcome, Fault> {
+        Ok(self.read_server(data, eof))
+    }
+
+    fn want(&mut self, _columns: &[u16]) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn edit(&mut self, data: &[u8], _: u16, _: &[u32], _: &[u8], _: &[u32]) -> Result<Vec<u8>, Fault> {
+        Ok(data.to_vec())
+    }
+
+    fn refuse(&mut self, id: u32, why: &Fault) -> Result<Substitute, Fault> {
+        self.refuse_operation(id, why)
+    }
+
+    fn rewrite(&mut self, id: u32, text: &str) -> Result<(Substitute, Operation), Fault> {
+        self.rewrite_operation(id, text)
+    }
+
+    fn notice(&mut self, message: &str) -> Vec<u8> {
+        error::notice(message)
+    }
+
+    fn closing(&mut self, why: &Fault) -> Vec<u8> {
+        error::closing(why)
+    }
+}
+
+weir_sdk::export_stream_inspector!(Inspector);

@@ -1,0 +1,130 @@
+//! Query and FunctionCall, and what SQL text does to names.
+
+use super::{Scan, Step, malformed};
+use crate::inspector::{Inspector, denied};
+use crate::messages::{function_call, query};
+use crate::names::{Change, Found, Meaning};
+use crate::operations::{self, attribute};
+use crate::parameters;
+use crate::queue::{Answer, Entry};
+use crate::sql::{self, Copy, Facts, NameEffect};
+use crate::wire::Header;
+use weir_sdk::inspector::{Fault, Operation, Request};
+
+impl Inspector {
+    pub(super) fn query(&mut self, scan: &mut Scan<'_>, header: Header, body: &[u8]) -> Step {
+        let Some(text) = query::decode(body) else { return malformed("Query") };
+        let facts = sql::read(text, self.reading, self.queue.may_set());
+        let mut operation =
+            operations::of_text(operations::QUERY, String::from_utf8_lossy(text).into_owned(), &facts);
+        self.add_executed(&mut operation, &facts);
+        let end = scan.at + header.total_bytes;
+        if let Some(why) = self.query_not_maskable(&facts) {
+            return self.refuse_here(scan, scan.at, end, operation, why, Answer::Query);
+        }
+        let id = self.client.next_id();
+        let bytes = scan.data.get(scan.at..end).unwrap_or_default();
+        self.client.undecided.push((id, bytes.to_vec()));
+        let mut entry = Entry::of(Answer::Query, self.client.segment, id);
+        let mut instead = None;
+        if self.masking
+            && let Copy::Out(copy_out) = facts.copy
+        {
+            let mut replacement = self.describe_copy(id, &copy_out);
+            replacement.extend_from_slice(bytes);
+            instead = Some(replacement);
+            entry.copy_out = Some(copy_out);
+        }
+        entry.ends = true;
+        entry.may_set = !matches!(facts.action, "read" | "write");
+        entry.changes = self.stage_query(&facts.names);
+        self.queue.push(entry);
+        scan.out.operation(header.total_bytes, Request { id, continues: 0, operation }, instead);
+        scan.at = end;
+        Step::Next
+    }
+
+    pub(super) fn function_call(&mut self, scan: &mut Scan<'_>, header: Header, body: &[u8]) -> Step {
+        let Some(call) = function_call::decode(body) else { return malformed("FunctionCall") };
+        let operation = operations::call(call.function, parameters::decode_arguments(&call.arguments));
+        let end = scan.at + header.total_bytes;
+        if self.masking {
+            let why =
+                denied("cannot be masked: function calls past SQL are not possible while values are masked");
+            return self.refuse_here(scan, scan.at, end, operation, why, Answer::Function);
+        }
+        let id = self.client.next_id();
+        let entry =
+            Entry { ends: true, may_set: true, ..Entry::of(Answer::Function, self.client.segment, id) };
+        self.queue.push(entry);
+        scan.out.operation(header.total_bytes, Request { id, continues: 0, operation }, None);
+        scan.at = end;
+        Step::Next
+    }
+
+    fn query_not_maskable(&self, facts: &Facts) -> Option<Fault> {
+        if !self.masking {
+            return None;
+        }
+        match &facts.copy {
+            Copy::OutUnclear(why) => Some(denied(format!("cannot be masked: {why}"))),
+            Copy::Out(_) if self.client.extended => {
+                Some(denied("cannot be masked: send a Sync before a simple query with COPY TO STDOUT"))
+            }
+            _ if facts.not_utf8 => Some(denied("cannot be masked: the statement is not valid UTF-8")),
+            _ => None,
+        }
+    }
+
+    /// A simple query drops the unnamed statement and portal, then does what its text says.
+    pub(crate) fn stage_query(&mut self, names: &[NameEffect]) -> Vec<Change> {
+        let segment = self.client.segment;
+        let mut changes = Vec::new();
+        if self.names.statements.may_hold(b"") {
+            changes.push(Change::Statement(Box::default(), Meaning::Nothing));
+        }
+        if self.names.portals.may_hold(b"") {
+            changes.push(Change::Portal(Box::default(), Meaning::Nothing));
+        }
+        for change in &changes {
+            self.names.stage(change, segment);
+        }
+        changes.extend(self.stage_effects(names, segment));
+        changes
+    }
+
+    pub(crate) fn stage_effects(&mut self, names: &[NameEffect], segment: u64) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for effect in names {
+            let change = match effect {
+                NameEffect::Prepare(name) => Change::Statement(bytes(name), Meaning::Foreign),
+                NameEffect::Deallocate(name) => Change::Statement(bytes(name), Meaning::Nothing),
+                NameEffect::DeallocateAll => Change::AllStatements,
+                NameEffect::Declare(name) => Change::Portal(bytes(name), Meaning::Foreign),
+                NameEffect::CloseCursor(name) => Change::Portal(bytes(name), Meaning::Nothing),
+                NameEffect::CloseAllCursors => Change::AllPortals,
+            };
+            self.names.stage(&change, segment);
+            changes.push(change);
+        }
+        changes
+    }
+
+    /// SQL `EXECUTE name` runs what was prepared; when that is known here, say what it is.
+    pub(super) fn add_executed(&self, operation: &mut Operation, facts: &Facts) {
+        let Some(name) = &facts.executes else { return };
+        if let Found::Known(statement) = self.names.statements.find(name.as_bytes(), self.client.segment) {
+            operation.action = statement.facts.action.to_owned();
+            operation.attributes.push(attribute("sql-executes", statement.text.as_str()));
+            for object in &statement.facts.objects {
+                if !operation.objects.contains(object) {
+                    operation.objects.push(object.clone());
+                }
+            }
+        }
+    }
+}
+
+fn bytes(name: &str) -> Box<[u8]> {
+    name.as_bytes().into()
+}

@@ -1,0 +1,188 @@
+//! Answers that complete what was asked.
+
+use super::{Flow, Message, out_of_order};
+use crate::inspector::{Inspector, violation};
+use crate::outcome::ServerSide;
+use crate::queue::{Answer, Entry, State};
+use crate::wire::Reader;
+use weir_sdk::inspector::ResultInfo;
+
+/// Numbers of `result-info.status`.
+pub mod status {
+    pub(crate) const OK: u8 = 0;
+    pub(crate) const ERROR: u8 = 1;
+    pub(crate) const SKIPPED: u8 = 2;
+    pub(crate) const SUSPENDED: u8 = 3;
+}
+
+/// Tags of a query with very many statements are cut.
+const MAX_TAGS_BYTES: usize = 4096;
+
+impl Inspector {
+    /// ParseComplete, BindComplete, CloseComplete.
+    pub(super) fn answered(&mut self, out: &mut ServerSide, message: Message<'_>, answer: Answer) -> Flow {
+        if !self.front_is(answer) {
+            return out_of_order(message);
+        }
+        self.forward(out, message);
+        self.complete(out, status::OK);
+        Flow::Next
+    }
+
+    /// RowDescription or NoData.
+    pub(super) fn described(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if self.front_is(Answer::DescribeStatement) || self.front_is(Answer::DescribePortal) {
+            self.forward(out, message);
+            self.complete(out, status::OK);
+            return Flow::Next;
+        }
+        if message.header.kind == b'T' && self.front_is(Answer::Query) {
+            self.forward(out, message);
+            return Flow::Next;
+        }
+        out_of_order(message)
+    }
+
+    pub(super) fn parameter_types(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if !self.front_is(Answer::DescribeStatement) {
+            return out_of_order(message);
+        }
+        let mut reader = Reader::new(message.body);
+        let types = reader.u16().and_then(|count| reader.take(usize::from(count) * 4));
+        let Some(types) = types else {
+            return Flow::Fatal(violation("the upstream sent a malformed ParameterDescription"));
+        };
+        if let Some(statement) = self.queue.front().and_then(|front| front.statement.as_ref()) {
+            let (types, _) = types.as_chunks::<4>();
+            *statement.types.borrow_mut() = types.iter().map(|oid| u32::from_be_bytes(*oid)).collect();
+        }
+        self.forward(out, message);
+        Flow::Next
+    }
+
+    pub(super) fn command_complete(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if !self.front_runs() {
+            return out_of_order(message);
+        }
+        let Some((0, tag)) = message.body.split_last() else {
+            return Flow::Fatal(violation("the upstream sent a malformed CommandComplete"));
+        };
+        let tag = String::from_utf8_lossy(tag);
+        let progress = &mut self.server.progress;
+        if let Some(rows) = tag.strip_prefix("COPY ").and_then(|rows| rows.parse::<u64>().ok()) {
+            progress.rows = progress.rows.saturating_add(rows);
+        }
+        if progress.tags.len() < MAX_TAGS_BYTES {
+            if !progress.tags.is_empty() {
+                progress.tags.push_str("; ");
+            }
+            progress.tags.push_str(&tag);
+        }
+        self.server.copies_out = false;
+        self.forward(out, message);
+        self.client.copy_in.is_served();
+        if self.front_is(Answer::Execute) {
+            self.complete(out, status::OK);
+        }
+        Flow::Next
+    }
+
+    pub(super) fn empty_query(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if !self.front_runs() {
+            return out_of_order(message);
+        }
+        self.forward(out, message);
+        if self.front_is(Answer::Execute) {
+            self.complete(out, status::OK);
+        }
+        Flow::Next
+    }
+
+    pub(super) fn suspended(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if !self.front_is(Answer::Execute) {
+            return out_of_order(message);
+        }
+        self.forward(out, message);
+        self.complete(out, status::SUSPENDED);
+        Flow::Next
+    }
+
+    pub(super) fn function_result(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if !self.front_is(Answer::Function) {
+            return out_of_order(message);
+        }
+        self.forward(out, message);
+        Flow::Next
+    }
+
+    pub(super) fn ready(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        let (in_transaction, failed) = match message.body {
+            b"I" => (false, false),
+            b"T" => (true, false),
+            b"E" => (true, true),
+            _ => return Flow::Fatal(violation("the upstream sent a malformed ReadyForQuery")),
+        };
+        if self.server.skipping {
+            self.skip_to_sync(out);
+        }
+        match self.queue.front().map(|front| front.answer) {
+            Some(Answer::Query | Answer::Function | Answer::Sync) => {}
+            _ => return out_of_order(message),
+        }
+        let hidden = self.queue.front().is_some_and(|front| front.hidden);
+        self.forward(out, message);
+        let failed_here = self.server.progress.error.is_some();
+        self.complete(out, if failed_here { status::ERROR } else { status::OK });
+        self.server.in_transaction = in_transaction;
+        self.server.transaction_failed = failed;
+        if !in_transaction {
+            self.names.portals.clear();
+        }
+        if !hidden && self.queue.is_idle() {
+            out.idle(in_transaction, failed);
+        }
+        Flow::Next
+    }
+
+    /// The server never looked at what lies before the Sync.
+    fn skip_to_sync(&mut self, out: &mut ServerSide) {
+        self.server.skipping = false;
+        while self.queue.front().is_some_and(|front| front.answer != Answer::Sync) {
+            let Some(entry) = self.queue.pop() else { return };
+            self.client.copy_in.is_over(entry.operation);
+            let told = entry.operation == self.server.failed_operation;
+            if entry.ends && entry.operation != 0 && !told && entry.state == State::Open {
+                out.done(result(entry.operation, status::SKIPPED));
+            }
+            self.resolve(entry, false);
+        }
+    }
+
+    /// The front entry has its whole answer.
+    pub(super) fn complete(&mut self, out: &mut ServerSide, status: u8) {
+        let Some(entry) = self.queue.pop() else { return };
+        let progress = std::mem::take(&mut self.server.progress);
+        self.client.copy_in.is_over(entry.operation);
+        if entry.ends && entry.operation != 0 && entry.state == State::Open {
+            let (code, message) = progress.error.unwrap_or_default();
+            out.done(ResultInfo {
+                rows: progress.rows,
+                tag: progress.tags,
+                code,
+                message,
+                ..result(entry.operation, status)
+            });
+        }
+        self.resolve(entry, true);
+    }
+
+    pub(super) fn resolve(&mut self, entry: Entry, happened: bool) {
+        for change in entry.changes {
+            self.names.resolve(change, happened);
+        }
+    }
+}
+
+pub(super) fn result(operation: u32, status: u8) -> ResultInfo {
+    ResultInfo { operation, status, rows: 0, tag: String::new(), code: String::new(), message: String::new() }
+}

@@ -1,0 +1,113 @@
+//! ErrorResponse: what failed, what is skipped because of it, and our own errors in the place of provoked ones.
+
+use super::ends::{result, status};
+use super::{Flow, Message};
+use crate::inspector::{Inspector, violation};
+use crate::messages::error::{self, field};
+use crate::names::Change;
+use crate::outcome::ServerSide;
+use crate::queue::{Answer, Entry, State};
+use weir_sdk::inspector::ResultInfo;
+
+impl Inspector {
+    pub(super) fn error(&mut self, out: &mut ServerSide, message: Message<'_>, whole: bool) -> Flow {
+        let fields = error::fields(message.body);
+        if whole && fields.is_none() {
+            return Flow::Fatal(violation("the upstream sent a malformed ErrorResponse"));
+        }
+        let fields = fields.unwrap_or_default();
+        let text = |letter| {
+            field(&fields, letter).map_or_else(String::new, |text| String::from_utf8_lossy(text).into_owned())
+        };
+        let severity = if field(&fields, b'V').is_some() { text(b'V') } else { text(b'S') };
+        let error = (text(b'C'), text(b'M'));
+        let last_words = matches!(severity.as_str(), "FATAL" | "PANIC");
+        self.server.gone |= last_words;
+        self.server.copies_out = false;
+        self.show_error(out, message, last_words);
+        let Some(front) = self.queue.front() else { return Flow::Next };
+        let (answer, segment, hidden) = (front.answer, front.segment, front.hidden);
+        if last_words {
+            self.fail_all(out, error);
+            return Flow::Next;
+        }
+        if answer.is_simple() || answer == Answer::Sync {
+            self.client.copy_in.is_served();
+            self.server.progress.error.get_or_insert(error);
+            return Flow::Next;
+        }
+        self.server.skipping = true;
+        if !hidden {
+            self.client.copy_in.is_skipped(segment);
+            // No Sync has been sent since: whatever comes before it is ignored.
+            self.client.doomed |= segment == self.client.segment;
+        }
+        if let Some(entry) = self.queue.pop() {
+            self.fail(out, entry, error);
+        }
+        Flow::Next
+    }
+
+    fn show_error(&mut self, out: &mut ServerSide, message: Message<'_>, last_words: bool) {
+        match self.queue.front() {
+            Some(Entry { state: State::Refused(reply), .. }) if !last_words => {
+                let reply = std::mem::take(reply);
+                out.drop(message.header.total_bytes);
+                out.insert(reply);
+            }
+            Some(front) if front.hidden && !last_words => out.drop(message.header.total_bytes),
+            _ => out.pass(message.header.total_bytes),
+        }
+    }
+
+    /// A message of the extended protocol failed.
+    fn fail(&mut self, out: &mut ServerSide, entry: Entry, error: (String, String)) {
+        let progress = std::mem::take(&mut self.server.progress);
+        self.server.failed_operation = entry.operation;
+        if entry.operation != 0 && entry.state == State::Open && !entry.hidden {
+            out.done(ResultInfo {
+                rows: progress.rows,
+                code: error.0,
+                message: error.1,
+                ..result(entry.operation, status::ERROR)
+            });
+        }
+        // What a failed Execute did to names by SQL may have happened: it counts as done.
+        let happened = entry.answer == Answer::Execute;
+        let refused = entry.state != State::Open;
+        for change in entry.changes {
+            let unnamed = match &change {
+                Change::Statement(name, _) if name.is_empty() => Some(true),
+                Change::Portal(name, _) if name.is_empty() => Some(false),
+                _ => None,
+            };
+            self.names.resolve(change, happened);
+            // A Parse or Bind of the unnamed one drops the old one first, whatever happens then.
+            match unnamed {
+                Some(true) if !happened && !refused => self.names.statements.drop_settled(b""),
+                Some(false) if !happened && !refused => self.names.portals.drop_settled(b""),
+                _ => {}
+            }
+        }
+    }
+
+    /// The server is gone: nothing that was asked will be answered.
+    fn fail_all(&mut self, out: &mut ServerSide, error: (String, String)) {
+        let mut error = Some(error);
+        while let Some(entry) = self.queue.pop() {
+            if entry.operation == 0 || entry.state != State::Open || entry.hidden {
+                continue;
+            }
+            match error.take() {
+                Some((code, message)) => {
+                    self.server.failed_operation = entry.operation;
+                    out.done(ResultInfo { code, message, ..result(entry.operation, status::ERROR) });
+                }
+                None if entry.ends && entry.operation != self.server.failed_operation => {
+                    out.done(result(entry.operation, status::SKIPPED));
+                }
+                None => {}
+            }
+        }
+    }
+}

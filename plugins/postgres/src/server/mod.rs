@@ -1,0 +1,222 @@
+//! The server's direction: match each message with what was asked, count, and see values only while masking.
+
+pub mod ends;
+pub mod fails;
+pub mod status;
+
+use crate::client::show;
+use crate::inspector::{Inspector, violation};
+use crate::outcome::ServerSide;
+use crate::queue::{Answer, State};
+use crate::wire::{self, Framing, Header};
+use weir_sdk::inspector::{Fault, ServerOutcome};
+
+#[derive(Debug, Default)]
+pub struct ServerState {
+    /// An extended message failed: the server ignores everything up to the next Sync.
+    pub skipping: bool,
+    /// Operation whose failure was told already.
+    pub failed_operation: u32,
+    pub progress: Progress,
+    pub in_transaction: bool,
+    pub transaction_failed: bool,
+    /// CopyOutResponse came, CopyDone not yet.
+    pub copies_out: bool,
+    /// FATAL: these were the server's last words.
+    pub gone: bool,
+}
+
+/// What the front entry's answer has shown so far.
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub rows: u64,
+    pub tags: String,
+    /// code and message
+    pub error: Option<(String, String)>,
+}
+
+/// What one message means for the scan.
+pub(crate) enum Flow {
+    Next,
+    /// The answer ends here: the host must act before it goes on.
+    Stop,
+    Fatal(Fault),
+}
+
+/// One message at hand; `body` is empty when the message is not needed whole and may not be there yet.
+#[derive(Clone, Copy)]
+pub(crate) struct Message<'a> {
+    pub header: Header,
+    pub body: &'a [u8],
+    /// Where it starts in the bytes of this call.
+    pub at: usize,
+}
+
+impl Inspector {
+    pub fn read_server(&mut self, data: &[u8], _eof: bool) -> ServerOutcome {
+        let mut out = ServerSide::new();
+        if let Some(why) = self.dead.clone() {
+            out.fatal(why);
+            return out.outcome;
+        }
+        let mut at = 0;
+        while at < data.len() {
+            let header = match wire::header(data.get(at..).unwrap_or_default()) {
+                Framing::Partial => {
+                    out.outcome.need = 5;
+                    break;
+                }
+                Framing::Invalid(kind) => {
+                    self.end(
+                        &mut out,
+                        violation(format!(
+                            "the upstream sent a message of type {} with a length that cannot be",
+                            show(kind)
+                        )),
+                    );
+                    break;
+                }
+                Framing::Header(header) => header,
+            };
+            let body = wire::body(data, at, header);
+            if body.is_none() && self.needs_whole(header) {
+                out.outcome.need = u32::try_from(header.total_bytes).unwrap_or(u32::MAX);
+                break;
+            }
+            let whole = body.is_some();
+            let message = Message { header, body: body.unwrap_or_default(), at };
+            match self.server_message(&mut out, message, whole) {
+                Flow::Next => at = at.saturating_add(header.total_bytes),
+                Flow::Stop => break,
+                Flow::Fatal(why) => {
+                    self.end(&mut out, why);
+                    break;
+                }
+            }
+        }
+        out.outcome
+    }
+
+    fn end(&mut self, out: &mut ServerSide, why: Fault) {
+        self.dead = Some(why.clone());
+        out.fatal(why);
+    }
+
+    /// Messages whose content matters are waited for; the others pass as they come, in any size.
+    fn needs_whole(&self, header: Header) -> bool {
+        match header.kind {
+            b'D' | b'd' | b'N' | b'A' | b'V' => false,
+            b'E' => self.masking || header.total_bytes <= self.max_answer,
+            _ => true,
+        }
+    }
+
+    fn server_message(&mut self, out: &mut ServerSide, message: Message<'_>, whole: bool) -> Flow {
+        let len = message.header.total_bytes;
+        match message.header.kind {
+            b'D' => self.data_row(out, message),
+            b'd' => self.copy_row(out, message),
+            b'T' => self.described(out, message),
+            b'C' => self.command_complete(out, message),
+            b'Z' => self.ready(out, message),
+            b'1' => self.answered(out, message, Answer::Parse),
+            b'2' => self.answered(out, message, Answer::Bind),
+            b'3' => self.answered(out, message, Answer::Close),
+            b'n' => self.described(out, message),
+            b't' => self.parameter_types(out, message),
+            b's' => self.suspended(out, message),
+            b'I' => self.empty_query(out, message),
+            b'E' => self.error(out, message, whole),
+            b'V' => self.function_result(out, message),
+            b'G' => self.copy_in_starts(out, message),
+            b'H' => self.copy_out_starts(out, message),
+            b'c' => self.copy_out_ends(out, message),
+            b'S' => self.parameter_status(out, message),
+            b'N' | b'A' | b'K' | b'v' => {
+                out.pass(len);
+                Flow::Next
+            }
+            b'W' => {
+                Flow::Fatal(violation("the upstream started a replication stream, which cannot be inspected"))
+            }
+            kind => {
+                Flow::Fatal(violation(format!("unexpected message type {} from the upstream", show(kind))))
+            }
+        }
+    }
+
+    fn data_row(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if !self.front_runs() {
+            return out_of_order(message);
+        }
+        self.server.progress.rows += 1;
+        out.pass(message.header.total_bytes);
+        Flow::Next
+    }
+
+    fn copy_row(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if !self.server.copies_out {
+            return out_of_order(message);
+        }
+        out.pass(message.header.total_bytes);
+        Flow::Next
+    }
+
+    fn copy_in_starts(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if !self.front_runs() {
+            return out_of_order(message);
+        }
+        match self.queue.front() {
+            Some(front) if front.copy_ends > 0 => front.copy_ends -= 1,
+            _ => self.client.copy_in.starts(),
+        }
+        out.pass(message.header.total_bytes);
+        Flow::Next
+    }
+
+    fn copy_out_starts(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if !self.front_runs() || self.server.copies_out {
+            return out_of_order(message);
+        }
+        self.server.copies_out = true;
+        out.pass(message.header.total_bytes);
+        Flow::Next
+    }
+
+    fn copy_out_ends(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if !self.server.copies_out {
+            return out_of_order(message);
+        }
+        self.server.copies_out = false;
+        out.pass(message.header.total_bytes);
+        Flow::Next
+    }
+
+    /// Rows, COPY and command tags may come now.
+    pub(crate) fn front_runs(&mut self) -> bool {
+        !self.server.skipping
+            && self.queue.front().is_some_and(|front| {
+                matches!(front.answer, Answer::Query | Answer::Execute)
+                    && front.state == State::Open
+                    && !front.hidden
+            })
+    }
+
+    pub(crate) fn front_is(&mut self, answer: Answer) -> bool {
+        !self.server.skipping
+            && self.queue.front().is_some_and(|front| front.answer == answer && front.state == State::Open)
+    }
+
+    /// Sends the message on, unless it answers what the client never asked.
+    pub(crate) fn forward(&mut self, out: &mut ServerSide, message: Message<'_>) {
+        let len = message.header.total_bytes;
+        if self.queue.front().is_some_and(|front| front.hidden) { out.drop(len) } else { out.pass(len) }
+    }
+}
+
+pub(crate) fn out_of_order(message: Message<'_>) -> Flow {
+    Flow::Fatal(violation(format!(
+        "the upstream sent a message of type {} that answers nothing asked",
+        show(message.header.kind)
+    )))
+}

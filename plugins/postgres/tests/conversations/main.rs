@@ -1,0 +1,11 @@
+//! Scripted conversations: what the client and the server say, what passes, and what the host is told.
+#![allow(unreachable_pub, reason = "modules of one test binary")]
+
+mod bytes;
+mod copy_in;
+mod extended;
+mod framing;
+mod host;
+mod names;
+mod refusals;
+mod simple;
