@@ -1,0 +1,200 @@
+//! Operations: what was wanted, what was decided, what came of it.
+
+use super::session::micros;
+use super::{Place, applied, attributes};
+use crate::canon::Object;
+use crate::redact::redact_named;
+use std::sync::Arc;
+use std::time::Duration;
+use weir_model::{Applied, Decision, Operation, Verdict};
+
+/// An operation with the host's decision: the content of an intent, and of a refusal.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub place: Place,
+    /// The operation's number in its session.
+    pub operation: u64,
+    /// The earlier operation this one goes on with (fetching more of a cursor, the next part of an upload).
+    pub continues: Option<u64>,
+    /// Exactly what is sent, except for what maskers replaced in it before it came here.
+    pub what: Arc<Operation>,
+    pub decision: Arc<Decision>,
+    /// The approval this operation used, or was refused by.
+    pub approval: Option<String>,
+    /// What maskers replaced in the text and the parameters.
+    pub masked: Vec<Applied>,
+}
+
+/// Who kept an operation from the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedBy {
+    /// A policy, or the resource's default.
+    Policy,
+    /// Too large, too many, too slow.
+    Limit,
+    /// A plugin trapped, lied or was late.
+    Plugin,
+    /// The intent could not be recorded.
+    Audit,
+    /// People said no, or nobody said anything in time.
+    Approval,
+}
+
+/// An operation that never reached the upstream.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub attempt: Attempt,
+    pub by: RefusedBy,
+    /// As the client got it.
+    pub code: String,
+    /// As the client got it.
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Ok,
+    Error,
+    /// Sent, but the upstream did not execute it because an earlier one had failed.
+    Skipped,
+    /// Executed in part; the client may ask for the rest.
+    Suspended,
+    /// Nobody knows: the connection or the host died in between.
+    Unknown,
+}
+
+/// The upstream's error.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub code: String,
+    /// Already masked.
+    pub message: String,
+}
+
+/// What came of an intent. There is at most one for each.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub place: Place,
+    /// The intent's number.
+    pub operation: u64,
+    pub status: Status,
+    pub rows: Option<u64>,
+    /// The upstream's own word, such as `UPDATE 3`; empty when there is none.
+    pub tag: String,
+    pub error: Option<Failure>,
+    pub bytes_to_client: u64,
+    /// Cells changed in the answer, by rule.
+    pub masked: Vec<Applied>,
+    /// From the first byte sent to the last byte of the answer.
+    pub duration: Duration,
+}
+
+impl RefusedBy {
+    pub fn as_word(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Limit => "limit",
+            Self::Plugin => "plugin",
+            Self::Audit => "audit",
+            Self::Approval => "approval",
+        }
+    }
+}
+
+impl Status {
+    pub fn as_word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Skipped => "skipped",
+            Self::Suspended => "suspended",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Attempt {
+    pub(super) fn verdict(&self) -> &'static str {
+        match self.decision.verdict {
+            Verdict::Abstain => "abstain",
+            Verdict::Allow => "allow",
+            Verdict::Deny { .. } => "deny",
+            Verdict::Hold { .. } => "hold",
+            Verdict::Rewrite { .. } => "rewrite",
+        }
+    }
+
+    pub(super) fn detail(&self, out: &mut Object<'_>, refused: Option<&Refused>) {
+        out.word("action", self.what.action.as_word());
+        out.maybe_word("approval", self.approval.as_deref());
+        out.maybe_word("by", refused.map(|refused| refused.by.as_word()));
+        out.maybe_number("continues", self.continues);
+        if let Verdict::Deny { code, .. } | Verdict::Hold { code, .. } = &self.decision.verdict {
+            out.text("decision_code", code);
+        }
+        out.objects("findings", &self.decision.findings, |out, finding| {
+            out.text("place", &finding.place);
+            out.text("rule", &finding.rule);
+            out.number("score", finding.score.into());
+        });
+        out.objects("judged_by", &self.decision.judged_by, |out, judge| {
+            out.word("answer", judge.answer);
+            out.digest("digest", &judge.digest);
+            out.word("plugin", judge.plugin.as_str());
+        });
+        applied(out, "masked", &self.masked);
+        out.texts("objects", &self.what.objects);
+        out.text("operation_kind", &self.what.kind);
+        out.text("refusal_code", refused.map_or("", |refused| &refused.code));
+        attributes(out, "tags", &self.decision.tags);
+    }
+
+    pub(super) fn payload(&self, out: &mut Object<'_>, refused: Option<&Refused>) {
+        attributes(out, "attributes", &self.what.attributes);
+        attributes(out, "claimed", &self.what.claimed);
+        if let Verdict::Deny { reason, .. } | Verdict::Hold { reason, .. } = &self.decision.verdict {
+            out.text("decision_reason", reason);
+        }
+        out.objects("parameters", &self.what.parameters, |out, parameter| {
+            out.text("name", &parameter.name);
+            out.text("type", &parameter.type_name);
+            if let Some(value) = &parameter.value {
+                out.redacted("value", &redact_named(&parameter.name, value));
+            }
+        });
+        out.text("refusal_message", refused.map_or("", |refused| &refused.message));
+        if let Verdict::Rewrite { text } = &self.decision.verdict {
+            out.text("rewritten", text);
+        }
+        out.text("text", &self.what.text);
+    }
+}
+
+impl Refused {
+    pub(super) fn detail(&self, out: &mut Object<'_>) {
+        self.attempt.detail(out, Some(self));
+    }
+
+    pub(super) fn payload(&self, out: &mut Object<'_>) {
+        self.attempt.payload(out, Some(self));
+    }
+}
+
+impl Outcome {
+    pub(super) fn detail(&self, out: &mut Object<'_>) {
+        out.number("bytes_to_client", self.bytes_to_client);
+        out.number("duration_us", micros(self.duration));
+        if let Some(failure) = &self.error {
+            out.text("error_code", &failure.code);
+        }
+        applied(out, "masked", &self.masked);
+        out.maybe_number("rows", self.rows);
+        out.text("tag", &self.tag);
+    }
+
+    pub(super) fn payload(&self, out: &mut Object<'_>) {
+        if let Some(failure) = &self.error {
+            out.text("error_message", &failure.message);
+        }
+    }
+}

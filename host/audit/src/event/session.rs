@@ -1,0 +1,95 @@
+//! Sessions: who came, and how it ended.
+
+use super::{Place, attributes};
+use crate::canon::Object;
+use std::sync::Arc;
+use std::time::Duration;
+use weir_model::{EndReason, ResourceName, SessionInfo};
+
+/// A principal has been let in. The first record of its session.
+#[derive(Clone, Debug)]
+pub struct SessionOpened {
+    pub(super) place: Place,
+    info: Arc<SessionInfo>,
+}
+
+/// A session is over. The last record of its session.
+#[derive(Clone, Debug)]
+pub struct SessionEnded {
+    pub place: Place,
+    pub reason: EndReason,
+    /// Operations seen, refused ones included.
+    pub operations: u64,
+    /// From the client.
+    pub bytes_in: u64,
+    /// To the client.
+    pub bytes_out: u64,
+    pub duration: Duration,
+}
+
+/// Somebody was not let in; there is no session.
+#[derive(Clone, Debug)]
+pub struct LoginFailed {
+    pub resource: ResourceName,
+    /// What the client called itself: nobody has checked it.
+    pub claimed_user: String,
+    pub client_address: String,
+    /// Short and stable; a SQLSTATE where the protocol has such a thing.
+    pub code: String,
+}
+
+impl SessionOpened {
+    pub fn new(info: Arc<SessionInfo>) -> Self {
+        Self { place: Place::of(&info), info }
+    }
+
+    pub(super) fn detail(&self, out: &mut Object<'_>) {
+        let who = &self.info.who;
+        out.texts("groups", &who.groups);
+        out.text("on_behalf_of", who.on_behalf_of.as_deref().unwrap_or_default());
+        out.word("principal_kind", who.kind.as_word());
+        out.text("protocol", &self.info.protocol);
+        out.number("started_ms", self.info.started_ms);
+    }
+
+    pub(super) fn payload(&self, out: &mut Object<'_>) {
+        attributes(out, "attributes", &self.info.attributes);
+        attributes(out, "claimed", &self.info.claimed);
+        out.text("client_address", &self.info.client_address);
+    }
+}
+
+impl SessionEnded {
+    pub(super) fn detail(&self, out: &mut Object<'_>) {
+        out.number("bytes_in", self.bytes_in);
+        out.number("bytes_out", self.bytes_out);
+        if let EndReason::Failed(fault) = &self.reason {
+            out.text("code", &fault.code);
+        }
+        out.number("duration_us", micros(self.duration));
+        out.number("operations", self.operations);
+        out.word("reason", self.reason.as_word());
+    }
+
+    pub(super) fn payload(&self, out: &mut Object<'_>) {
+        if let EndReason::Failed(fault) = &self.reason {
+            out.text("fault_detail", &fault.detail);
+            out.text("fault_message", &fault.message);
+        }
+    }
+}
+
+impl LoginFailed {
+    pub(super) fn detail(&self, out: &mut Object<'_>) {
+        out.text("code", &self.code);
+    }
+
+    pub(super) fn payload(&self, out: &mut Object<'_>) {
+        out.text("claimed_user", &self.claimed_user);
+        out.text("client_address", &self.client_address);
+    }
+}
+
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
