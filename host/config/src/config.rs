@@ -1,5 +1,6 @@
 //! Loading: the file, its checks, and what is known of it afterwards.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -68,6 +69,16 @@ pub fn users_file(path: &Path, outside: &dyn Outside) -> Result<PathBuf, Problem
         None if given => Err(Problems::new(report.finish().1)),
         users => Ok(folder_of(path).join(users.map_or(crate::settings::USERS.to_owned(), |path| path.value))),
     }
+}
+
+/// Every key that may be written in the sections that a text has: `resource.tls.key`. For the test that the example
+/// shows them all, and for documentation.
+pub fn known_keys(text: &str) -> BTreeSet<String> {
+    let report = Report::new(Source::new(PathBuf::new(), text.to_owned()));
+    if let Some(root) = parse(report.source().text(), &report) {
+        raw::read(&root, &report);
+    }
+    report.known()
 }
 
 impl Config {

@@ -12,7 +12,7 @@ pub(crate) fn suggest(word: &str, known: &[&str], all: &str) -> String {
 }
 
 /// The known word that differs least, if that is in at most a third of its letters (and at least one may differ).
-fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let simple = |word: &str| word.to_lowercase().replace('-', "_");
     known
         .iter()

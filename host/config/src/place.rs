@@ -61,7 +61,10 @@ impl Place {
                 Value::Table(_) => {
                     let Some(entry) = node.entry(step) else { break };
                     node = &entry.node;
-                    found = Some(if last && self.key_itself { entry.key.span } else { node.span });
+                    // `plugin` itself is written nowhere, but for the headers of other plugins.
+                    if index > 0 || step != "plugin" {
+                        found = Some(if last && self.key_itself { entry.key.span } else { node.span });
+                    }
                 }
                 _ => {
                     let Some(element) = step.parse().ok().and_then(|index| node.element(index)) else {

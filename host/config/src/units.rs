@@ -8,14 +8,15 @@ use std::time::Duration;
 const DURATIONS_MS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-const SIZES_BYTES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+const SIZES_BYTES: [(&str, u64); 5] =
+    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 /// `"250ms"`, `"30s"`, `"5m"`, `"1h"`, `"7d"`.
 pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     parse(text, &DURATIONS_MS).map(Duration::from_millis)
 }
 
-/// `"512B"`, `"64KiB"`, `"16MiB"`, `"1GiB"`: bytes.
+/// `"512B"`, `"64KiB"`, `"16MiB"`, `"1GiB"`, `"1TiB"`: bytes.
 pub(crate) fn parse_size(text: &str) -> Option<u64> {
     parse(text, &SIZES_BYTES)
 }

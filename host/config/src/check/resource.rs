@@ -53,7 +53,7 @@ fn listener_tls(written: &raw::ListenerTls, context: Context<'_>) -> Option<List
             context
                 .report
                 .warning(code::KEY_FILE_READABLE, path.span, message)
-                .help(format!("chmod 600 {}", full.display()));
+                .help(format!("run `chmod 600 {}`", full.display()));
         }
         Some(full)
     });

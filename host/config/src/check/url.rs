@@ -188,7 +188,9 @@ impl Reader<'_> {
                 },
                 "" if parameter.text.is_empty() => {}
                 _ => {
-                    self.hide(value);
+                    if name.text.contains("pass") {
+                        self.hide(value);
+                    }
                     self.bad_parameter(name);
                     all_fit = false;
                 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::{At, Entry, Node, Report, Span, Value};
 use crate::nearest;
 use crate::problem::code;
+use crate::secret;
 use crate::settings::Knob;
 use crate::units;
 
@@ -187,7 +188,7 @@ impl<'d, 'r> Fields<'d, 'r> {
                 None => {
                     let message = format!("`{key}`: \"{text}\" is not a size");
                     self.report.error(code::BAD_SIZE, entry.node.span, message).help(
-                        "write a whole number and its unit, one of B, KiB, MiB, GiB: \"64KiB\", \"16MiB\"; \
+                        "write a whole number and its unit, one of B, KiB, MiB, GiB, TiB: \"64KiB\", \"16MiB\"; \
                          or a number of bytes without quotes",
                     );
                     return None;
@@ -240,6 +241,10 @@ impl<'d, 'r> Fields<'d, 'r> {
             let key = &entry.key;
             if self.asked.contains(&key.value.as_str()) {
                 continue;
+            }
+            // Whatever a misspelt `password` holds is not shown; nor is what we can say nothing about.
+            if nearest::nearest(&key.value, &self.asked).is_none_or(secret::is_name_of_secret) {
+                secret::hide(&entry.node, self.report);
             }
             self.report
                 .error(code::UNKNOWN_KEY, key.span, format!("{} has no key `{}`", self.title, key.value))

@@ -13,7 +13,9 @@ use crate::problem::code;
 pub(crate) fn parse(text: &str, report: &Report) -> Option<Node> {
     let (table, mut errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
-        return Some(node_of_table(table.get_ref(), table.span().into()));
+        let root = node_of_table(table.get_ref(), table.span().into());
+        hide_logins(&root, report);
+        return Some(root);
     }
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     let mut last_line = 0;
@@ -27,6 +29,23 @@ pub(crate) fn parse(text: &str, report: &Report) -> Option<Node> {
         }
     }
     None
+}
+
+/// Hides the password in whatever looks like a URL with a login, in whatever key it is.
+fn hide_logins(node: &Node, report: &Report) {
+    match &node.value {
+        Value::Text(text) => {
+            let Some((scheme, rest)) = text.split_once("://") else { return };
+            let login = rest.rsplit_once('@').and_then(|(login, _)| login.split_once(':'));
+            if let Some((user, password)) = login {
+                let start = scheme.len() + 3 + user.len() + 1;
+                report.source().hide(report.source().inside(text, node.span, start, start + password.len()));
+            }
+        }
+        Value::List(nodes) => nodes.iter().for_each(|node| hide_logins(node, report)),
+        Value::Table(entries) => entries.iter().for_each(|entry| hide_logins(&entry.node, report)),
+        _ => {}
+    }
 }
 
 fn node_of_table(table: &DeTable<'_>, span: Span) -> Node {

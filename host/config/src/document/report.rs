@@ -77,7 +77,6 @@ impl Report {
         self.known.borrow_mut().insert(key);
     }
 
-    #[cfg(test)]
     pub(crate) fn known(&self) -> BTreeSet<String> {
         self.known.borrow().clone()
     }

@@ -26,7 +26,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}[{}]: {}", self.severity, self.code, self.message)?;
         let number = self.location.mark.as_ref().map(|mark| mark.line.to_string()).unwrap_or_default();
-        let gutter = number.len();
+        let gutter = number.len().max(1);
         write!(out, "\n{:gutter$}--> {}", "", self.location)?;
         if let Some(mark) = &self.location.mark {
             let lead: String =

@@ -1,6 +1,6 @@
 //! Reading where a secret is to be found.
 
-use crate::document::{At, Entry, Fields, Node, Report, Span, Value, Wanted};
+use crate::document::{At, Entry, Fields, Node, Report, Value, Wanted};
 use crate::problem::code;
 
 /// Where a secret is to be found.
@@ -13,6 +13,8 @@ pub(crate) enum Reference {
     Command(Vec<String>),
 }
 
+const PLACES: [&str; 3] = ["env", "file", "command"];
+
 const HOW: &str = "write where to find it: `{ env = \"NAME\" }`, `{ file = \"path\" }` or \
                    `{ command = [\"program\", \"argument\"] }`";
 
@@ -24,6 +26,7 @@ pub(crate) fn read(entry: &Entry, report: &Report) -> Option<At<Reference>> {
     }
     match &entry.node.value {
         Value::Table(_) => {
+            hide(&entry.node, report);
             let message = format!("`{key}` does not say where the secret is");
             report.error(code::SECRET_SHAPE, entry.node.span, message).help(HOW);
         }
@@ -60,22 +63,27 @@ pub(crate) fn reference_in(node: &Node, report: &Report) -> Option<Option<At<Ref
 pub(crate) fn has_shape(node: &Node) -> bool {
     match &node.value {
         Value::Table(entries) => match entries.as_slice() {
-            [entry] => ["env", "file", "command"].contains(&entry.key.value.as_str()),
+            [entry] => PLACES.contains(&entry.key.value.as_str()),
             _ => false,
         },
         _ => false,
     }
 }
 
-/// Hides the content of a value, its quotes aside.
+/// Hides a value that is, or may have been meant as, a secret: texts without their quotes, and all of a table but
+/// what names a place.
 pub(crate) fn hide(node: &Node, report: &Report) {
     match &node.value {
         Value::Text(text) => {
             let inside = report.source().inside(text, node.span, 0, text.len());
             report.source().hide(inside);
         }
-        Value::Table(_) => {}
-        _ => report.source().hide(Span { start: node.span.start, end: node.span.end }),
+        Value::Table(entries) => {
+            let other = entries.iter().filter(|entry| !PLACES.contains(&entry.key.value.as_str()));
+            other.for_each(|entry| hide(&entry.node, report));
+        }
+        Value::List(nodes) => nodes.iter().for_each(|node| hide(node, report)),
+        _ => report.source().hide(node.span),
     }
 }
 

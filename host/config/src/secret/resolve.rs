@@ -73,14 +73,14 @@ fn read_file(path: &At<&String>, folder: &Path, outside: &dyn Outside, report: &
         let message = format!("anybody on this machine can replace the secret in \"{}\"", path.value);
         report
             .error(code::SECRET_FILE_WRITABLE, path.span, message)
-            .help(format!("chmod 600 {}", full.display()));
+            .help(format!("run `chmod 600 {}`", full.display()));
         return None;
     }
     if thing.others_may_read {
         let message = format!("anybody on this machine can read the secret in \"{}\"", path.value);
         report
             .warning(code::SECRET_FILE_READABLE, path.span, message)
-            .help(format!("chmod 600 {}", full.display()));
+            .help(format!("run `chmod 600 {}`", full.display()));
     }
     Some(bytes)
 }

@@ -98,7 +98,9 @@ pub(crate) fn of_config(
         Ok(thing) if thing.kind == ThingKind::File && (thing.others_may_read || thing.others_may_write) => {
             let message =
                 format!("anybody on this machine can open {} and its password verifiers", path.display());
-            report.warning(code::USERS_READABLE, span, message).help(format!("chmod 600 {}", path.display()));
+            report
+                .warning(code::USERS_READABLE, span, message)
+                .help(format!("run `chmod 600 {}`", path.display()));
         }
         _ => {}
     }
