@@ -1,1 +1,32 @@
-fn main() {}
+//! `weir`: a programmable access gateway.
+//!
+//! This crate is where the house is put together. `commands::run` builds every room in the order they depend on
+//! each other and passes them down; nothing is global. ARCHITECTURE.md tells what the rooms are.
+
+mod admin_api;
+mod cli;
+mod commands;
+mod metrics;
+mod plugins;
+mod postgres;
+mod reload;
+mod resource;
+mod reviews;
+mod serve;
+mod sessions;
+mod shared;
+mod trail;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("weir: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A programmable access gateway: it stands between people or AI agents and the systems they reach, decides,
+/// masks, asks, and records.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The configuration file
+    #[arg(long, short, global = true, default_value = "weir.toml", env = "WEIR_CONFIG")]
+    pub(crate) config: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway until SIGTERM or SIGINT
+    Run,
+    /// Check the configuration together with the plugins it names, and tell everything that is wrong
+    Check,
+    /// Local users
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Operations that wait for a person
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Live sessions
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// Loaded plugins
+    Plugins {
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add a user; the password is asked for, or read from standard input
+    Add {
+        name: String,
+        /// A group; may be given several times
+        #[arg(long = "group", short)]
+        groups: Vec<String>,
+        #[arg(long, value_enum, default_value_t = Kind::Human)]
+        kind: Kind,
+        /// The person an agent acts for
+        #[arg(long)]
+        on_behalf_of: Option<String>,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Change a user's password
+    Passwd {
+        name: String,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Remove a user
+    Remove { name: String },
+    /// List the users
+    List,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Kind {
+    Human,
+    Agent,
+    Service,
+}
+
+/// Who is speaking to the admin API.
+#[derive(Debug, Args)]
+pub(crate) struct As {
+    /// Your user name; the password comes from WEIR_PASSWORD or is asked for
+    #[arg(long, env = "WEIR_USER")]
+    pub(crate) user: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApprovalsCommand {
+    /// What waits
+    List {
+        #[command(flatten)]
+        who: As,
+        #[arg(long)]
+        json: bool,
+    },
+    /// One request, on one screen
+    Show {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let exactly this operation run, once
+    Approve {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        /// Why; kept in the trail
+        #[arg(long, short, default_value = "")]
+        reason: String,
+        /// The digest you were shown: refused if the request has another
+        #[arg(long)]
+        digest: Option<String>,
+    },
+    /// Refuse it
+    Deny {
+        id: String,
+        #[command(flatten)]
+        who: As,
+        /// Why; the client reads it
+        #[arg(long, short, default_value = "")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// The newest records, and those to come
+    Tail {
+        /// Start with so many records
+        #[arg(long, short = 'n', default_value_t = 20)]
+        lines: u64,
+        /// Go on with new records until interrupted
+        #[arg(long, short)]
+        follow: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Records that match everything given
+    Search {
+        #[command(flatten)]
+        filter: Filter,
+        #[arg(long)]
+        json: bool,
+    },
+    /// One session, operation (SESSION/NUMBER) or record (its number), with everything known about it
+    Show {
+        what: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// All records as JSON lines, with hashes and payloads
+    Export {
+        /// From this record on
+        #[arg(long, default_value_t = 1)]
+        from: u64,
+        /// To a file instead of standard output
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+    },
+    /// Check the hash chain over all records
+    Verify {
+        /// A head known from elsewhere, `SEQ:HASH`: finds a trail that was cut off
+        #[arg(long)]
+        head: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Filter {
+    /// From this moment on: RFC 3339, or an age like `2h`
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    #[arg(long)]
+    pub(crate) resource: Option<String>,
+    #[arg(long)]
+    pub(crate) session: Option<String>,
+    /// `intent`, `refused`, `outcome`, `held`, `reviewed`, `login-failed`, …
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// `allow`, `deny`, `hold`, …
+    #[arg(long)]
+    pub(crate) verdict: Option<String>,
+    /// `ok`, `error`, `skipped`, `suspended`, `unknown`
+    #[arg(long)]
+    pub(crate) status: Option<String>,
+    /// Text anywhere in the record
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// Digest of a plugin that took part, or its first digits
+    #[arg(long)]
+    pub(crate) plugin: Option<String>,
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionsCommand {
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a session now
+    Kill { id: String },
+}

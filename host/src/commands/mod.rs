@@ -1,0 +1,31 @@
+//! One file per command.
+
+mod admin_client;
+mod approvals;
+mod audit;
+mod check;
+mod load;
+mod password;
+mod plugins;
+mod run;
+mod sessions;
+mod user;
+
+use crate::cli::{Cli, Command};
+use std::process::ExitCode;
+
+/// The configuration is wrong (`EX_USAGE` of sysexits.h).
+pub(crate) const EXIT_CONFIG: u8 = 64;
+
+pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let config = cli.config;
+    match cli.command {
+        Command::Run => run::run(&config),
+        Command::Check => check::check(&config),
+        Command::User(command) => user::user(&config, command),
+        Command::Approvals(command) => approvals::approvals(&config, command),
+        Command::Audit(command) => audit::audit(&config, command),
+        Command::Sessions(command) => sessions::sessions(&config, command),
+        Command::Plugins { json } => plugins::plugins(&config, json),
+    }
+}

@@ -1,0 +1,76 @@
+//! `weir user`: the local users file.
+
+use super::password;
+use crate::cli::{Kind, UserCommand};
+use anyhow::Context;
+use std::path::Path;
+use std::process::ExitCode;
+use weir_config::users::{self, User};
+use weir_config::{Machine, Secret};
+use weir_model::PrincipalKind;
+use weir_wire::postgres::{POSTGRES_ITERATIONS, Password, ScramVerifier};
+
+pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCode> {
+    let file = match weir_config::users_file(config, &Machine) {
+        Ok(file) => file,
+        Err(problems) => {
+            eprint!("{problems}");
+            return Ok(ExitCode::from(super::EXIT_CONFIG));
+        }
+    };
+    match command {
+        UserCommand::Add { name, groups, kind, on_behalf_of, password_stdin } => {
+            let password = password::read(password_stdin, &format!("Password for {name}: "))?;
+            let kind = match kind {
+                Kind::Human => PrincipalKind::Human,
+                Kind::Agent => PrincipalKind::Agent,
+                Kind::Service => PrincipalKind::Service,
+            };
+            let user = User {
+                name: name.clone(),
+                kind,
+                groups,
+                on_behalf_of,
+                password: Some(verifier(&password)?),
+                disabled: false,
+                expires: None,
+            };
+            users::add(&file, &user)?;
+            println!("added {name} to {}", file.display());
+        }
+        UserCommand::Passwd { name, password_stdin } => {
+            let password = password::read(password_stdin, &format!("New password for {name}: "))?;
+            users::set_password(&file, &name, &verifier(&password)?)?;
+            println!("changed the password of {name}");
+        }
+        UserCommand::Remove { name } => {
+            users::remove(&file, &name)?;
+            println!("removed {name}");
+        }
+        UserCommand::List => match users::load(&file, &Machine) {
+            Ok((all, warnings)) => {
+                if !warnings.is_empty() {
+                    eprint!("{warnings}");
+                }
+                for user in all {
+                    let owner = user.on_behalf_of.map(|owner| format!(" for {owner}")).unwrap_or_default();
+                    let state = if user.disabled { " (disabled)" } else { "" };
+                    println!("{}\t{}{owner}\t{}{state}", user.name, user.kind.as_word(), user.groups.join(","));
+                }
+            }
+            Err(problems) => {
+                eprint!("{problems}");
+                return Ok(ExitCode::from(super::EXIT_CONFIG));
+            }
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is stored of a password: nothing that lets anybody log in elsewhere.
+fn verifier(password: &str) -> anyhow::Result<Secret> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).context("there is no randomness")?;
+    let verifier = ScramVerifier::derive(&Password::new(password.as_bytes()), &salt, POSTGRES_ITERATIONS)?;
+    Ok(Secret::new(verifier.to_text().as_str(), "weir user"))
+}

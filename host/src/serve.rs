@@ -1,0 +1,41 @@
+//! The accept loops: one task per listener, one per client.
+
+use crate::postgres::PostgresHouse;
+use crate::shared::Shared;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use weir_model::ResourceName;
+use weir_net::Listener;
+use weir_session::life::live;
+
+/// After a failed accept (out of file descriptors), how long before the next try.
+const AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// Accepts clients of one resource until told to stop; sessions go on by themselves.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    resource: ResourceName,
+    listener: Listener,
+    mut stop: watch::Receiver<bool>,
+) {
+    tracing::info!(resource = %resource, address = %listener.address(), "listening");
+    loop {
+        let accepted = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = listener.accept() => accepted,
+        };
+        let arrival = match accepted {
+            Ok(arrival) => arrival,
+            Err(error) => {
+                tracing::warn!(resource = %resource, %error, "a connection could not be accepted");
+                tokio::time::sleep(AFTER_FAILURE).await;
+                continue;
+            }
+        };
+        // The configuration of this moment: a reload concerns the next session.
+        let Some(house) = PostgresHouse::new(Arc::clone(&shared), &resource) else { break };
+        tokio::spawn(async move { live(&house, arrival).await });
+    }
+    tracing::info!(resource = %resource, "no longer listening");
+}

@@ -1,0 +1,92 @@
+//! What every session of this host shares, and what changes when the configuration does.
+
+use crate::metrics::Metrics;
+use crate::postgres::Opened;
+use crate::resource::ResourceRuntime;
+use crate::sessions::Sessions;
+use crate::trail::ApprovalsTrail;
+use arc_swap::ArcSwap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use weir_approvals::Approvals;
+use weir_audit::{AuditDown, AuditHandle, Event};
+use weir_config::Config;
+use weir_guests::Guests;
+use weir_identity::Users;
+use weir_model::{ResourceName, SessionId};
+use weir_wire::postgres::MockScram;
+
+/// Built once, by `commands::run`; passed down, never global.
+pub(crate) struct Shared {
+    running: ArcSwap<Running>,
+    pub(crate) guests: Arc<Guests>,
+    pub(crate) audit: AuditHandle,
+    pub(crate) approvals: Arc<Approvals<ApprovalsTrail>>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) opened: OpenSessions,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) mock: MockScram,
+}
+
+/// One configuration in effect. Sessions keep the one they began with.
+pub(crate) struct Running {
+    pub(crate) config: Config,
+    pub(crate) users: Arc<Users>,
+    pub(crate) resources: BTreeMap<ResourceName, Arc<ResourceRuntime>>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        running: Running,
+        guests: Arc<Guests>,
+        audit: AuditHandle,
+        metrics: Arc<Metrics>,
+        mock: MockScram,
+    ) -> Self {
+        Self {
+            running: ArcSwap::from_pointee(running),
+            approvals: Arc::new(Approvals::new(ApprovalsTrail(audit.clone()))),
+            guests,
+            audit,
+            sessions: Arc::default(),
+            opened: OpenSessions::default(),
+            metrics,
+            mock,
+        }
+    }
+
+    pub(crate) fn running(&self) -> Arc<Running> {
+        self.running.load_full()
+    }
+
+    pub(crate) fn replace(&self, running: Running) {
+        self.running.store(Arc::new(running));
+    }
+
+    /// # Errors
+    /// When the event is not known to be on disk.
+    pub(crate) async fn record_durably(&self, event: Event) -> Result<(), AuditDown> {
+        self.audit.record(vec![event]).await?.durable().await
+    }
+}
+
+/// Sessions whose beginning is recorded and whose end is not yet.
+#[derive(Default)]
+pub(crate) struct OpenSessions(Mutex<HashMap<SessionId, Opened>>);
+
+impl OpenSessions {
+    pub(crate) fn insert(&self, id: SessionId, opened: Opened) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, opened);
+    }
+
+    pub(crate) fn remove(&self, id: &SessionId) -> Option<Opened> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
+    }
+}
+
+/// Milliseconds since 1970-01-01 UTC.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,152 @@
+//! The trail as sessions and approvals see it: their facts become audit events.
+
+use crate::metrics::OfResource;
+use std::sync::Arc;
+use weir_approvals::{Ending, Journal, JournalDown, Requested, Vote};
+use weir_audit::{
+    Attempt, AuditDown, AuditHandle, Event, Failure, Held, Outcome, Place, Refused, RefusedBy, Review, Reviewed,
+    Status,
+};
+use weir_model::{Fault, FaultSource};
+use weir_session::ports::{self, Entry, Intent, Trail};
+use weir_session::traffic;
+
+/// The trail of one session.
+pub(crate) struct SessionTrail {
+    pub(crate) audit: AuditHandle,
+    pub(crate) place: Place,
+    pub(crate) metrics: Arc<OfResource>,
+}
+
+impl Trail for SessionTrail {
+    async fn durable(&self, entries: Vec<Entry>) -> Result<(), Fault> {
+        let events = entries.into_iter().map(|entry| self.event(entry)).collect();
+        let receipt = self.audit.record(events).await.map_err(|down| not_recorded(&down))?;
+        receipt.durable().await.map_err(|down| not_recorded(&down))
+    }
+
+    async fn queued(&self, entries: Vec<Entry>) -> Result<(), Fault> {
+        let events = entries.into_iter().map(|entry| self.event(entry)).collect();
+        // The place in the queue is all that is asked for: the effect has already happened.
+        self.audit.record(events).await.map(drop).map_err(|down| not_recorded(&down))
+    }
+}
+
+impl SessionTrail {
+    fn event(&self, entry: Entry) -> Event {
+        self.metrics.entry(&entry);
+        match entry {
+            Entry::Intent(intent) => Event::Intent(self.attempt(intent)),
+            Entry::Refused { intent, by, why } => Event::Refused(Refused {
+                attempt: self.attempt(intent),
+                by: match by {
+                    ports::RefusedBy::Policy => RefusedBy::Policy,
+                    ports::RefusedBy::Inspector => RefusedBy::Inspector,
+                    ports::RefusedBy::Plugin => RefusedBy::Plugin,
+                    ports::RefusedBy::Approval => RefusedBy::Approval,
+                    ports::RefusedBy::Trail => RefusedBy::Audit,
+                    ports::RefusedBy::Client => RefusedBy::Client,
+                },
+                code: why.code,
+                message: if why.detail.is_empty() {
+                    why.message
+                } else {
+                    format!("{} ({})", why.message, why.detail)
+                },
+            }),
+            Entry::Outcome(outcome) => Event::Outcome(self.outcome(outcome)),
+        }
+    }
+
+    fn attempt(&self, intent: Intent) -> Attempt {
+        Attempt {
+            place: self.place.clone(),
+            operation: u64::from(intent.id),
+            continues: (intent.continues != 0).then_some(u64::from(intent.continues)),
+            what: Arc::new(intent.operation),
+            decision: Arc::new(intent.decision),
+            approval: intent.approval.map(|approved| approved.id),
+            masked: intent.masked,
+        }
+    }
+
+    fn outcome(&self, outcome: ports::Outcome) -> Outcome {
+        let failed = !outcome.code.is_empty() || !outcome.message.is_empty();
+        Outcome {
+            place: self.place.clone(),
+            operation: u64::from(outcome.id),
+            status: match outcome.status {
+                traffic::Status::Ok => Status::Ok,
+                traffic::Status::Error => Status::Error,
+                traffic::Status::Skipped => Status::Skipped,
+                traffic::Status::Suspended => Status::Suspended,
+                traffic::Status::Unknown => Status::Unknown,
+            },
+            rows: Some(outcome.rows),
+            tag: outcome.tag,
+            error: failed.then_some(Failure { code: outcome.code, message: outcome.message }),
+            bytes_to_client: outcome.bytes_to_client,
+            masked: outcome.masked,
+            masked_by: outcome.masked_by,
+            duration: outcome.took,
+        }
+    }
+}
+
+/// What a client reads when its operation cannot be recorded.
+pub(crate) fn not_recorded(down: &AuditDown) -> Fault {
+    // 58030 io_error: the class PostgreSQL itself uses when its disk fails.
+    Fault::new(FaultSource::Host, "58030", "the operation could not be recorded, so it was not run")
+        .with_detail(down.to_string())
+}
+
+/// Where approvals are recorded.
+pub(crate) struct ApprovalsTrail(pub(crate) AuditHandle);
+
+impl ApprovalsTrail {
+    async fn durable(&self, event: Event) -> Result<(), JournalDown> {
+        let receipt = self.0.record(vec![event]).await.map_err(|down| JournalDown(down.to_string()))?;
+        receipt.durable().await.map_err(|down| JournalDown(down.to_string()))
+    }
+}
+
+impl Journal for ApprovalsTrail {
+    async fn asked(&self, request: &Requested) -> Result<(), JournalDown> {
+        let since_epoch = request.expires_at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        self.durable(Event::Held(Held {
+            place: place_of(request),
+            operation: u64::from(request.operation_id),
+            approval: request.id.clone(),
+            digest: request.digest,
+            reviewers: request.reviewers.iter().map(ToString::to_string).collect(),
+            code: request.code.clone(),
+            reason: request.reason.clone(),
+            expires_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+        }))
+        .await
+    }
+
+    async fn ended(&self, request: &Requested, ending: &Ending) -> Result<(), JournalDown> {
+        let (review, reviewer, comment) = match ending {
+            Ending::Voted { vote: Vote::Approve, by, comment } => (Review::Approve, Some(by.clone()), comment.clone()),
+            Ending::Voted { vote: Vote::Deny, by, comment } => (Review::Deny, Some(by.clone()), comment.clone()),
+            Ending::Expired => (Review::Expired, None, String::new()),
+            Ending::Abandoned => (Review::ClientGone, None, String::new()),
+            Ending::Shutdown => (Review::HostStopped, None, String::new()),
+        };
+        self.durable(Event::Reviewed(Reviewed {
+            place: place_of(request),
+            operation: u64::from(request.operation_id),
+            approval: request.id.clone(),
+            digest: request.digest,
+            review,
+            reviewer,
+            comment,
+        }))
+        .await
+    }
+}
+
+fn place_of(request: &Requested) -> Place {
+    Place::new(&request.session, &request.requester.id, &request.resource)
+}
