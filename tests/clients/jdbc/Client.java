@@ -121,7 +121,6 @@ public class Client {
             s.setMaxRows(3);
             rows("at most three", s.executeQuery("select id from customers order by id"));
         }
-        execute(c, "do $$ begin raise notice 'hear this'; raise warning 'beware'; end $$");
         try (Statement s = c.createStatement()) {
             s.execute("do $$ begin raise notice 'hear this'; raise warning 'beware'; end $$");
             for (SQLWarning w = s.getWarnings(); w != null; w = w.getNextWarning()) show("warning", w.getSQLState() + " " + w.getMessage());

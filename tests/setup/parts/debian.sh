@@ -6,7 +6,7 @@ debian_wanted() {
         "postgresql-$pg_major" "postgresql-client-$pg_major" libpq-dev pgbouncer libpostgresql-jdbc-java
     command -v javac > /dev/null || echo default-jdk-headless
     python3 -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
-    if ! rustup target list --installed 2> /dev/null | grep -qx wasm32-unknown-unknown; then
+    if ! grep -qx wasm32-unknown-unknown <<< "$(rustup target list --installed 2> /dev/null)"; then
         printf '%s\n' rustc-web cargo-web rust-web-src lld-19
     fi
 }
