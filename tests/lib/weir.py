@@ -1,0 +1,229 @@
+"""The gateway under test: its own folder, configuration, users and free ports, and nothing left behind.
+
+    with Postgres() as server, Weir(server.create_database("customers", sample=True)) as weir:
+        run("psql", env=weir.endpoint.environment())
+        weir.trail(kind="intent")
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import processes
+from endpoint import Endpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("WEIR_BINARY", ROOT / "target/release/weir"))
+PLUGINS = Path(os.environ.get("WEIR_PLUGINS", ROOT / "target/plugins"))
+START_SECONDS = 60
+
+
+@dataclass
+class User:
+    name: str
+    password: str = "secret of {name}"
+    groups: tuple[str, ...] = ("engineers",)
+    kind: str = "human"
+    on_behalf_of: str | None = None
+
+    @property
+    def secret(self) -> str:
+        return self.password.format(name=self.name)
+
+
+PEOPLE = (User("ann"), User("lea", groups=("leads",)), User("ann-agent", kind="agent", on_behalf_of="ann"))
+
+
+def toml(value) -> str:
+    """A value as TOML: JSON but for tables."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(toml(inner) for inner in value) + "]"
+    return json.dumps(value)
+
+
+@dataclass
+class Weir:
+    upstream: Endpoint
+    pipeline: tuple[str, ...] = ("postgres",)
+    default: str = "allow"
+    #: settings and the rest of [plugin.NAME], by name
+    plugins: dict[str, dict] = field(default_factory=dict)
+    #: file to put into the plugins folder, by name; default: the standard one of that name
+    files: dict[str, Path] = field(default_factory=dict)
+    users: tuple[User, ...] = PEOPLE
+    resource: dict = field(default_factory=dict)
+    sections: dict[str, dict] = field(default_factory=dict)
+    log_level: str = "info"
+    #: command in front of the binary, e.g. to limit it
+    wrap: tuple[str, ...] = ()
+    state: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.process: subprocess.Popen | None = None
+        self.folder: Path | None = None
+
+    def __enter__(self) -> Weir:
+        try:
+            self.prepare()
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    def prepare(self) -> None:
+        """Writes folder, configuration and users; starts nothing."""
+        if not BINARY.exists():
+            raise RuntimeError(f"{BINARY} is missing: run `cargo build --release -p weir` first")
+        self.folder = Path(tempfile.mkdtemp(prefix="weir-"))
+        self.plugins_folder = self.folder / "plugins"
+        self.plugins_folder.mkdir()
+        for name in self.pipeline:
+            self.install(name, self.files.get(name, PLUGINS / f"{name}.wasm"))
+        self.port, self.admin_port = processes.free_port(), processes.free_port()
+        self.config = self.folder / "weir.toml"
+        self.write_config()
+        for user in self.users:
+            arguments = ["user", "add", user.name, "--kind", user.kind, "--password-stdin"]
+            arguments += [part for group in user.groups for part in ("--group", group)]
+            arguments += ["--on-behalf-of", user.on_behalf_of] if user.on_behalf_of else []
+            self.command(*arguments, input=user.secret + "\n")
+
+    def install(self, name: str, file: Path) -> None:
+        """Puts a plugin into the folder at once: written beside, then renamed."""
+        if not file.exists():
+            raise RuntimeError(f"{file} is missing: run `plugins/build` first")
+        beside = self.folder / f"{name}.wasm.new"
+        shutil.copyfile(file, beside)
+        beside.rename(self.plugins_folder / f"{name}.wasm")
+
+    def write_config(self) -> None:
+        up = self.upstream
+        resource = {
+            "name": "customers", "protocol": "postgres", "listen": f"127.0.0.1:{self.port}",
+            "upstream": f"postgres://{up.user}@{up.host}:{up.port}/{up.database}?sslmode=disable",
+            "password": {"env": "UPSTREAM_PASSWORD"}, "allow": ["group:engineers", "group:leads"],
+            "reviewers": ["group:leads"], "pipeline": list(self.pipeline), "default": self.default,
+        } | self.resource
+        sections = {"server": {"plugins": "plugins", "state": str(self.state or self.folder / "state"),
+                               "users": "users.toml", "drain_timeout": "5s"},
+                    "log": {"format": "json", "level": self.log_level},
+                    "admin": {"listen": f"127.0.0.1:{self.admin_port}"}}
+        for name, values in self.sections.items():
+            sections[name] = sections.get(name, {}) | values
+        lines: list[str] = []
+        for name, values in sections.items():
+            lines += [f"[{name}]"] + [f"{key} = {toml(value)}" for key, value in values.items()] + [""]
+        lines += ["[[resource]]"] + [f"{key} = {toml(value)}" for key, value in resource.items()] + [""]
+        for name, values in self.plugins.items():
+            lines += [f"[plugin.{name}]"] + [f"{key} = {toml(value)}" for key, value in values.items()] + [""]
+        self.config.write_text("\n".join(lines))
+
+    def start(self) -> None:
+        self.log = self.folder / "weir.log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self.wrap, BINARY, "--config", self.config, "run"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self.folder, env=self.environment(), start_new_session=True,
+                preexec_fn=processes.die_with_parent(signal.SIGKILL))
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"weir left with exit code {self.process.returncode}; its log:\n{self.log_tail()}")
+            if self.healthy():
+                return
+            time.sleep(0.02)
+        raise RuntimeError(f"weir was not ready within {START_SECONDS} s; its log:\n{self.log_tail()}")
+
+    def healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/healthz", timeout=2) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def kill(self) -> None:
+        """kill -9: no farewell to anybody."""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def stop(self) -> None:
+        self.stop_process()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
+
+    def stop_process(self) -> None:
+        if self.process:
+            processes.stop(self.process, (signal.SIGTERM, 15))
+            self.process = None
+
+    def environment(self) -> dict[str, str]:
+        return {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/root"),
+                "UPSTREAM_PASSWORD": self.upstream.password}
+
+    def endpoint_of(self, name: str) -> Endpoint:
+        user = next(user for user in self.users if user.name == name)
+        return Endpoint("127.0.0.1", self.port, user.name, user.secret, self.upstream.database)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.endpoint_of(self.users[0].name)
+
+    def command(self, *arguments: str, input: str | None = None, check: bool = True, **more) -> subprocess.CompletedProcess:
+        """Runs `weir … ARGUMENTS` with this configuration."""
+        environment = self.environment() | more.pop("env", {})
+        done = subprocess.run([BINARY, "--config", self.config, *arguments], input=input, capture_output=True, text=True,
+                              env=environment, cwd=self.folder, **more)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"weir {' '.join(arguments)} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def as_person(self, name: str, *arguments: str, **more) -> subprocess.CompletedProcess:
+        """Runs a command with somebody's credentials for the admin API."""
+        user = next(user for user in self.users if user.name == name)
+        return self.command(*arguments, env={"WEIR_USER": user.name, "WEIR_PASSWORD": user.secret}, **more)
+
+    def trail(self, **wanted) -> list[dict]:
+        """Every record so far whose columns have these values, in order."""
+        lines = self.command("audit", "export").stdout.splitlines()
+        records = [json.loads(line) for line in lines]
+        return [record for record in records if all(record.get(key) == value for key, value in wanted.items())]
+
+    def metric(self, start: str) -> float:
+        """The sum of all samples that start with this text."""
+        token = (self.folder / "state/admin.token").read_text().strip()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.admin_port}/metrics", headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(start))
+
+    def wait_for(self, what: str, condition, seconds: float = 20):
+        """Polls until the condition is true; its value is the answer."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if value := condition():
+                return value
+            time.sleep(0.02)
+        raise AssertionError(f"{what} did not happen within {seconds:g} s; weir's log:\n{self.log_tail()}")
+
+    def log_tail(self, lines: int = 40) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else "(no log)"
