@@ -1,0 +1,59 @@
+//! Why somebody is not let in: one text for all clients, another for the log.
+
+use weir_model::{Fault, FaultSource};
+
+/// Why somebody is not let in. The text is for the log and never for the client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no such user")]
+    UnknownUser,
+    #[error("the user has no password")]
+    NoPassword,
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error("the user is disabled")]
+    Disabled,
+    #[error("the user has expired")]
+    Expired,
+    /// An agent whose human is not let in either.
+    #[error("the agent acts for {owner}: {reason}")]
+    Owner { owner: String, reason: Box<Refusal> },
+}
+
+impl Refusal {
+    /// The refusal as everybody else passes it on: PostgreSQL's own words for the client, this one's for the log.
+    pub fn fault(&self, name: &str) -> Fault {
+        let message = format!("password authentication failed for user \"{name}\"");
+        Fault::new(FaultSource::Client, "28P01", message).with_detail(self.to_string())
+    }
+
+    /// A word for metrics and the trail: `wrong-password`.
+    pub fn as_word(&self) -> &'static str {
+        match self {
+            Self::UnknownUser => "unknown-user",
+            Self::NoPassword => "no-password",
+            Self::WrongPassword => "wrong-password",
+            Self::Disabled => "disabled",
+            Self::Expired => "expired",
+            Self::Owner { .. } => "owner",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_read_the_same_whatever_the_reason() {
+        let owner = Refusal::Owner { owner: "ann".into(), reason: Box::new(Refusal::Expired) };
+        assert_eq!(owner.to_string(), "the agent acts for ann: the user has expired");
+        let reasons =
+            [Refusal::UnknownUser, Refusal::NoPassword, Refusal::WrongPassword, Refusal::Disabled, owner];
+        let faults: Vec<Fault> = reasons.iter().map(|reason| reason.fault("x")).collect();
+        for (fault, reason) in faults.iter().zip(&reasons) {
+            assert_eq!((&fault.message, &fault.code), (&faults[0].message, &faults[0].code));
+            assert_eq!(fault.detail, reason.to_string());
+        }
+    }
+}
