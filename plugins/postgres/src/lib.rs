@@ -7,6 +7,7 @@ pub mod claimed;
 pub mod client;
 pub mod copy;
 pub mod inspector;
+pub mod mask;
 pub mod messages;
 pub mod names;
 pub mod operations;
@@ -51,12 +52,19 @@ impl StreamInspector for Inspector {
         Ok(self.read_server(data, eof))
     }
 
-    fn want(&mut self, _columns: &[u16]) -> Result<(), Fault> {
-        Ok(())
+    fn want(&mut self, columns: &[u16]) -> Result<(), Fault> {
+        self.want_columns(columns)
     }
 
-    fn edit(&mut self, data: &[u8], _: u16, _: &[u32], _: &[u8], _: &[u32]) -> Result<Vec<u8>, Fault> {
-        Ok(data.to_vec())
+    fn edit(
+        &mut self,
+        data: &[u8],
+        kind: u16,
+        cells: &[u32],
+        texts: &[u8],
+        ends: &[u32],
+    ) -> Result<Vec<u8>, Fault> {
+        self.edit_event(data, kind, cells, texts, ends)
     }
 
     fn refuse(&mut self, id: u32, why: &Fault) -> Result<Substitute, Fault> {

@@ -247,7 +247,7 @@ impl Inspector {
                     entry.statement = Some(Rc::clone(statement));
                     None
                 }
-                (Answer::DescribePortal, _, Some((_, portal))) => {
+                (Answer::DescribePortal, _, Some((_, portal))) if !alone => {
                     entry.portal = Some(Rc::clone(portal));
                     None
                 }
@@ -316,8 +316,9 @@ impl Inspector {
             self.client.doomed = true;
         }
         scan.out.refused(id, operation, why);
-        scan.out.drop(end.saturating_sub(start));
+        // The drop comes last: it may cover bytes that are still to come.
         scan.out.insert(refusal::failing(answer));
+        scan.out.drop(end.saturating_sub(start));
         scan.at = end;
         if scan.at > scan.data.len() { Step::Stop } else { Step::Next }
     }

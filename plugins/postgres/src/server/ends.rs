@@ -31,6 +31,12 @@ impl Inspector {
 
     /// RowDescription or NoData.
     pub(super) fn described(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if self.masking
+            && !self.server.skipping
+            && let Some(flow) = self.masked_description(out, message)
+        {
+            return flow;
+        }
         if self.front_is(Answer::DescribeStatement) || self.front_is(Answer::DescribePortal) {
             self.forward(out, message);
             self.complete(out, status::OK);
@@ -130,6 +136,12 @@ impl Inspector {
             _ => return out_of_order(message),
         }
         let hidden = self.queue.front().is_some_and(|front| front.hidden);
+        self.server.swallows = false;
+        self.server.copies_out = false;
+        if !hidden {
+            self.server.copy_shape = None;
+            self.server.copy_error = None;
+        }
         self.forward(out, message);
         let failed_here = self.server.progress.error.is_some();
         self.complete(out, if failed_here { status::ERROR } else { status::OK });

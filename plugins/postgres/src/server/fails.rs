@@ -1,6 +1,7 @@
 //! ErrorResponse: what failed, what is skipped because of it, and our own errors in the place of provoked ones.
 
 use super::ends::{result, status};
+use super::masked::fails_loudly;
 use super::{Flow, Message};
 use crate::inspector::{Inspector, violation};
 use crate::messages::error::{self, field};
@@ -22,11 +23,58 @@ impl Inspector {
         let severity = if field(&fields, b'V').is_some() { text(b'V') } else { text(b'S') };
         let error = (text(b'C'), text(b'M'));
         let last_words = matches!(severity.as_str(), "FATAL" | "PANIC");
-        self.server.gone |= last_words;
         self.server.copies_out = false;
-        self.show_error(out, message, last_words);
+        if !whole {
+            // Its bytes may reach beyond this call, so they come last.
+            let flow = self.account(out, error, last_words);
+            out.pass(message.header.total_bytes);
+            return flow;
+        }
+        if let Some(flow) = self.show_error(out, message, last_words, &error.0) {
+            return flow;
+        }
+        self.account(out, error, last_words)
+    }
+
+    /// Sends the error on, or what stands for it.
+    fn show_error(
+        &mut self,
+        out: &mut ServerSide,
+        message: Message<'_>,
+        last_words: bool,
+        code: &str,
+    ) -> Option<Flow> {
+        let len = message.header.total_bytes;
+        let first_cause = self.first_cause(code);
+        match self.queue.front() {
+            Some(Entry { state: State::Refused(reply), .. }) if !last_words => {
+                let reply = std::mem::take(reply);
+                out.drop(len);
+                out.insert(reply);
+            }
+            Some(front) if !fails_loudly(front) && !last_words => {
+                self.server.copy_error = message.rest.get(..len).map(<[u8]>::to_vec);
+                out.drop(len);
+            }
+            _ => match first_cause {
+                Some(cause) => {
+                    out.drop(len);
+                    out.insert(cause);
+                }
+                None if self.masking => match self.masked_message(out, message) {
+                    Flow::Next => {}
+                    flow => return Some(flow),
+                },
+                None => out.pass(len),
+            },
+        }
+        None
+    }
+
+    /// What the error means for what was asked.
+    fn account(&mut self, out: &mut ServerSide, error: (String, String), last_words: bool) -> Flow {
         let Some(front) = self.queue.front() else { return Flow::Next };
-        let (answer, segment, hidden) = (front.answer, front.segment, front.hidden);
+        let (answer, segment, loud) = (front.answer, front.segment, fails_loudly(front));
         if last_words {
             self.fail_all(out, error);
             return Flow::Next;
@@ -37,7 +85,7 @@ impl Inspector {
             return Flow::Next;
         }
         self.server.skipping = true;
-        if !hidden {
+        if loud {
             self.client.copy_in.is_skipped(segment);
             // No Sync has been sent since: whatever comes before it is ignored.
             self.client.doomed |= segment == self.client.segment;
@@ -48,23 +96,14 @@ impl Inspector {
         Flow::Next
     }
 
-    fn show_error(&mut self, out: &mut ServerSide, message: Message<'_>, last_words: bool) {
-        match self.queue.front() {
-            Some(Entry { state: State::Refused(reply), .. }) if !last_words => {
-                let reply = std::mem::take(reply);
-                out.drop(message.header.total_bytes);
-                out.insert(reply);
-            }
-            Some(front) if front.hidden && !last_words => out.drop(message.header.total_bytes),
-            _ => out.pass(message.header.total_bytes),
-        }
-    }
-
     /// A message of the extended protocol failed.
     fn fail(&mut self, out: &mut ServerSide, entry: Entry, error: (String, String)) {
         let progress = std::mem::take(&mut self.server.progress);
-        self.server.failed_operation = entry.operation;
-        if entry.operation != 0 && entry.state == State::Open && !entry.hidden {
+        let loud = fails_loudly(&entry);
+        if loud {
+            self.server.failed_operation = entry.operation;
+        }
+        if entry.operation != 0 && entry.state == State::Open && loud {
             out.done(ResultInfo {
                 rows: progress.rows,
                 code: error.0,

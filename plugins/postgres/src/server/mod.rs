@@ -2,14 +2,21 @@
 
 pub mod ends;
 pub mod fails;
+pub mod masked;
 pub mod status;
 
 use crate::client::show;
 use crate::inspector::{Inspector, violation};
+use crate::mask::Rows;
+use crate::messages::row_description::Shape;
 use crate::outcome::ServerSide;
 use crate::queue::{Answer, State};
 use crate::wire::{self, Framing, Header};
+use std::rc::Rc;
 use weir_sdk::inspector::{Fault, ServerOutcome};
+
+/// The longest RowDescription: 1,664 columns with names of 63 bytes.
+const MAX_DESCRIPTION_BYTES: usize = 1 << 18;
 
 #[derive(Debug, Default)]
 pub struct ServerState {
@@ -22,8 +29,22 @@ pub struct ServerState {
     pub transaction_failed: bool,
     /// CopyOutResponse came, CopyDone not yet.
     pub copies_out: bool,
-    /// FATAL: these were the server's last words.
-    pub gone: bool,
+    /// Rows of the current result, while values are masked.
+    pub rows: Rows,
+    /// Operation that `rows` was announced for.
+    pub shape_for: u32,
+    /// `rows` as it was for the events of the last outcome.
+    pub edited_rows: Rows,
+    /// Columns of the COPY to come.
+    pub copy_shape: Option<Rc<Shape>>,
+    /// Why the COPY to come could not be described.
+    pub copy_error: Option<Vec<u8>>,
+    /// The first row of a COPY is its columns' names.
+    pub header_expected: bool,
+    /// The rest of this query's answer is not sent on.
+    pub swallows: bool,
+    /// Scratch space.
+    pub places: Vec<Option<(usize, usize)>>,
 }
 
 /// What the front entry's answer has shown so far.
@@ -41,6 +62,10 @@ pub(crate) enum Flow {
     /// The answer ends here: the host must act before it goes on.
     Stop,
     Fatal(Fault),
+    /// This many bytes, from the message at hand on, are dealt with.
+    Over(usize),
+    /// This many bytes, from the message at hand on, must be there first.
+    Need(usize),
 }
 
 /// One message at hand; `body` is empty when the message is not needed whole and may not be there yet.
@@ -48,6 +73,8 @@ pub(crate) enum Flow {
 pub(crate) struct Message<'a> {
     pub header: Header,
     pub body: &'a [u8],
+    /// This message and everything behind it.
+    pub rest: &'a [u8],
     /// Where it starts in the bytes of this call.
     pub at: usize,
 }
@@ -59,6 +86,7 @@ impl Inspector {
             out.fatal(why);
             return out.outcome;
         }
+        self.server.edited_rows = self.server.rows.clone();
         let mut at = 0;
         while at < data.len() {
             let header = match wire::header(data.get(at..).unwrap_or_default()) {
@@ -79,15 +107,28 @@ impl Inspector {
                 Framing::Header(header) => header,
             };
             let body = wire::body(data, at, header);
-            if body.is_none() && self.needs_whole(header) {
+            let whole = self.needs_whole(header);
+            if whole && header.total_bytes > self.max_whole(header) {
+                if let Flow::Fatal(why) = self.too_long() {
+                    self.end(&mut out, why);
+                }
+                break;
+            }
+            if body.is_none() && whole {
                 out.outcome.need = u32::try_from(header.total_bytes).unwrap_or(u32::MAX);
                 break;
             }
             let whole = body.is_some();
-            let message = Message { header, body: body.unwrap_or_default(), at };
+            let rest = data.get(at..).unwrap_or_default();
+            let message = Message { header, body: body.unwrap_or_default(), rest, at };
             match self.server_message(&mut out, message, whole) {
                 Flow::Next => at = at.saturating_add(header.total_bytes),
+                Flow::Over(bytes) => at = at.saturating_add(bytes),
                 Flow::Stop => break,
+                Flow::Need(bytes) => {
+                    out.outcome.need = u32::try_from(bytes).unwrap_or(u32::MAX);
+                    break;
+                }
                 Flow::Fatal(why) => {
                     self.end(&mut out, why);
                     break;
@@ -105,14 +146,28 @@ impl Inspector {
     /// Messages whose content matters are waited for; the others pass as they come, in any size.
     fn needs_whole(&self, header: Header) -> bool {
         match header.kind {
-            b'D' | b'd' | b'N' | b'A' | b'V' => false,
+            b'D' | b'd' => self.masking && !self.server.swallows && !self.server.rows.wanted.is_empty(),
+            b'N' | b'A' => self.masking,
+            b'V' => false,
             b'E' => self.masking || header.total_bytes <= self.max_answer,
             _ => true,
         }
     }
 
+    /// Descriptions and tags may be longer than a very small limit for values.
+    fn max_whole(&self, header: Header) -> usize {
+        match header.kind {
+            b'D' | b'd' => self.max_answer,
+            _ => self.max_answer.max(MAX_DESCRIPTION_BYTES),
+        }
+    }
+
     fn server_message(&mut self, out: &mut ServerSide, message: Message<'_>, whole: bool) -> Flow {
         let len = message.header.total_bytes;
+        if self.server.swallows && b"TDCIHdcE".contains(&message.header.kind) {
+            out.drop(len);
+            return Flow::Next;
+        }
         match message.header.kind {
             b'D' => self.data_row(out, message),
             b'd' => self.copy_row(out, message),
@@ -132,6 +187,7 @@ impl Inspector {
             b'H' => self.copy_out_starts(out, message),
             b'c' => self.copy_out_ends(out, message),
             b'S' => self.parameter_status(out, message),
+            b'N' | b'A' if self.masking => self.masked_message(out, message),
             b'N' | b'A' | b'K' | b'v' => {
                 out.pass(len);
                 Flow::Next
@@ -149,6 +205,9 @@ impl Inspector {
         if !self.front_runs() {
             return out_of_order(message);
         }
+        if self.masking {
+            return self.masked_row(out, message);
+        }
         self.server.progress.rows += 1;
         out.pass(message.header.total_bytes);
         Flow::Next
@@ -157,6 +216,9 @@ impl Inspector {
     fn copy_row(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
         if !self.server.copies_out {
             return out_of_order(message);
+        }
+        if self.masking {
+            return self.masked_copy_row(out, message);
         }
         out.pass(message.header.total_bytes);
         Flow::Next
@@ -179,6 +241,9 @@ impl Inspector {
             return out_of_order(message);
         }
         self.server.copies_out = true;
+        if self.masking {
+            return self.masked_copy_starts(out, message);
+        }
         out.pass(message.header.total_bytes);
         Flow::Next
     }

@@ -6,6 +6,9 @@
 pub mod array;
 pub mod datetime;
 pub mod decode;
+pub mod encode;
+pub mod fit;
+pub mod json;
 pub mod net;
 pub mod numeric;
 
@@ -41,13 +44,10 @@ pub enum Type {
     Other,
 }
 
-/// OIDs up to here are the server's own; anything above was made by somebody there.
-pub const FIRST_USER_OID: u32 = 16_384;
-
 pub mod oid {
     pub const BPCHAR: u32 = 1042;
     pub const VARCHAR: u32 = 1043;
-    pub const TEXT: u32 = 25;
+    pub const NAME: u32 = 19;
 }
 
 /// OID, name, kind, OID of the array of it.

@@ -6,6 +6,7 @@ mod copy_in;
 mod extended;
 mod framing;
 mod host;
+mod masking;
 mod names;
 mod refusals;
 mod simple;

@@ -1,0 +1,177 @@
+//! Edited texts back in their protocol's form.
+
+use super::{MAKES_NULL, Rows, people};
+use crate::copy::Split;
+use crate::inspector::Inspector;
+use crate::messages::bind::Format;
+use crate::messages::data_row;
+use crate::messages::row_description::Column;
+use crate::types::fit;
+use crate::wire::{self, Framing, HEADER_BYTES, Header};
+use std::rc::Rc;
+use weir_sdk::inspector::{Fault, kind};
+
+/// Edits of one event, looked up by cell.
+pub struct Edits<'a> {
+    /// With `MAKES_NULL` for those that become NULL; ascending without it.
+    pub cells: &'a [u32],
+    pub texts: &'a [u8],
+    pub ends: &'a [u32],
+    /// Characters the client's encoding may not have are not written.
+    pub ascii_only: bool,
+}
+
+impl Edits<'_> {
+    /// Outer `None`: not edited. Inner: NULL.
+    fn of(&self, cell: usize) -> Option<Option<String>> {
+        let cell = u32::try_from(cell).ok()?;
+        let at = self.cells.binary_search_by_key(&cell, |edited| edited & !MAKES_NULL).ok()?;
+        if self.cells.get(at)? & MAKES_NULL != 0 {
+            return Some(None);
+        }
+        let end = |index: usize| self.ends.get(index).and_then(|end| usize::try_from(*end).ok());
+        let start = if at == 0 { Some(0) } else { end(at - 1) };
+        let bytes = start.zip(end(at)).and_then(|(start, end)| self.texts.get(start..end));
+        // An edit that cannot be read must not leave the value as it was.
+        let Some(bytes) = bytes else { return Some(None) };
+        let text = String::from_utf8_lossy(bytes);
+        let text = if self.ascii_only {
+            text.replace(|letter: char| !letter.is_ascii(), "?")
+        } else {
+            text.into_owned()
+        };
+        Some(Some(text))
+    }
+
+    /// The new value of a cell in the form of its column.
+    fn value(&self, cell: usize, column: &Column, format: Format) -> Option<Option<Vec<u8>>> {
+        let text = self.of(cell)?;
+        Some(text.and_then(|text| {
+            let mut value = Vec::new();
+            fit::put(column, format, &text, &mut value).map(|()| value)
+        }))
+    }
+
+    pub fn message(&self, data: &[u8]) -> Option<Vec<u8>> {
+        let (header, body) = first(data, 0)?;
+        people::rebuild(header.kind, body, |index| {
+            self.of(index).map(|text| text.unwrap_or_default().into_bytes())
+        })
+    }
+
+    pub fn data_rows(&self, rows: &Rows, data: &[u8]) -> Option<Vec<u8>> {
+        let columns = &rows.shape.columns;
+        let mut out = Vec::with_capacity(data.len() + self.texts.len());
+        let mut places = Vec::with_capacity(columns.len());
+        let (mut at, mut cell) = (0, 0);
+        while at < data.len() {
+            let (header, body) = first(data, at)?;
+            data_row::decode(body, columns.len(), &mut places)?;
+            let mut values: Vec<Option<&[u8]>> = places
+                .iter()
+                .map(|place| place.and_then(|(start, len)| body.get(start..start + len)))
+                .collect();
+            let mut edited = Vec::new();
+            for index in rows.wanted.iter().map(|index| usize::from(*index)) {
+                let column = columns.get(index)?;
+                // NULL stays NULL.
+                if values.get(index)?.is_some()
+                    && let Some(new) = self.value(cell, column, column.format)
+                {
+                    edited.push((index, new));
+                }
+                cell += 1;
+            }
+            if edited.is_empty() {
+                out.extend_from_slice(data.get(at..at + header.total_bytes)?);
+            } else {
+                for (index, new) in &edited {
+                    *values.get_mut(*index)? = new.as_deref();
+                }
+                data_row::encode(&mut out, values.into_iter());
+            }
+            at += header.total_bytes;
+        }
+        Some(out)
+    }
+
+    pub fn copy_rows(&self, rows: &Rows, data: &[u8]) -> Option<Vec<u8>> {
+        let style = rows.style.as_ref()?;
+        let mut out = Vec::with_capacity(data.len() + self.texts.len());
+        let (mut at, mut cell) = (0, 0);
+        while at < data.len() {
+            let (payload, found, end) = copy_group(rows, data, at)?;
+            let first_cell = cell;
+            cell += found.len() * rows.wanted.len();
+            let new = style.rebuild(&payload, &found, |row, index| {
+                let order = rows.wanted.iter().position(|wanted| usize::from(*wanted) == index)?;
+                let field = found.get(row)?.fields.get(index)?;
+                if field.value == crate::copy::Value::Null {
+                    return None;
+                }
+                let column = rows.shape.columns.get(index)?;
+                self.value(first_cell + row * rows.wanted.len() + order, column, style.format())
+            });
+            wire::message(&mut out, b'd', |out| out.extend_from_slice(&new));
+            at = end;
+        }
+        Some(out)
+    }
+}
+
+impl Inspector {
+    pub fn want_columns(&mut self, columns: &[u16]) -> Result<(), Fault> {
+        let known = self.server.rows.shape.columns.len();
+        if columns.iter().any(|column| usize::from(*column) >= known) {
+            return Err(Fault {
+                code: "no-such-column".to_owned(),
+                message: format!("the current result has {known} columns"),
+            });
+        }
+        self.server.rows.wanted = Rc::from(columns);
+        Ok(())
+    }
+
+    pub fn edit_event(
+        &mut self,
+        data: &[u8],
+        event: u16,
+        cells: &[u32],
+        texts: &[u8],
+        ends: &[u32],
+    ) -> Result<Vec<u8>, Fault> {
+        let edits = Edits { cells, texts, ends, ascii_only: !self.reading.utf8 };
+        let rows = &self.server.edited_rows;
+        let edited = match event {
+            kind::MESSAGE => edits.message(data),
+            kind::ROWS if data.first() == Some(&b'd') => edits.copy_rows(rows, data),
+            kind::ROWS => edits.data_rows(rows, data),
+            _ => None,
+        };
+        edited.ok_or_else(|| Fault {
+            code: "not-editable".to_owned(),
+            message: "these bytes are not those of the event".to_owned(),
+        })
+    }
+}
+
+/// The fewest CopyData messages from `at` on that end with a row: their payload, its rows, and where they end.
+fn copy_group(rows: &Rows, data: &[u8], at: usize) -> Option<(Vec<u8>, Vec<crate::copy::Row>, usize)> {
+    let mut payload = Vec::new();
+    let mut end = at;
+    loop {
+        let (header, body) = first(data, end)?;
+        payload.extend_from_slice(body);
+        end += header.total_bytes;
+        match rows.style.as_ref()?.split(&payload) {
+            Split::Rows(found) => return Some((payload, found, end)),
+            Split::Unfinished => {}
+            Split::Malformed => return None,
+        }
+    }
+}
+
+fn first(data: &[u8], at: usize) -> Option<(Header, &[u8])> {
+    let Framing::Header(header) = wire::header(data.get(at..)?) else { return None };
+    Some((header, data.get(at + HEADER_BYTES..at + header.total_bytes)?))
+}
