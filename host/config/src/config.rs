@@ -1,6 +1,7 @@
 //! Loading: the file, its checks, and what is known of it afterwards.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,6 @@ use crate::settings::{Settings, facts};
 use crate::users::{self, User};
 
 /// A configuration without errors: what to run with, and where each thing is written.
-#[derive(Debug)]
 pub struct Config {
     settings: Settings,
     users: Vec<User>,
@@ -138,6 +138,19 @@ impl Config {
             hash.update(format!("{} {key} {} {value}\n", key.len(), value.len()));
         }
         Digest(hash.finalize().into())
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Without the text of the file, in which secrets may stand that should not.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { settings, users, warnings, source, root: _ } = self;
+        out.debug_struct("Config")
+            .field("file", &source.file())
+            .field("settings", settings)
+            .field("users", users)
+            .field("warnings", &warnings.len())
+            .finish_non_exhaustive()
     }
 }
 

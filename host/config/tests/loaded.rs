@@ -107,9 +107,20 @@ fn paths_are_relative_to_the_file() {
 
 #[test]
 fn nothing_that_is_printed_shows_a_secret() {
-    let config = load(FILE);
-    let printed = format!("{config:?} {:?}", config.effective());
-    assert!(!printed.contains("pass word") && !printed.contains("from file"), "{printed}");
+    let literal =
+        FILE.replace("nested.", "bot_token = \"hunter2\", dsn = \"amqp://app:hunter2@mq\", nested.");
+    let config = load(&literal);
+    let printed = format!("{config:?} {:?} {}", config.effective(), config.warnings());
+    for secret in ["pass word", "from file", "hunter2"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+}
+
+#[test]
+fn a_configuration_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Config>();
+    shared::<weir_config::Problems>();
 }
 
 #[test]

@@ -251,7 +251,7 @@ impl Reader<'_> {
     }
 
     fn hide(&self, piece: Piece<'_>) {
-        self.report.source().hide(self.span(piece));
+        self.report.hide(self.span(piece));
     }
 
     fn span(&self, piece: Piece<'_>) -> Span {

@@ -8,6 +8,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::{At, Entry, Node, Report, Span, Value};
 use crate::problem::code;
+use crate::secret;
 
 /// The document's tree, or `None` when its syntax is wrong and the report says where.
 pub(crate) fn parse(text: &str, report: &Report) -> Option<Node> {
@@ -24,7 +25,7 @@ pub(crate) fn parse(text: &str, report: &Report) -> Option<Node> {
         let line = report.source().line_of(span);
         if line != last_line {
             last_line = line;
-            report.source().hide_what_looks_secret(line);
+            report.source().what_looks_secret(line).into_iter().for_each(|span| report.hide(span));
             report.error(code::SYNTAX, span, format!("this is not TOML: {}", error.message()));
         }
     }
@@ -35,11 +36,9 @@ pub(crate) fn parse(text: &str, report: &Report) -> Option<Node> {
 fn hide_logins(node: &Node, report: &Report) {
     match &node.value {
         Value::Text(text) => {
-            let Some((scheme, rest)) = text.split_once("://") else { return };
-            let login = rest.rsplit_once('@').and_then(|(login, _)| login.split_once(':'));
-            if let Some((user, password)) = login {
-                let start = scheme.len() + 3 + user.len() + 1;
-                report.source().hide(report.source().inside(text, node.span, start, start + password.len()));
+            if let Some(password) = secret::password_in_url(text) {
+                let span = report.source().inside(text, node.span, password.start, password.end);
+                report.hide(span);
             }
         }
         Value::List(nodes) => nodes.iter().for_each(|node| hide_logins(node, report)),

@@ -15,6 +15,8 @@ use crate::problem::{Code, Location, Problem, Severity};
 pub(crate) struct Report {
     source: Source,
     drafts: RefCell<Vec<Draft>>,
+    /// What no excerpt may show.
+    hidden: RefCell<Vec<Span>>,
     /// Every key somebody asked for, as `section.key`: what the example file must show.
     known: RefCell<BTreeSet<String>>,
 }
@@ -37,7 +39,7 @@ pub(crate) struct Reported<'r> {
 
 impl Report {
     pub(crate) fn new(source: Source) -> Self {
-        Self { source, drafts: RefCell::default(), known: RefCell::default() }
+        Self { source, drafts: RefCell::default(), hidden: RefCell::default(), known: RefCell::default() }
     }
 
     pub(crate) fn source(&self) -> &Source {
@@ -64,6 +66,11 @@ impl Report {
         self.push(code, Severity::Warning, span.into(), message.into())
     }
 
+    /// These bytes are shown to nobody.
+    pub(crate) fn hide(&self, span: Span) {
+        self.hidden.borrow_mut().push(span);
+    }
+
     pub(crate) fn any_error(&self) -> bool {
         self.drafts.borrow().iter().any(|draft| draft.severity == Severity::Error)
     }
@@ -83,7 +90,8 @@ impl Report {
 
     /// All problems by place, with their excerpts: made now, when everything that must be hidden is known.
     pub(crate) fn finish(self) -> (Source, Vec<Problem>) {
-        let Self { source, drafts, .. } = self;
+        let Self { mut source, drafts, hidden, .. } = self;
+        source.hide(hidden.into_inner());
         let mut drafts = drafts.into_inner();
         drafts.sort_by_key(|draft| (draft.span, draft.severity));
         let problems = drafts

@@ -1,6 +1,5 @@
 //! The text of a file: lines, columns, and what must not be shown of it.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::Span;
@@ -11,19 +10,19 @@ use crate::secret;
 const HIDDEN: &str = "********";
 
 /// A file's name and text.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Source {
     file: PathBuf,
     text: String,
     /// Where each line begins.
     lines: Vec<usize>,
-    hidden: RefCell<Vec<Span>>,
+    hidden: Vec<Span>,
 }
 
 impl Source {
     pub(crate) fn new(file: PathBuf, text: String) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { file, text, lines, hidden: RefCell::default() }
+        Self { file, text, lines, hidden: Vec::new() }
     }
 
     pub(crate) fn file(&self) -> &Path {
@@ -39,29 +38,31 @@ impl Source {
         self.lines.partition_point(|start| *start <= span.start).max(1)
     }
 
-    /// These bytes are shown to nobody.
-    pub(crate) fn hide(&self, span: Span) {
-        self.hidden.borrow_mut().push(span);
+    /// From now on, these bytes are shown to nobody.
+    pub(crate) fn hide(&mut self, spans: Vec<Span>) {
+        self.hidden.extend(spans);
     }
 
-    /// For lines we do not understand: hides everything behind `password =` and its like, and behind the colon
-    /// of `//user:`. Coarse on purpose.
-    pub(crate) fn hide_what_looks_secret(&self, line: usize) {
+    /// For lines we do not understand: everything behind `password =` and its like, and behind the colon of `//user:`.
+    /// Coarse on purpose.
+    pub(crate) fn what_looks_secret(&self, line: usize) -> Vec<Span> {
         let (start, text) = self.line(line);
         let end = start + text.len();
+        let mut found = Vec::new();
         for (at, _) in text.match_indices('=') {
             let key = text.get(..at).unwrap_or_default().trim_end().trim_end_matches(['"', '\'']);
             let word = key.rsplit(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').next();
             if word.is_some_and(secret::is_name_of_secret) {
-                self.hide(Span { start: start + at + 1, end });
+                found.push(Span { start: start + at + 1, end });
             }
         }
         if let Some(at) = text.find("//")
             && let Some(colon) = text.get(at..).and_then(|rest| rest.find(':'))
             && text.get(at + colon..).is_some_and(|rest| rest.contains('@'))
         {
-            self.hide(Span { start: start + at + colon + 1, end });
+            found.push(Span { start: start + at + colon + 1, end });
         }
+        found
     }
 
     /// The part of a text value that `start..end` of its content means: exact for plain quoted texts, the whole
@@ -102,10 +103,9 @@ impl Source {
         let (mut caret_from, mut caret_to) = (None, None);
         let mut characters = 0;
         let mut covered_until = 0;
-        let hidden = self.hidden.borrow();
         for (offset, character) in line.char_indices() {
             let at = start + offset;
-            let cover = hidden.iter().filter(|span| span.start <= at && at < span.end);
+            let cover = self.hidden.iter().filter(|span| span.start <= at && at < span.end);
             if let Some(end) = cover.map(|span| span.end).max() {
                 if at >= from {
                     caret_from.get_or_insert(characters);
@@ -161,14 +161,14 @@ mod tests {
     #[test]
     fn what_is_hidden_is_never_shown_and_the_caret_still_fits() {
         let text = "p = { password = 'hunter2', colour = 1 }";
-        let source = Source::new("f".into(), text.into());
-        source.hide(Span { start: 18, end: 25 });
+        let mut source = Source::new("f".into(), text.into());
+        source.hide(vec![Span { start: 18, end: 25 }]);
         let colour = mark(&source, 28, 34);
         assert_eq!(colour.text, "p = { password = '********', colour = 1 }");
         assert_eq!((colour.column, colour.indent, colour.width), (29, 29, 6));
         let inside = mark(&source, 17, 26);
         assert_eq!((inside.indent, inside.width), (17, 10));
-        source.hide(Span { start: 18, end: 22 });
+        source.hide(vec![Span { start: 18, end: 22 }]);
         assert_eq!(mark(&source, 28, 34).text, "p = { password = '********', colour = 1 }");
     }
 
@@ -181,8 +181,8 @@ mod tests {
             ("url = \"postgres://db:5432", "url = \"postgres://db:5432"),
             ("name = hunter", "name = hunter"),
         ] {
-            let source = Source::new("f".into(), line.into());
-            source.hide_what_looks_secret(1);
+            let mut source = Source::new("f".into(), line.into());
+            source.hide(source.what_looks_secret(1));
             assert_eq!(mark(&source, 0, 1).text, shown);
         }
     }

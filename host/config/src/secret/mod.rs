@@ -17,6 +17,7 @@ mod reference;
 mod resolve;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use subtle::ConstantTimeEq as _;
@@ -85,6 +86,15 @@ pub(crate) fn literal_is_suspicious(key: &str) -> bool {
     is_name_of_secret(&key) && (!key.ends_with("_key") || keys.iter().any(|end| key.ends_with(end)))
 }
 
+/// Where the password stands in a text of the form `scheme://user:password@…`, in bytes.
+pub(crate) fn password_in_url(text: &str) -> Option<Range<usize>> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (login, _) = rest.rsplit_once('@')?;
+    let (user, password) = login.split_once(':')?;
+    let start = scheme.len() + "://".len() + user.len() + ":".len();
+    Some(start..start + password.len()).filter(|range| !range.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +120,15 @@ mod tests {
             assert!(!is_name_of_secret(name), "{name}");
         }
         assert!(is_name_of_secret("partition_key") && !literal_is_suspicious("partition_key"));
+    }
+
+    #[test]
+    fn passwords_in_urls_are_found() {
+        let found = |text: &'static str| password_in_url(text).map(|range| &text[range]);
+        assert_eq!(found("amqp://app:hunter2@mq/x"), Some("hunter2"));
+        assert_eq!(found("amqp://app:a:b@c@mq"), Some("a:b@c"));
+        for none in ["amqp://app@mq", "amqp://mq:5672/a", "app:hunter2@mq", "amqp://app:@mq"] {
+            assert_eq!(found(none), None, "{none}");
+        }
     }
 }

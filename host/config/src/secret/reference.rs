@@ -76,14 +76,14 @@ pub(crate) fn hide(node: &Node, report: &Report) {
     match &node.value {
         Value::Text(text) => {
             let inside = report.source().inside(text, node.span, 0, text.len());
-            report.source().hide(inside);
+            report.hide(inside);
         }
         Value::Table(entries) => {
             let other = entries.iter().filter(|entry| !PLACES.contains(&entry.key.value.as_str()));
             other.for_each(|entry| hide(&entry.node, report));
         }
         Value::List(nodes) => nodes.iter().for_each(|node| hide(node, report)),
-        _ => report.source().hide(node.span),
+        _ => report.hide(node.span),
     }
 }
 
