@@ -14,7 +14,7 @@
 //!
 //! What this room does not do: it starts nothing, keeps nothing, and is asked by nobody at run time. Somebody calls
 //! [`load`], hands the parts of the settings to those who need them, and on a change of the file calls it again and
-//! compares with [`diff`]. It is the only room that knows TOML; `document/` is the only place in it that does, but
+//! compares with [`diff()`]. It is the only room that knows TOML; `document/` is the only place in it that does, but
 //! for the editor of the users file.
 //!
 //! Environment, files and programs are reached through [`Outside`].
