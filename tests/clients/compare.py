@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -100,7 +101,7 @@ def run(name: str, endpoint: Endpoint, admin: Endpoint, timeout: float) -> tuple
     environment = endpoint.environment() | {"TZ": "UTC", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "LANGUAGE": ""}
     environment |= {f"ADMIN_{variable}": value for variable, value in admin.variables().items()}
     child = subprocess.Popen([HERE / name / "client"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, start_new_session=True)
+                             stderr=subprocess.PIPE, start_new_session=True, preexec_fn=processes.die_with_parent(signal.SIGKILL))
     try:
         out, err = child.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:

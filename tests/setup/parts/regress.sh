@@ -71,6 +71,7 @@ regress_fetch_version() {
         dpkg-source --no-check --no-copy -x ./*.dsc "$tree" > /dev/null || return
     [ "$version" != "$installed" ] || return 0
     say "the suite will be of $version (installed is $installed); unpacking a server of that version for it"
+    apt update < /dev/null || return # the machine's own list of packages may be old or empty
     for package in "postgresql-$pg_major" "postgresql-client-$pg_major"; do
         apt-get -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 download "$package=$version" < /dev/null || return
     done
