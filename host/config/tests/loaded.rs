@@ -36,7 +36,7 @@ databases = ["archive"]
 allow = ["group:engineers", "user:bob"]
 pipeline = ["postgres", "sql-guard"]
 default = "allow"
-limits = { max_answer_bytes = "unlimited", login_timeout = "3s" }
+limits = { max_answer_bytes = "2MiB", login_timeout = "3s" }
 
 [plugin.sql-guard]
 settings = { hold = ["a", "b"], since = 2026-01-01, nested.api_key = { file = "secret" } }
@@ -76,7 +76,7 @@ fn settings_are_what_is_written_with_defaults_filled_in() {
         (limits.login_timeout, limits.idle_timeout),
         (Duration::from_secs(3), Duration::from_secs(600))
     );
-    assert_eq!((settings.limits.max_answer_bytes, limits.max_answer_bytes), (Some(1 << 30), None));
+    assert_eq!((settings.limits.max_answer_bytes, limits.max_answer_bytes), (1 << 30, 2 << 20));
 
     let guard = &settings.plugins[&PluginName::new("sql-guard")];
     assert_eq!(guard.file, PathBuf::from("plugins/sql-guard.wasm"));

@@ -48,7 +48,7 @@ pub(crate) fn settings(
 ) -> Settings {
     let report = context.report;
     let admin = admin(&file.admin, report);
-    let limits = limits::limits(&file.limits, &crate::settings::Limits::default(), report);
+    let limits = limits::limits(&file.limits, &crate::settings::Limits::default());
     if file.resources.is_empty() {
         report
             .warning(

@@ -14,7 +14,7 @@ use crate::settings::{Fallback, Limits, ListenerTls, Resource};
 pub(super) fn resource(written: &raw::Resource, base: &Limits, context: Context<'_>) -> Option<Resource> {
     let report = context.report;
     // All of them before the first `?`: each reports what it finds.
-    let limits = limits::limits(&written.limits, base, report);
+    let limits = limits::limits(&written.limits, base);
     let upstream = upstream::upstream(written, context);
     let tls = written.tls.as_ref().and_then(|tls| listener_tls(tls, context));
     let pipeline = written.pipeline.as_ref().map(|pipeline| self::pipeline(pipeline, report));

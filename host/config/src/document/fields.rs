@@ -206,20 +206,6 @@ impl<'d, 'r> Fields<'d, 'r> {
         Some(At::new(size, entry.node.span))
     }
 
-    /// A size, or `"unlimited"`, which is `None` inside.
-    pub(crate) fn size_or_unlimited(
-        &mut self,
-        key: &'static str,
-        knob: &Knob<u64>,
-    ) -> Option<At<Option<u64>>> {
-        match self.take(key) {
-            Some(Entry { node: Node { value: Value::Text(text), span }, .. }) if text == "unlimited" => {
-                Some(At::new(None, *span))
-            }
-            _ => self.size(key, knob).map(|size| size.map(Some)),
-        }
-    }
-
     /// A list of tables: `[[key]]`.
     pub(crate) fn tables(&mut self, key: &'static str) -> &'d [Node] {
         match self.take(key).map(|entry| &entry.node) {

@@ -81,7 +81,6 @@ codes! {
 
     // [admin], [limits]
     ADMIN_ADDRESS = "admin-address";
-    BUFFER_TOO_SMALL = "buffer-too-small";
 
     // [[resource]]
     NO_RESOURCES = "no-resources";

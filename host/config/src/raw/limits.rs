@@ -14,7 +14,7 @@ pub(crate) struct Limits {
     pub(crate) idle_timeout: Option<At<Duration>>,
     pub(crate) approval_timeout: Option<At<Duration>>,
     pub(crate) max_operation_bytes: Option<At<u64>>,
-    pub(crate) max_answer_bytes: Option<At<Option<u64>>>,
+    pub(crate) max_answer_bytes: Option<At<u64>>,
     pub(crate) buffer_bytes: Option<At<u64>>,
     pub(crate) max_sessions_per_user: Option<At<usize>>,
 }
@@ -26,7 +26,7 @@ impl Limits {
             idle_timeout: fields.duration("idle_timeout", &IDLE_TIMEOUT),
             approval_timeout: fields.duration("approval_timeout", &APPROVAL_TIMEOUT),
             max_operation_bytes: fields.size("max_operation_bytes", &MAX_OPERATION_BYTES),
-            max_answer_bytes: fields.size_or_unlimited("max_answer_bytes", &MAX_ANSWER_BYTES),
+            max_answer_bytes: fields.size("max_answer_bytes", &MAX_ANSWER_BYTES),
             buffer_bytes: fields.size("buffer_bytes", &BUFFER_BYTES),
             max_sessions_per_user: fields.count("max_sessions_per_user", &MAX_SESSIONS_PER_USER),
         };

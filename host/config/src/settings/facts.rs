@@ -108,7 +108,7 @@ impl<'f> Section<'f> {
         self.put("idle_timeout", show_duration(*idle_timeout));
         self.put("approval_timeout", show_duration(*approval_timeout));
         self.put("max_operation_bytes", show_size(*max_operation_bytes));
-        self.put("max_answer_bytes", max_answer_bytes.map_or("unlimited".to_owned(), show_size));
+        self.put("max_answer_bytes", show_size(*max_answer_bytes));
         self.put("buffer_bytes", show_size(*buffer_bytes));
         self.put("max_sessions_per_user", max_sessions_per_user.to_string());
     }

@@ -15,10 +15,10 @@ pub struct Limits {
     pub approval_timeout: Duration,
     /// The longest operation that is inspected; a longer one is refused.
     pub max_operation_bytes: u64,
-    /// The longest answer to one operation; `None`: any length.
-    pub max_answer_bytes: Option<u64>,
-    /// What a session may hold of each direction while a message is incomplete or undecided. Never below
-    /// `max_operation_bytes`.
+    /// The longest message of the upstream that is held whole because values in it are to be masked; a longer one ends
+    /// the session. Answers in which nothing is masked have no limit.
+    pub max_answer_bytes: u64,
+    /// How much may wait to be written to one side before the other side is no longer read.
     pub buffer_bytes: u64,
     /// Sessions one user may have on one resource at once.
     pub max_sessions_per_user: usize,
@@ -44,11 +44,11 @@ pub const APPROVAL_TIMEOUT: Knob<Duration> =
 /// text.
 pub const MAX_OPERATION_BYTES: Knob<u64> = Knob { default: 8 << 20, least: 1 << 10, most: 1 << 30 };
 
-/// `"unlimited"` unless set, because dumps are long; the default here is only what a message proposes.
-pub const MAX_ANSWER_BYTES: Knob<u64> = Knob { default: 1 << 30, least: 1 << 10, most: 1 << 50 };
+/// One row with some documents in it. Held only while something in it is masked.
+pub const MAX_ANSWER_BYTES: Knob<u64> = Knob { default: 16 << 20, least: 1 << 10, most: 1 << 30 };
 
-/// Twice the longest operation, so that the next one may already arrive while one is decided.
-pub const BUFFER_BYTES: Knob<u64> = Knob { default: 16 << 20, least: 16 << 10, most: 4 << 30 };
+/// Some round trips' worth on a fast network; thousands of sessions with slow clients still fit into memory.
+pub const BUFFER_BYTES: Knob<u64> = Knob { default: 256 << 10, least: 16 << 10, most: 64 << 20 };
 
 /// Several tools with a pool of 20 each fit.
 pub const MAX_SESSIONS_PER_USER: Knob<usize> = Knob { default: 100, least: 1, most: 1_000_000 };
@@ -60,7 +60,7 @@ impl Default for Limits {
             idle_timeout: IDLE_TIMEOUT.default,
             approval_timeout: APPROVAL_TIMEOUT.default,
             max_operation_bytes: MAX_OPERATION_BYTES.default,
-            max_answer_bytes: None,
+            max_answer_bytes: MAX_ANSWER_BYTES.default,
             buffer_bytes: BUFFER_BYTES.default,
             max_sessions_per_user: MAX_SESSIONS_PER_USER.default,
         }
