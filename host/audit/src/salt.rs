@@ -28,7 +28,7 @@ pub(crate) fn fresh() -> Result<[u8; 32], NoRandom> {
             page.left = SALTS;
         }
         page.left -= 1;
-        let salt = page.salts.get_mut(page.left).map(|salt| std::mem::take(salt));
+        let salt = page.salts.get_mut(page.left).map(std::mem::take);
         // `left` is below SALTS: there is always one.
         salt.ok_or(NoRandom(getrandom::Error::UNEXPECTED))
     })
