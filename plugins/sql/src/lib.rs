@@ -23,11 +23,21 @@
 
 #![forbid(unsafe_code)]
 
+mod analyse;
 mod decode;
+mod functions;
 pub mod keyword;
 mod lex;
+mod mentions;
+mod secrets;
 mod split;
 
+pub use analyse::{
+    Action, Analysis, Class, Classes, Copy, CopyFormat, CopyOut, CopySource, Flags, Function, ItemForm,
+    MAX_DEPTH, Object, OutputItem, Statement, Verb, analyse,
+};
 pub use decode::{folded_name, literal_text};
 pub use lex::{Kind, LexError, Lexer, Problem, Span, Token, lex};
+pub use mentions::{all_mentions, mentions};
+pub use secrets::{literals, redact_secrets};
 pub use split::split;

@@ -1,0 +1,420 @@
+//! What stands after FROM: relations, joins, subqueries, functions.
+
+use super::parser::{Parse, Parser, Stop, Wide};
+use crate::keyword::{Category, Keyword};
+use crate::lex::Kind;
+
+impl Parser<'_> {
+    /// A list of tables and joins; which relations it may return all rows of.
+    pub(super) fn from_list(&mut self) -> Parse<Wide> {
+        let mut wide = Wide::NONE;
+        self.list(|p| {
+            wide = wide.and(p.table_ref()?);
+            Ok(())
+        })?;
+        Ok(wide)
+    }
+
+    pub(super) fn table_ref(&mut self) -> Parse<Wide> {
+        let first = self.table_primary()?;
+        self.joins(first)
+    }
+
+    fn joins(&mut self, mut wide: Wide) -> Parse<Wide> {
+        loop {
+            let natural = self.take_word(Keyword::Natural);
+            let kind = self.word();
+            let cross = match kind {
+                Keyword::Cross => {
+                    self.skip();
+                    true
+                }
+                Keyword::Inner => {
+                    self.skip();
+                    false
+                }
+                Keyword::Left | Keyword::Right | Keyword::Full => {
+                    self.skip();
+                    self.take_word(Keyword::Outer);
+                    false
+                }
+                Keyword::Join => false,
+                _ if natural => return Err(Stop::Unexpected),
+                _ => return Ok(wide),
+            };
+            self.expect_word(Keyword::Join)?;
+            let right = self.table_primary()?;
+            wide = wide.and(right);
+            if cross || natural {
+                continue;
+            }
+            // `a JOIN b JOIN c ON .. ON ..`: the right side may be a join itself
+            if !matches!(self.word(), Keyword::On | Keyword::Using) {
+                wide = wide.and(self.deeper(|p| p.joins(right))?);
+            }
+            if self.take_word(Keyword::On) {
+                self.expr()?;
+            } else {
+                self.expect_word(Keyword::Using)?;
+                self.expect(Kind::LeftParen)?;
+                self.name_list()?;
+                self.expect(Kind::RightParen)?;
+                if self.take_word(Keyword::As) {
+                    self.column_name()?;
+                }
+            }
+            // what comes next may belong to the join around this one
+            if matches!(self.word(), Keyword::On | Keyword::Using) {
+                return Ok(wide);
+            }
+        }
+    }
+
+    fn table_primary(&mut self) -> Parse<Wide> {
+        let lateral = self.take_word(Keyword::Lateral);
+        match self.kind() {
+            Some(Kind::LeftParen) => return self.parenthesised_table(),
+            Some(Kind::Word) => {}
+            Some(kind) if kind.is_name() => {}
+            _ => return Err(Stop::Unexpected),
+        }
+        let called = self.kind_at(1) == Some(Kind::LeftParen);
+        match self.word() {
+            Keyword::Rows if self.word_at(1) == Keyword::From => {
+                self.skip();
+                self.skip();
+                self.expect(Kind::LeftParen)?;
+                let columns = self.found.columns;
+                self.list(|p| {
+                    p.primary()?;
+                    if p.take_word(Keyword::As) {
+                        p.column_definitions()?;
+                    }
+                    Ok(())
+                })?;
+                self.expect(Kind::RightParen)?;
+                self.function_tail(columns)
+            }
+            Keyword::Xmltable | Keyword::JsonTable if called => {
+                self.skip();
+                let columns = self.found.columns;
+                self.table_function_arguments()?;
+                self.function_tail(columns)
+            }
+            Keyword::Only => self.relation_with_alias(),
+            word if self.is_call(word) => {
+                let columns = self.found.columns;
+                // names of columns in the arguments are counted, the function's own name is not
+                self.primary()?;
+                self.function_tail(columns)
+            }
+            _ if lateral => Err(Stop::Unexpected),
+            _ => self.relation_with_alias(),
+        }
+    }
+
+    /// Does a function stand here, rather than a relation?
+    fn is_call(&self, word: Keyword) -> bool {
+        if self.is(Kind::Word)
+            && matches!(
+                word,
+                Keyword::CurrentDate
+                    | Keyword::CurrentTime
+                    | Keyword::CurrentTimestamp
+                    | Keyword::Localtime
+                    | Keyword::Localtimestamp
+                    | Keyword::CurrentRole
+                    | Keyword::CurrentUser
+                    | Keyword::SessionUser
+                    | Keyword::User
+                    | Keyword::CurrentCatalog
+                    | Keyword::CurrentSchema
+            )
+        {
+            return true;
+        }
+        let mut ahead = 1;
+        while self.kind_at(ahead) == Some(Kind::Dot) && self.kind_at(ahead + 1).is_some_and(Kind::is_name) {
+            ahead += 2;
+        }
+        self.kind_at(ahead) == Some(Kind::LeftParen)
+            || (word == Keyword::Collation && self.word_at(1) == Keyword::For)
+    }
+
+    /// What may follow a function in FROM.
+    fn function_tail(&mut self, columns_before: u32) -> Parse<Wide> {
+        self.take_words(&[Keyword::With, Keyword::Ordinality]);
+        let named = self.take_word(Keyword::As);
+        if named && self.is(Kind::LeftParen) {
+            self.column_definitions()?;
+        } else {
+            if named || self.is_alias() {
+                let alias = self.column_name()?;
+                let alias = self.name_of(alias).into_owned();
+                self.found.function_aliases.push(alias.clone());
+                self.joined(alias, Wide::NONE);
+                if self.is(Kind::LeftParen) {
+                    self.column_definitions()?;
+                }
+            }
+        }
+        Ok(if self.found.columns > columns_before && self.outer.is_some() { Wide::ALL } else { Wide::NONE })
+    }
+
+    /// `(a, b)` or `(a int, b text COLLATE "C")`.
+    fn column_definitions(&mut self) -> Parse<()> {
+        self.expect(Kind::LeftParen)?;
+        self.list(|p| {
+            let column = p.column_name()?;
+            let name = p.name_of(column).into_owned();
+            p.found.declared.push(name);
+            if !matches!(p.kind(), Some(Kind::Comma | Kind::RightParen)) {
+                p.type_name()?;
+                if p.take_word(Keyword::Collate) {
+                    p.any_name()?;
+                }
+            }
+            Ok(())
+        })?;
+        self.expect(Kind::RightParen)
+    }
+
+    /// XMLTABLE and JSON_TABLE: expressions, types and words of their own, in parentheses.
+    fn table_function_arguments(&mut self) -> Parse<()> {
+        self.deeper(|p| {
+            p.expect(Kind::LeftParen)?;
+            while !p.take(Kind::RightParen) {
+                match p.word() {
+                    Keyword::Columns => {
+                        p.skip();
+                        let parenthesised = p.take(Kind::LeftParen);
+                        p.list(Self::table_function_column)?;
+                        if parenthesised {
+                            p.expect(Kind::RightParen)?;
+                        }
+                    }
+                    Keyword::Xmlnamespaces => {
+                        p.skip();
+                        p.loose_arguments()?;
+                    }
+                    Keyword::Passing
+                    | Keyword::By
+                    | Keyword::Ref
+                    | Keyword::Value
+                    | Keyword::Error
+                    | Keyword::Empty
+                    | Keyword::On
+                    | Keyword::Format
+                    | Keyword::Json
+                    | Keyword::Null => p.skip(),
+                    Keyword::As => {
+                        p.skip();
+                        p.label()?;
+                    }
+                    _ if p.take(Kind::Comma) => {}
+                    _ => {
+                        p.expr()?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn table_function_column(&mut self) -> Parse<()> {
+        self.deeper(|p| {
+            if p.is_word(Keyword::Nested) {
+                p.skip();
+                p.take_word(Keyword::Path);
+                p.primary()?;
+                if p.take_word(Keyword::As) {
+                    p.column_name()?;
+                }
+                p.expect_word(Keyword::Columns)?;
+                p.expect(Kind::LeftParen)?;
+                p.list(Self::table_function_column)?;
+                return p.expect(Kind::RightParen);
+            }
+            let column = p.column_name()?;
+            let name = p.name_of(column).into_owned();
+            p.found.declared.push(name);
+            if p.take_words(&[Keyword::For, Keyword::Ordinality]) {
+                return Ok(());
+            }
+            p.type_name()?;
+            while !matches!(p.kind(), None | Some(Kind::Comma | Kind::RightParen)) {
+                match p.word() {
+                    Keyword::Path | Keyword::Default => {
+                        p.skip();
+                        p.restricted_expr()?;
+                    }
+                    Keyword::Not
+                    | Keyword::Null
+                    | Keyword::Exists
+                    | Keyword::Format
+                    | Keyword::Json
+                    | Keyword::Encoding
+                    | Keyword::On
+                    | Keyword::Empty
+                    | Keyword::Error
+                    | Keyword::With
+                    | Keyword::Without
+                    | Keyword::Wrapper
+                    | Keyword::Conditional
+                    | Keyword::Unconditional
+                    | Keyword::Array
+                    | Keyword::Object
+                    | Keyword::Keep
+                    | Keyword::Omit
+                    | Keyword::Quotes
+                    | Keyword::Scalar
+                    | Keyword::String
+                    | Keyword::True
+                    | Keyword::False
+                    | Keyword::Unknown => {
+                        p.skip();
+                    }
+                    _ => return Err(Stop::Unexpected),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// `(SELECT ...) alias`, `(a JOIN b ...)`, `((SELECT ...) UNION ...) alias`.
+    fn parenthesised_table(&mut self) -> Parse<Wide> {
+        let (wide, _) = self.inside_table_parens()?;
+        self.alias_after(wide)
+    }
+
+    fn alias_after(&mut self, wide: Wide) -> Parse<Wide> {
+        if let Some(alias) = self.alias()? {
+            self.joined(alias, wide);
+        }
+        Ok(wide)
+    }
+
+    /// What a parenthesis in FROM holds, and whether that is a query.
+    fn inside_table_parens(&mut self) -> Parse<(Wide, bool)> {
+        self.deeper(|p| {
+            p.expect(Kind::LeftParen)?;
+            if p.is_query_start() {
+                p.found.queries += 1;
+                let wide = p.in_query(Self::query)?;
+                p.expect(Kind::RightParen)?;
+                return Ok((wide, true));
+            }
+            if !p.is(Kind::LeftParen) {
+                let wide = p.table_ref()?;
+                p.expect(Kind::RightParen)?;
+                return Ok((wide, false));
+            }
+            let (mut wide, mut is_query) = p.inside_table_parens()?;
+            if is_query && p.is_query_tail() {
+                wide = p.in_query(|p| p.query_from(wide))?;
+            } else if !p.is(Kind::RightParen) {
+                wide = p.alias_after(wide)?;
+                wide = p.joins(wide)?;
+                is_query = false;
+            }
+            p.expect(Kind::RightParen)?;
+            Ok((wide, is_query))
+        })
+    }
+
+    fn relation_with_alias(&mut self) -> Parse<Wide> {
+        let start = self.at;
+        let wide = self.relation(false)?;
+        let written_end = self.at;
+        match self.alias()? {
+            Some(alias) => self.joined(alias, wide),
+            None if self.others.is_some() || self.outer.is_some() => {
+                // without an alias its own last name is the qualifier
+                let last = self
+                    .tokens
+                    .get(start..written_end)
+                    .unwrap_or(&[])
+                    .iter()
+                    .rev()
+                    .find(|token| token.kind.is_name())
+                    .copied();
+                if let Some(token) = last {
+                    let name = self.name_of(token).into_owned();
+                    self.joined(name, wide);
+                }
+            }
+            None => {}
+        }
+        if self.take_word(Keyword::Tablesample) {
+            let schema = (self.kind_at(1) == Some(Kind::Dot)).then(|| self.peek()).flatten();
+            if schema.is_some() {
+                self.skip();
+                self.skip();
+            }
+            let method = self.label()?;
+            let method = self.name_of(method);
+            if !matches!(&*method, "bernoulli" | "system") || schema.is_some() {
+                self.called(method.into_owned(), Some(super::Class::FunctionCall));
+            }
+            self.expect(Kind::LeftParen)?;
+            self.expr_list()?;
+            self.expect(Kind::RightParen)?;
+            if self.take_word(Keyword::Repeatable) {
+                self.expect(Kind::LeftParen)?;
+                self.expr()?;
+                self.expect(Kind::RightParen)?;
+            }
+        }
+        Ok(wide)
+    }
+
+    /// `t`, `ONLY t`, `ONLY (t)`, `t *`: written down unless WITH defines it.
+    pub(super) fn relation(&mut self, writes: bool) -> Parse<Wide> {
+        let name = self.relation_name()?;
+        if !writes && let Some((_, wide)) = self.ctes.iter().rev().find(|(cte, _)| *cte == name) {
+            return Ok(*wide);
+        }
+        let place = self.object(name, writes);
+        Ok(Wide::object(place))
+    }
+
+    pub(super) fn relation_name(&mut self) -> Parse<String> {
+        let only = self.take_word(Keyword::Only);
+        let parenthesised = only && self.take(Kind::LeftParen);
+        let name = self.qualified_name()?;
+        if parenthesised {
+            self.expect(Kind::RightParen)?;
+        } else if !only {
+            self.take(Kind::Star);
+        }
+        Ok(name)
+    }
+
+    /// Remembers what a table in FROM is called, where conditions need to know.
+    fn joined(&mut self, alias: String, wide: Wide) {
+        if self.outer.as_deref() == Some(&*alias) {
+            self.found.outer_shadows += 1;
+        }
+        if let Some(others) = &mut self.others {
+            others.push((alias, wide));
+        }
+    }
+
+    fn is_alias(&self) -> bool {
+        self.is_column_name() && !(self.is(Kind::Word) && self.word().category() == Category::Reserved)
+    }
+
+    /// `[AS] alias [(columns)]`
+    fn alias(&mut self) -> Parse<Option<String>> {
+        if !self.take_word(Keyword::As) && !self.is_alias() {
+            return Ok(None);
+        }
+        let alias = self.column_name()?;
+        let alias = self.name_of(alias).into_owned();
+        if self.take(Kind::LeftParen) {
+            self.name_list()?;
+            self.expect(Kind::RightParen)?;
+        }
+        Ok(Some(alias))
+    }
+}

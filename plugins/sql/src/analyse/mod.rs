@@ -1,0 +1,163 @@
+//! What a statement does.
+//!
+//! Each statement is parsed on its own by a recursive descent over PostgreSQL's grammar (`parser` and its
+//! siblings), which builds no tree and writes down what it meets. The statement's class is the greatest of
+//! what was met. A statement whose grammar is not recognised to its last token is `Unknown`.
+//!
+//! Reading order: `class` and `statement` are the answer; `utility` goes from the first word to the rest;
+//! `query`, `from`, `expr`, `primary`, `special`, `types` are the grammar of queries; `dml` and `selective`
+//! judge changes of rows; `session`, `copy`, `define` are the other statements.
+
+mod class;
+mod copy;
+mod define;
+mod dml;
+mod expr;
+mod from;
+mod parser;
+mod primary;
+mod query;
+mod selective;
+mod session;
+mod settings;
+mod special;
+mod statement;
+mod types;
+mod utility;
+
+pub use class::{Action, Class, Classes};
+pub use parser::MAX_DEPTH;
+pub use statement::{
+    Analysis, Copy, CopyFormat, CopyOut, CopySource, Flags, Function, ItemForm, Object, OutputItem,
+    Statement, Verb,
+};
+
+use crate::lex::{Span, Token};
+use crate::split::{next_statement, significant};
+use parser::{Parser, Stop};
+
+/// What a statement turned out to be, besides what was found in it.
+struct Head {
+    verb: Verb,
+    name: Option<String>,
+}
+
+impl Head {
+    fn of(verb: Verb) -> Head {
+        Head { verb, name: None }
+    }
+}
+
+/// Says what each statement of `text` does. `standard_conforming_strings` is the session's setting; with the
+/// wrong one strings end in other places than the server thinks.
+pub fn analyse(text: &str, standard_conforming_strings: bool) -> Analysis {
+    let tokens = match significant(text, standard_conforming_strings) {
+        Ok(tokens) => tokens,
+        Err(error) => {
+            let span = Span { start: 0, end: u32::try_from(text.len()).unwrap_or(u32::MAX) };
+            return Analysis { statements: vec![unknown(span, Flags::default())], error: Some(error) };
+        }
+    };
+    let mut statements = Vec::with_capacity(1);
+    let mut rest: &[Token] = &tokens;
+    while !rest.is_empty() {
+        let (statement, after) = next_statement(rest);
+        if !statement.is_empty() {
+            statements.push(one(text, statement));
+        }
+        rest = after;
+    }
+    Analysis { statements, error: None }
+}
+
+fn one(text: &str, tokens: &[Token]) -> Statement {
+    let start = tokens.first().map_or(0, |token| token.span.start);
+    let end = tokens.last().map_or(start, |token| token.span.end);
+    let span = Span { start, end };
+    let mut parser = Parser::new(text, tokens);
+    let (head, copy) = match parser.statement() {
+        Ok(recognised) => recognised,
+        Err(stop) => {
+            let flags = Flags { too_deep: stop == Stop::TooDeep, ..Flags::default() };
+            return unknown(span, flags);
+        }
+    };
+    parser.calls_in_disguise();
+    let found = parser.found;
+    let mut classes = found.classes;
+    let mut inner = None;
+    if matches!(head.verb, Verb::Prepare | Verb::Declare) {
+        inner = classes.greatest();
+        classes.insert(if head.verb == Verb::Prepare { Class::Prepared } else { Class::Cursor });
+    }
+    let class = match head.verb {
+        Verb::Prepare => Class::Prepared,
+        Verb::Declare => Class::Cursor,
+        _ => classes.greatest().unwrap_or(Class::Unknown),
+    };
+    let output_items = if head.verb == Verb::Select { parser.items } else { None };
+    Statement {
+        span,
+        verb: head.verb,
+        class,
+        classes,
+        inner,
+        name: head.name,
+        objects: found.objects,
+        functions: found.functions,
+        flags: found.flags,
+        copy,
+        output_items,
+    }
+}
+
+fn unknown(span: Span, flags: Flags) -> Statement {
+    let mut classes = Classes::NONE;
+    classes.insert(Class::Unknown);
+    Statement {
+        span,
+        verb: Verb::Unknown,
+        class: Class::Unknown,
+        classes,
+        inner: None,
+        name: None,
+        objects: Vec::new(),
+        functions: Vec::new(),
+        flags,
+        copy: None,
+        output_items: None,
+    }
+}
+
+impl Parser<'_> {
+    /// `x.name`, where `x` stands for a function in FROM that returns plain values, calls the function `name`
+    /// if there is no such column. And whatever `x` is, the name of a function known to do something is no
+    /// good name for a column.
+    fn calls_in_disguise(&mut self) {
+        let qualified = core::mem::take(&mut self.found.qualified);
+        for at in qualified {
+            let Some(name) = self.tokens.get(at).map(|token| self.name_of(*token)) else { continue };
+            if let Some(class) = crate::functions::known_class(&name) {
+                self.called(name.into_owned(), Some(class));
+                continue;
+            }
+            if self.found.function_aliases.is_empty() {
+                continue;
+            }
+            let qualifier =
+                at.checked_sub(2).and_then(|at| self.tokens.get(at)).map(|token| self.name_of(*token));
+            let Some(qualifier) = qualifier else { continue };
+            let of_function = self.found.function_aliases.iter().take(MOST_ALIASES).any(|a| *a == qualifier)
+                || self.found.function_aliases.len() > MOST_ALIASES;
+            let is_column = name == qualifier
+                || self.found.declared.iter().take(MOST_ALIASES).any(|declared| *declared == name);
+            if of_function && !is_column {
+                self.field_or_call(&name);
+            }
+        }
+    }
+}
+
+/// So many names of functions in FROM, and of their columns, are compared with each column; beyond, every
+/// qualified column counts as one of a function.
+const MOST_ALIASES: usize = 200;

@@ -1,0 +1,61 @@
+//! Names of the columns that functions of PostgreSQL return, and of a row's unnamed fields.
+//!
+//! `(x).name` may be a field of `x` or a call of the function `name` on `x`: `('.'::text).pg_ls_dir` lists a
+//! directory, and so does `x.pg_ls_dir` where `x` stands for `unnest(ARRAY['.'])`. These names are taken for
+//! fields; others in such places are calls.
+//!
+//! Sorted, for binary search; a test holds it to that.
+
+#[rustfmt::skip]
+pub(super) static FIELDS: &[&str] = &[
+    "abbrev", "access", "active", "active_pid", "address", "address_args", "address_names", "alias",
+    "allocated_size", "application_name", "applied", "apply_error_count", "archived_count", "attrs",
+    "auth_method", "backend_start", "backend_type", "backend_xid", "backend_xmin", "backup_end_lsn",
+    "backup_start_lsn", "baredesc", "barelabel", "base_frequency", "blks_exists", "blks_hit", "blks_read",
+    "blks_written", "blks_zeroed", "block_distance", "blocks_per_segment", "boot_val",
+    "bytes_per_wal_segment", "cache_size", "catalog_version_no", "catalog_xmin", "catcode", "catdesc",
+    "category", "change", "checkpoint_lsn", "checkpoint_time", "classid", "client_addr", "client_hostname",
+    "client_port", "column1", "column2", "column3", "command", "command_tag", "comment",
+    "confirmed_flush_lsn", "conninfo", "context", "creation", "creation_time", "custom_plans",
+    "cycle_option", "data", "data_page_checksum_version", "data_type", "database", "database_block_size",
+    "datid", "datoid", "dbid", "default_version", "description", "dictionaries", "dictionary", "end_lsn",
+    "end_of_backup_record_required", "enumvals", "error", "external_id", "extra_desc", "f1", "f2", "f3",
+    "f4", "f5", "f6", "f7", "f8", "f9", "failed_count", "fastpath", "file_name", "file_offset", "fkcols",
+    "fktable", "float8_pass_by_value", "flush_lag", "flush_lsn", "flushed_lsn", "flushes", "free_bytes",
+    "free_chunks", "frequency", "from_sql", "full_page_writes", "generic_plans", "gid", "granted",
+    "grantee", "grantor", "gss_auth", "gss_enc", "gss_princ", "hit", "ident", "identity", "in_extension",
+    "increment", "index", "io_depth", "is_array", "is_binary", "is_dst", "is_grantable", "is_holdable",
+    "is_opt", "is_scrollable", "is_temporary", "isdir", "isleaf", "key", "labelfile",
+    "large_object_chunk_size", "last_archived_time", "last_archived_wal", "last_failed_time",
+    "last_failed_wal", "last_msg_receipt_time", "last_msg_send_time", "latest_end_lsn", "latest_end_time",
+    "leader_pid", "level", "lexeme", "lexemes", "line_number", "local_id", "local_lsn", "locktype", "lsn",
+    "map_name", "max_data_alignment", "max_identifier_length", "max_index_columns", "max_toast_chunk_size",
+    "max_val", "maximum_value", "min_recovery_end_lsn", "min_recovery_end_timeline", "min_val",
+    "minimum_value", "mode", "modification", "n", "name", "ndoc", "nentry", "netmask",
+    "newest_commit_ts_xid", "next_multi_offset", "next_multixact_id", "next_oid", "next_xid", "normal",
+    "nulls", "object_args", "object_identity", "object_name", "object_names", "object_type", "objid",
+    "objsubid", "off", "oid", "oldest_active_xid", "oldest_commit_ts_xid", "oldest_multi_dbid",
+    "oldest_multi_xid", "oldest_xid", "oldest_xid_dbid", "option_name", "option_value", "options",
+    "ordinality", "original", "ownerid", "page", "param1", "param10", "param11", "param12", "param13",
+    "param14", "param15", "param16", "param17", "param18", "param19", "param2", "param20", "param3",
+    "param4", "param5", "param6", "param7", "param8", "param9", "parameter_types", "parent", "parentrelid",
+    "path", "pending_restart", "pg_control_last_modified", "pg_control_version", "pg_username", "pid",
+    "pkcols", "pktable", "plugin", "positions", "prefetch", "prepare_time", "prepared", "prev_timeline_id",
+    "privilege_type", "qual", "query", "query_id", "query_start", "receive_start_lsn", "receive_start_tli",
+    "received_lsn", "received_tli", "redo_lsn", "redo_wal_file", "relation", "relid", "relocatable",
+    "remote_lsn", "replay_lag", "replay_lsn", "reply_time", "requires", "reset_val", "restart_lsn",
+    "rm_builtin", "rm_id", "rm_name", "roident", "safe_wal_size", "schema", "schema_name", "sender_host",
+    "sender_port", "sent_lsn", "seqno", "setting", "short_desc", "size", "skip_fpw", "skip_init",
+    "skip_new", "skip_rep", "slot_name", "slot_type", "source", "sourcefile", "sourceline", "spcmapfile",
+    "spill_bytes", "spill_count", "spill_txns", "ssl", "ssl_client_dn", "ssl_client_serial",
+    "ssl_issuer_dn", "sslbits", "sslcipher", "sslversion", "start_value", "state", "state_change",
+    "statement", "stats_reset", "status", "stream_bytes", "stream_count", "stream_txns", "subid",
+    "superuser", "sync_error_count", "sync_priority", "sync_state", "sys_name", "system_identifier",
+    "target", "temporary", "timeline_id", "timestamp", "token", "tokid", "total_bytes", "total_nblocks",
+    "total_txns", "transaction", "transactionid", "truncates", "trusted", "tuple", "two_phase", "type",
+    "unit", "used_bytes", "user_name", "usesysid", "utc_offset", "value", "values", "vartype", "version",
+    "virtualtransaction", "virtualxid", "wait_event", "wait_event_type", "waitstart", "wal_block_size",
+    "wal_buffers_full", "wal_bytes", "wal_distance", "wal_fpi", "wal_records", "wal_status", "wal_sync",
+    "wal_sync_time", "wal_write", "wal_write_time", "weights", "word", "write_lag", "write_lsn",
+    "written_lsn", "x", "xact_start", "xid", "xmin",
+];
