@@ -1,0 +1,227 @@
+//! What the API shows, as JSON. Server and client share these types.
+//!
+//! Readers ignore fields they do not know, so that fields can be added. Texts are as the host has them, masked where a
+//! masker says so; nothing here is safe for a terminal before `render` has seen it.
+
+use crate::Timestamp;
+use serde::{Deserialize, Serialize};
+use weir_model::{Attribute, Parameter, Principal};
+
+/// `GET /v1/status`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusView {
+    pub version: String,
+    pub started_at: Timestamp,
+    pub config_file: String,
+    /// How often the configuration was applied: 1 after the start.
+    pub generation: u64,
+    /// Why the last reload was not applied; the old configuration goes on.
+    pub reload_problem: Option<String>,
+    pub trail: TrailView,
+    pub resources: Vec<ResourceView>,
+    pub sessions: u64,
+    pub approvals: u64,
+    pub plugins: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrailView {
+    /// Records since the trail began.
+    pub records: u64,
+    /// Why it takes no records now: then everything is refused.
+    pub problem: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResourceView {
+    pub name: String,
+    pub protocol: String,
+    pub listen: String,
+    pub sessions: u64,
+    /// Why nobody can use it now.
+    pub problem: Option<String>,
+}
+
+/// One of `GET /v1/sessions`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionView {
+    pub id: String,
+    pub resource: String,
+    pub protocol: String,
+    pub who: PrincipalView,
+    pub client_address: String,
+    pub started_at: Timestamp,
+    pub attributes: Vec<AttributeView>,
+    /// What the client says of itself: not proven.
+    pub claimed: Vec<AttributeView>,
+}
+
+/// One of `GET /v1/plugins`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PluginView {
+    pub name: String,
+    pub file: String,
+    /// SHA-256 of the file
+    pub digest: String,
+    /// `stream-inspector`, `policy`, …
+    pub world: String,
+    pub generation: u64,
+    /// `ready`, `kept` (a newer file was refused), `failed`, …
+    pub state: String,
+    pub calls: u64,
+    pub mean_us: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub traps: u64,
+    pub time_outs: u64,
+    pub refusals: u64,
+    /// What is wrong with it, or with the newer file that was refused.
+    pub problem: Option<String>,
+}
+
+/// One of `GET /v1/approvals`, and `GET /v1/approvals/{id}`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalView {
+    pub id: String,
+    pub session: String,
+    pub resource: String,
+    pub requester: PrincipalView,
+    pub client_address: String,
+    pub kind: String,
+    pub action: String,
+    /// The exact command.
+    pub text: String,
+    pub parameters: Vec<ParameterView>,
+    pub objects: Vec<String>,
+    pub attributes: Vec<AttributeView>,
+    /// What the client says of itself: not proven.
+    pub claimed: Vec<AttributeView>,
+    /// SHA-256, hexadecimal: over the exact command, the session, the principal and the resource.
+    pub digest: String,
+    /// The rule that asks.
+    pub code: String,
+    pub reason: String,
+    /// `group:NAME` or `user:NAME`
+    pub reviewers: Vec<String>,
+    pub asked_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+impl ApprovalView {
+    /// Whether this person is among the reviewers, or has asked (or their agent has).
+    pub(crate) fn concerns(&self, who: &Principal) -> bool {
+        self.is_reviewer(who) || self.is_own(who)
+    }
+
+    pub(crate) fn is_reviewer(&self, who: &Principal) -> bool {
+        let mut reviewers = self.reviewers.iter().filter_map(|text| weir_model::Grantee::parse(text).ok());
+        reviewers.any(|grantee| grantee.covers(who))
+    }
+
+    /// The same rule as `Principal::same_person`.
+    pub(crate) fn is_own(&self, who: &Principal) -> bool {
+        let person = who.on_behalf_of.as_deref().unwrap_or(&who.id);
+        self.requester.on_behalf_of.as_deref().unwrap_or(&self.requester.id) == person
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrincipalView {
+    pub id: String,
+    /// `human`, `agent` or `service`
+    pub kind: String,
+    pub on_behalf_of: Option<String>,
+    pub groups: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttributeView {
+    pub name: String,
+    pub value: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterView {
+    pub name: String,
+    pub type_name: String,
+    /// `null` for NULL and for a value nobody could read.
+    pub value: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Vote {
+    Approve,
+    Deny,
+}
+
+impl Vote {
+    pub fn as_word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// The body of `POST /v1/approvals/{id}/approve` and `…/deny`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewBody {
+    #[serde(default)]
+    pub comment: String,
+    /// What the reviewer has looked at: the review has no effect on anything else.
+    #[serde(default)]
+    pub digest: Option<String>,
+}
+
+/// The answer to a review that has taken effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewedView {
+    pub id: String,
+    pub vote: Vote,
+    pub by: String,
+    pub digest: String,
+}
+
+/// The answer to everything that is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    pub error: ErrorView,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorView {
+    /// Short and stable, for programs.
+    pub code: String,
+    pub message: String,
+    /// What to do about it; may be empty.
+    pub help: String,
+}
+
+impl From<&Principal> for PrincipalView {
+    fn from(who: &Principal) -> Self {
+        Self {
+            id: who.id.clone(),
+            kind: who.kind.as_word().to_owned(),
+            on_behalf_of: who.on_behalf_of.clone(),
+            groups: who.groups.clone(),
+        }
+    }
+}
+
+impl From<&Attribute> for AttributeView {
+    fn from(attribute: &Attribute) -> Self {
+        Self { name: attribute.name.clone(), value: attribute.value.clone() }
+    }
+}
+
+impl From<&Parameter> for ParameterView {
+    fn from(parameter: &Parameter) -> Self {
+        Self {
+            name: parameter.name.clone(),
+            type_name: parameter.type_name.clone(),
+            value: parameter.value.clone(),
+        }
+    }
+}
