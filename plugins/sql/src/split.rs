@@ -61,11 +61,14 @@ pub(crate) fn next_statement(tokens: &[Token]) -> (&[Token], &[Token]) {
                 }
                 at += body_statement(tokens, at + 1, &mut in_routine, &mut open_bodies);
             }
-            Kind::Word if token.word == Keyword::Begin && in_routine && open_parens == 0 => {
-                if tokens.get(at + 1).is_some_and(|t| t.word == Keyword::Atomic) {
-                    open_bodies += 1;
-                    at += 1 + body_statement(tokens, at + 2, &mut in_routine, &mut open_bodies);
-                }
+            Kind::Word
+                if token.word == Keyword::Begin
+                    && in_routine
+                    && open_parens == 0
+                    && tokens.get(at + 1).is_some_and(|t| t.word == Keyword::Atomic) =>
+            {
+                open_bodies += 1;
+                at += 1 + body_statement(tokens, at + 2, &mut in_routine, &mut open_bodies);
             }
             _ => {}
         }

@@ -145,7 +145,7 @@ impl Parser<'_> {
     /// What the target is joined with, by alias.
     fn other_tables(&mut self) -> Parse<Vec<(String, Wide)>> {
         let around = self.others.replace(Vec::new());
-        self.from_list()?;
+        self.table_list()?;
         let mut others = core::mem::replace(&mut self.others, around).unwrap_or_default();
         if others.is_empty() || others.len() > MAX_JOINED {
             // unqualified columns may be anyone's

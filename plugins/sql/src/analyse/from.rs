@@ -6,7 +6,7 @@ use crate::lex::Kind;
 
 impl Parser<'_> {
     /// A list of tables and joins; which relations it may return all rows of.
-    pub(super) fn from_list(&mut self) -> Parse<Wide> {
+    pub(super) fn table_list(&mut self) -> Parse<Wide> {
         let mut wide = Wide::NONE;
         self.list(|p| {
             wide = wide.and(p.table_ref()?);

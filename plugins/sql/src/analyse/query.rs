@@ -120,6 +120,9 @@ impl Parser<'_> {
         let (columns, outer_columns, outer_shadows) =
             (self.found.columns, self.found.outer_columns, self.found.outer_shadows);
         if self.take_word(Keyword::Distinct) {
+            if self.is_list_end() {
+                return Err(Stop::Unexpected);
+            }
             if self.take_word(Keyword::On) {
                 self.expect(Kind::LeftParen)?;
                 self.expr_list()?;
@@ -130,12 +133,12 @@ impl Parser<'_> {
         }
         self.select_list(&mut items)?;
         if self.is_word(Keyword::Into) {
-            self.into_clause()?;
+            self.select_into()?;
         }
         let mut wide = Wide::NONE;
         if self.take_word(Keyword::From) {
             let queries = self.found.queries;
-            wide = self.from_list()?;
+            wide = self.table_list()?;
             if self.found.queries != queries {
                 items = None;
             }
@@ -209,13 +212,8 @@ impl Parser<'_> {
                 }
             };
             let span = self.span_from(first);
-            let alias = if self.take_word(Keyword::As) {
-                Some(self.label()?)
-            } else if !ends_in_star && self.is_bare_label() {
-                Some(self.label()?)
-            } else {
-                None
-            };
+            let named = self.take_word(Keyword::As) || (!ends_in_star && self.is_bare_label());
+            let alias = if named { Some(self.label()?) } else { None };
             if let Some(items) = items {
                 let alias = alias.map(|token| self.name_of(token).into_owned());
                 items.push(OutputItem { span, alias, form });
@@ -227,7 +225,7 @@ impl Parser<'_> {
     }
 
     /// `INTO [TEMP] [TABLE] name` makes a table of the result.
-    fn into_clause(&mut self) -> Parse<()> {
+    fn select_into(&mut self) -> Parse<()> {
         self.skip();
         let modifiers = [
             Keyword::Local,
