@@ -76,12 +76,14 @@ class Postgres:
         raise RuntimeError(f"no free port for PostgreSQL after five tries; the last log said:\n{self.log_tail()}")
 
     def stop(self) -> None:
-        if self.process:
-            processes.stop(self.process, (signal.SIGINT, 20), (signal.SIGQUIT, 10))
-            self.process = None
-        if self.folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder = None
+        try:
+            if self.process:
+                processes.stop(self.process, (signal.SIGINT, 20), (signal.SIGQUIT, 10))
+                self.process = None
+        finally:
+            if self.folder:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder = None
 
     @property
     def endpoint(self) -> Endpoint:

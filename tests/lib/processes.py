@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -54,17 +55,18 @@ def turn_signals_into_exit() -> None:
 
 def stop(child: subprocess.Popen, *steps: tuple[signal.Signals, float]) -> None:
     """Sends each signal in turn and gives the child that many seconds to leave; the last resort is SIGKILL."""
-    for number, seconds in steps:
-        if child.poll() is not None:
-            return
-        child.send_signal(number)
-        try:
-            child.wait(seconds)
-            return
-        except subprocess.TimeoutExpired:
-            continue
-    child.kill()
-    child.wait()
+    try:
+        for number, seconds in steps:
+            if child.poll() is not None:
+                return
+            child.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(seconds)
+                return
+    finally:  # also when a signal interrupts the waiting
+        if child.poll() is None:
+            child.kill()
+            child.wait()
 
 
 def kill_group(child: subprocess.Popen) -> None:
