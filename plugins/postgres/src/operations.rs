@@ -23,6 +23,9 @@ pub fn of_text(kind: &str, text: String, facts: &Facts) -> Operation {
     if facts.unsafe_reading {
         attributes.push(attribute("sql-lexing", "unsafe"));
     }
+    if facts.old_strings {
+        attributes.push(attribute("sql-standard-conforming-strings", "off"));
+    }
     if facts.not_utf8 {
         attributes.push(attribute("text-not-utf8", "true"));
     }

@@ -5,6 +5,7 @@
 
 use crate::copy::CopyOut;
 use crate::names::{Change, Portal, Statement};
+use crate::sql::MaySet;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -51,7 +52,7 @@ pub struct Entry {
     /// Not the client's: the answer is swallowed.
     pub hidden: bool,
     /// Its statement may change how SQL text is read (`SET`, …).
-    pub may_set: bool,
+    pub may_set: MaySet,
     pub state: State,
     pub changes: Vec<Change>,
     pub statement: Option<Rc<Statement>>,
@@ -70,7 +71,7 @@ impl Entry {
             operation: 0,
             ends: false,
             hidden: false,
-            may_set: false,
+            may_set: MaySet::Nothing,
             state: State::Open,
             changes: Vec::new(),
             statement: None,
@@ -96,14 +97,16 @@ pub const MAX_OPEN: usize = 50_000;
 #[derive(Debug, Default)]
 pub struct Queue {
     entries: VecDeque<Entry>,
-    may_set: usize,
+    /// entries that may set, by how much
+    may_set_strings: usize,
+    may_set_encoding: usize,
     /// operations and closes sent and not answered that could be a COPY FROM STDIN
     runs: usize,
 }
 
 impl Queue {
     pub fn push(&mut self, entry: Entry) {
-        self.may_set += usize::from(entry.may_set);
+        self.count(entry.may_set);
         self.runs += usize::from(runs(&entry));
         self.entries.push_back(entry);
     }
@@ -118,7 +121,7 @@ impl Queue {
 
     pub fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
-        self.may_set -= usize::from(entry.may_set);
+        self.uncount(entry.may_set);
         self.runs -= usize::from(runs(&entry));
         Some(entry)
     }
@@ -131,9 +134,31 @@ impl Queue {
         self.entries.len()
     }
 
-    /// Something not yet answered may change how SQL text is read.
-    pub fn may_set(&self) -> bool {
-        self.may_set > 0
+    /// What is not yet answered may change how SQL text is read.
+    pub fn may_set(&self) -> MaySet {
+        match (self.may_set_strings, self.may_set_encoding) {
+            (0, 0) => MaySet::Nothing,
+            (_, 0) => MaySet::Strings,
+            _ => MaySet::Encoding,
+        }
+    }
+
+    fn count(&mut self, may_set: MaySet) {
+        self.may_set_strings += usize::from(may_set == MaySet::Strings);
+        self.may_set_encoding += usize::from(may_set == MaySet::Encoding);
+    }
+
+    fn uncount(&mut self, may_set: MaySet) {
+        self.may_set_strings -= usize::from(may_set == MaySet::Strings);
+        self.may_set_encoding -= usize::from(may_set == MaySet::Encoding);
+    }
+
+    /// The server asked for data although nobody foresaw it: a Sync sent right behind was read as part of the
+    /// copy, and will not be answered.
+    pub fn forget_sync_behind_front(&mut self) {
+        if self.entries.get(1).is_some_and(|entry| entry.answer == Answer::Sync && !entry.hidden) {
+            self.entries.remove(1);
+        }
     }
 
     /// Something not yet answered may be a COPY FROM STDIN.
@@ -156,11 +181,15 @@ impl Queue {
         })
     }
 
-    pub fn set_may_set(&mut self, operation: u32, may_set: bool) {
+    /// The text of an operation was replaced.
+    pub fn set_may_set(&mut self, operation: u32, may_set: MaySet) {
+        let mut before = Vec::new();
         for entry in self.entries.iter_mut().filter(|entry| entry.operation == operation && entry.ends) {
-            self.may_set -= usize::from(entry.may_set);
-            entry.may_set = may_set;
-            self.may_set += usize::from(may_set);
+            before.push(std::mem::replace(&mut entry.may_set, may_set));
+        }
+        for old in before {
+            self.uncount(old);
+            self.count(may_set);
         }
     }
 
@@ -177,20 +206,24 @@ impl Queue {
             .position(|entry| entry.operation == operation && !entry.hidden && entry.state == State::Open)?;
         let mut reply = Some(reply);
         let mut refusal = None;
+        let mut sets = Vec::new();
         for (index, entry) in self.entries.iter_mut().enumerate() {
             if entry.operation != operation {
                 continue;
             }
             self.runs -= usize::from(runs(entry));
-            self.may_set -= usize::from(entry.may_set);
-            entry.may_set = false;
+            sets.push(std::mem::take(&mut entry.may_set));
             entry.state = State::Void;
             let changes = std::mem::take(&mut entry.changes);
+            let refusal = refusal.get_or_insert_with(Refusal::default);
             if index == keeper {
                 entry.state = State::Refused(reply.take().unwrap_or_default());
-                refusal.get_or_insert_with(Refusal::default).place = Some((entry.answer, entry.segment));
+                refusal.place = Some((entry.answer, entry.segment));
             }
-            refusal.get_or_insert_with(Refusal::default).changes.extend(changes);
+            refusal.changes.extend(changes);
+        }
+        for may_set in sets {
+            self.uncount(may_set);
         }
         refusal
     }

@@ -60,7 +60,7 @@ impl Inspector {
             self.names.resolve(change, false);
         }
         let changes = self.stage_query(&facts.names);
-        let may_set = facts.may_set();
+        let may_set = facts.may_set;
         self.queue.set_may_set(id, may_set);
         if let Some(entry) = self.queue.of_operation(id).find(|entry| entry.answer == Answer::Query) {
             entry.changes = changes;
@@ -163,7 +163,7 @@ impl Inspector {
             self.names.stage(change, segment);
         }
         let effects = self.stage_effects(&statement.facts.names, segment);
-        self.queue.set_may_set(id, statement.facts.may_set());
+        self.queue.set_may_set(id, statement.facts.may_set);
         for entry in self.queue.of_operation(id) {
             match entry.answer {
                 Answer::Parse => {

@@ -1,4 +1,6 @@
-//! What the SQL reader says about a text, reduced to what this plugin needs. The only file that knows it.
+//! What a text says, as far as the session's settings let it be read.
+
+mod facts;
 
 use crate::copy::CopyOut;
 
@@ -13,6 +15,7 @@ pub struct Reading {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
+    /// The most careful word for what its statements do.
     pub action: &'static str,
     pub objects: Vec<String>,
     pub statements: usize,
@@ -23,8 +26,12 @@ pub struct Facts {
     pub executes: Option<String>,
     /// sqlcommenter tags: names and values.
     pub claimed: Vec<(String, String)>,
+    /// What it may change about the reading of later texts.
+    pub may_set: MaySet,
     /// The text may be read differently by the server.
     pub unsafe_reading: bool,
+    /// Read with `standard_conforming_strings = off`.
+    pub old_strings: bool,
     pub not_utf8: bool,
 }
 
@@ -63,15 +70,23 @@ impl Facts {
             names: Vec::new(),
             executes: None,
             claimed: Vec::new(),
+            may_set: MaySet::Encoding,
             unsafe_reading: false,
+            old_strings: false,
             not_utf8: false,
         }
     }
+}
 
-    /// It may change `Reading` for texts that follow it.
-    pub fn may_set(&self) -> bool {
-        !matches!(self.action, "read" | "write")
-    }
+/// Settings that a statement may change without saying which.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MaySet {
+    #[default]
+    Nothing,
+    /// Back to an earlier value, as a rollback does, or through a function: `standard_conforming_strings`.
+    Strings,
+    /// Those and `client_encoding`.
+    Encoding,
 }
 
 /// Encodings whose later bytes can be ASCII.
@@ -99,21 +114,23 @@ impl Reading {
     }
 }
 
-/// Reads `text`. `settings_open`: something sent before and not yet answered may change the settings, so the
-/// text must mean the same whatever comes of it.
-pub fn read(text: &[u8], reading: Reading, settings_open: bool) -> Facts {
+/// Reads `text`. `open`: what is sent before and not yet answered may set, so the text must mean the same
+/// whatever comes of it.
+pub fn read(text: &[u8], reading: Reading, open: MaySet) -> Facts {
+    let standard = reading.standard_conforming_strings;
+    let doubtful = |facts: Facts| Facts { unsafe_reading: true, ..facts };
     let Ok(valid) = std::str::from_utf8(text) else {
         return Facts { not_utf8: true, ..Facts::unknown() };
     };
-    if !reading.safe_encoding || (settings_open && letter_pair_in_doubt(text)) {
-        return Facts { unsafe_reading: true, claimed: crate::claimed::tags(valid), ..Facts::unknown() };
+    if !reading.safe_encoding || (open == MaySet::Encoding && letter_pair_in_doubt(text)) {
+        return doubtful(Facts { claimed: crate::claimed::tags(valid), ..Facts::unknown() });
     }
-    let facts = analyse(valid, reading.standard_conforming_strings);
-    if settings_open && text.contains(&b'\\') && facts != analyse(valid, !reading.standard_conforming_strings)
-    {
-        return Facts { unsafe_reading: true, ..Facts::unknown() };
+    let facts = facts::of(valid, standard);
+    let other_reading = || Facts { old_strings: !standard, ..facts::of(valid, !standard) };
+    if open != MaySet::Nothing && text.contains(&b'\\') && facts != other_reading() {
+        return doubtful(Facts::unknown());
     }
-    facts
+    Facts { old_strings: !standard, ..facts }
 }
 
 /// A byte above 0x7F with one behind it that some encoding takes as the second half of a character.
@@ -121,8 +138,29 @@ fn letter_pair_in_doubt(text: &[u8]) -> bool {
     text.windows(2).any(|pair| matches!(pair, [0x80..=0xff, 0x30..=0x7f]))
 }
 
-fn analyse(text: &str, _standard_conforming_strings: bool) -> Facts {
-    let lower = text.to_ascii_lowercase();
-    let copy = if lower.starts_with("copy") && lower.contains("from stdin") { Copy::In } else { Copy::None };
-    Facts { claimed: crate::claimed::tags(text), copy, ..Facts::unknown() }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_in_flight_make_doubtful_what_they_would_change() {
+        let reading = Reading::default();
+        let trick = br"select '\'; drop table t; --'";
+        assert!(!read(trick, reading, MaySet::Nothing).unsafe_reading);
+        assert!(read(trick, reading, MaySet::Strings).unsafe_reading);
+        assert!(!read(br"select '\d'", reading, MaySet::Strings).unsafe_reading);
+        assert!(!read("select 'é '".as_bytes(), reading, MaySet::Encoding).unsafe_reading);
+        assert!(read("select 'éx'".as_bytes(), reading, MaySet::Encoding).unsafe_reading);
+        assert!(!read("select 'éx'".as_bytes(), reading, MaySet::Strings).unsafe_reading);
+    }
+
+    #[test]
+    fn unsafe_encodings_leave_nothing_to_say() {
+        let mut reading = Reading::default();
+        reading.update(b"client_encoding", b"SJIS");
+        let facts = read(b"select 1", reading, MaySet::Nothing);
+        assert_eq!((facts.action, facts.unsafe_reading), ("unknown", true));
+        reading.update(b"client_encoding", b"LATIN1");
+        assert_eq!(read(b"select 1", reading, MaySet::Nothing).action, "read");
+    }
 }

@@ -22,6 +22,10 @@ impl CopyIn {
         }
     }
 
+    pub(crate) fn is_expected(self) -> bool {
+        matches!(self, Self::Expected { .. })
+    }
+
     /// The server asks for data.
     pub(crate) fn starts(&mut self) {
         *self = Self::Active;

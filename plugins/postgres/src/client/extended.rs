@@ -270,7 +270,7 @@ impl Inspector {
         }
         self.queue.push(Entry {
             ends: true,
-            may_set: facts.may_set(),
+            may_set: facts.may_set,
             changes,
             portal: Some(Rc::clone(portal)),
             ..Entry::of(Answer::Execute, segment, id)

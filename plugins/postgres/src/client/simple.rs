@@ -7,7 +7,7 @@ use crate::names::{Change, Found, Meaning};
 use crate::operations::{self, attribute};
 use crate::parameters;
 use crate::queue::{Answer, Entry};
-use crate::sql::{self, Copy, Facts, NameEffect};
+use crate::sql::{self, Copy, Facts, MaySet, NameEffect};
 use crate::wire::Header;
 use weir_sdk::inspector::{Fault, Operation, Request};
 
@@ -36,7 +36,7 @@ impl Inspector {
             entry.copy_out = Some(copy_out);
         }
         entry.ends = true;
-        entry.may_set = !matches!(facts.action, "read" | "write");
+        entry.may_set = facts.may_set;
         entry.changes = self.stage_query(&facts.names);
         self.queue.push(entry);
         scan.out.operation(header.total_bytes, Request { id, continues: 0, operation }, instead);
@@ -54,8 +54,11 @@ impl Inspector {
             return self.refuse_here(scan, scan.at, end, operation, why, Answer::Function);
         }
         let id = self.client.next_id();
-        let entry =
-            Entry { ends: true, may_set: true, ..Entry::of(Answer::Function, self.client.segment, id) };
+        let entry = Entry {
+            ends: true,
+            may_set: MaySet::Encoding,
+            ..Entry::of(Answer::Function, self.client.segment, id)
+        };
         self.queue.push(entry);
         scan.out.operation(header.total_bytes, Request { id, continues: 0, operation }, None);
         scan.at = end;

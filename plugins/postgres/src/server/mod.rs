@@ -230,7 +230,14 @@ impl Inspector {
         }
         match self.queue.front() {
             Some(front) if front.copy_ends > 0 => front.copy_ends -= 1,
-            _ => self.client.copy_in.starts(),
+            Some(front) => {
+                let foreseen = front.answer == Answer::Query || self.client.copy_in.is_expected();
+                if !foreseen {
+                    self.queue.forget_sync_behind_front();
+                }
+                self.client.copy_in.starts();
+            }
+            None => {}
         }
         out.pass(message.header.total_bytes);
         Flow::Next

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod copy_in;
+mod copy_out;
 mod extended;
 mod framing;
 mod host;

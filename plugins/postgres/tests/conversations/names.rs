@@ -101,3 +101,47 @@ fn names_are_bounded() {
     host.client(cat(&[&parse("one-too-many", "q"), SYNC]));
     assert!(host.take_log()[0].contains("too many prepared statements"));
 }
+
+#[test]
+fn names_that_sql_has_given_are_not_run_unseen() {
+    let mut host = Host::new();
+    prepared(&mut host, "s", "select 1");
+    host.client(query("deallocate s; prepare s as delete from t"));
+    host.server(cat(&[&tag("DEALLOCATE"), &tag("PREPARE"), IDLE]));
+    host.take_log();
+    host.client(run("s"));
+    assert!(
+        host.take_log()[0].contains("42501 statement \"s\" was not defined through this session's protocol")
+    );
+}
+
+#[test]
+fn a_parse_behind_deallocate_all_survives_it() {
+    let mut host = Host::new();
+    prepared(&mut host, "s", "select 1");
+    host.client(cat(&[&query("deallocate all"), &parse("s", "select 2"), SYNC]));
+    host.server(cat(&[&tag("DEALLOCATE ALL"), IDLE, PARSED, IDLE]));
+    host.take_log();
+    host.client(run("s"));
+    assert_eq!(host.take_log(), [r#"sql.query 4 "select 2""#]);
+}
+
+#[test]
+fn a_cursor_declared_in_sql_is_not_executed_by_name() {
+    let mut host = Host::new();
+    host.client(query("begin; declare c cursor for select 1"));
+    host.server(cat(&[&tag("BEGIN"), &tag("DECLARE CURSOR"), IN_TRANSACTION]));
+    host.take_log();
+    host.client(cat(&[&execute("c", 0), SYNC]));
+    assert!(host.take_log()[0].contains("42501 portal \"c\" was not defined"));
+}
+
+#[test]
+fn execute_in_sql_says_what_it_runs() {
+    let mut host = Host::new();
+    prepared(&mut host, "s", "delete from t where id = 1");
+    host.client(query("execute s"));
+    let operation = &host.operations.last().unwrap().operation;
+    assert_eq!((operation.action.as_str(), operation.objects.as_slice()), ("write", &["t".to_owned()][..]));
+    assert!(operation.attributes.iter().any(|found| found.name == "sql-executes"));
+}
