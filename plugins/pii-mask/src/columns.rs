@@ -1,0 +1,193 @@
+//! Columns named in the settings: `customers.full_name`, `*.ssn`, `public.customers.notes`.
+//!
+//! A pattern is matched against what the column is in truth, relation and source; an alias changes nothing. A
+//! column without an origin is matched by the name the client sees. A pattern without a schema fits every schema.
+
+use crate::method::Method;
+use weir_sdk::masker::Column;
+
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// as written
+    pub pattern: String,
+    /// `table` or `schema.table`; none for any
+    relation: Option<String>,
+    column: String,
+    pub method: Method,
+}
+
+impl Named {
+    pub fn parse(pattern: &str, method: Method) -> Option<Named> {
+        let trimmed = pattern.trim();
+        let (relation, column) = match trimmed.rsplit_once('.') {
+            Some((relation, column)) => (Some(relation), column),
+            None => (None, trimmed),
+        };
+        let empty =
+            column.is_empty() || relation.is_some_and(|relation| relation.split('.').any(str::is_empty));
+        let relation = relation.filter(|relation| relation.chars().any(|c| c != '*' && c != '.'));
+        (!empty).then(|| Named {
+            pattern: trimmed.to_owned(),
+            relation: relation.map(str::to_owned),
+            column: column.to_owned(),
+            method,
+        })
+    }
+
+    /// What a database keeps of the values of all columns: samples for its planner.
+    pub fn statistics() -> impl Iterator<Item = Named> {
+        const KEPT: [&str; 8] = [
+            "pg_stats.most_common_vals",
+            "pg_stats.histogram_bounds",
+            "pg_stats.most_common_elems",
+            "pg_stats.range_bounds_histogram",
+            "pg_statistic.stavalues*",
+            "pg_stats_ext.most_common_vals",
+            "pg_stats_ext_exprs.*",
+            "pg_statistic_ext_data.*",
+        ];
+        KEPT.into_iter().filter_map(|pattern| Named::parse(pattern, Method::Redact))
+    }
+
+    pub fn matches(&self, column: &Column) -> bool {
+        if column.source.is_empty() {
+            // By the visible name, if the pattern says anything about names.
+            return !self.is_any_column() && glob(&self.column, &column.name);
+        }
+        self.fits_source(&column.source) && self.fits_relation(&column.relation)
+    }
+
+    fn fits_source(&self, source: &str) -> bool {
+        glob(&self.column, source)
+            || source.rsplit_once('.').is_some_and(|(_, last)| glob(&self.column, last))
+    }
+
+    fn fits_relation(&self, relation: &str) -> bool {
+        let Some(pattern) = &self.relation else { return true };
+        glob(pattern, relation)
+            || relation
+                .match_indices('.')
+                .any(|(dot, _)| glob(pattern, relation.get(dot + 1..).unwrap_or_default()))
+    }
+
+    /// The pattern protects whole tables.
+    pub fn is_any_column(&self) -> bool {
+        self.column.chars().all(|c| c == '*')
+    }
+
+    /// The pattern protects columns of whatever table.
+    pub fn is_any_table(&self) -> bool {
+        self.relation.is_none()
+    }
+
+    /// Whether a name in a statement may be the column's. Any name could be one of a whole table's columns.
+    pub fn may_name_column(&self, name: &str) -> bool {
+        glob(&self.column, name)
+    }
+
+    /// Whether a name in a statement may be the table's. Schemas are left out of account: `search_path` says
+    /// what an unqualified name means.
+    pub fn may_name_table(&self, name: &str) -> bool {
+        self.relation.as_ref().is_some_and(|relation| {
+            let table = relation.rsplit_once('.').map_or(relation.as_str(), |(_, table)| table);
+            glob(table, name)
+        })
+    }
+
+    /// The fixed parts of the pattern, to look for in a text that nobody can read: any of them is a mention.
+    pub fn fixed_parts(&self) -> impl Iterator<Item = &str> {
+        let table = self.relation.as_deref().and_then(|relation| relation.rsplit('.').next());
+        [Some(self.column.as_str()), table]
+            .into_iter()
+            .flatten()
+            .flat_map(|part| part.split('*'))
+            .filter(|part| part.len() > 1)
+    }
+}
+
+/// `*` stands for any characters; letters fit in either case.
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+    // Where to go on when the last `*` must take one character more.
+    let mut back: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
+    loop {
+        let mut ahead = pattern.clone();
+        match (ahead.next(), text.clone().next()) {
+            (None, None) => return true,
+            (Some('*'), _) => {
+                back = Some((ahead.clone(), text.clone()));
+                pattern = ahead;
+                continue;
+            }
+            (Some(expected), Some(found)) if same(expected, found) => {
+                pattern = ahead;
+                text.next();
+                continue;
+            }
+            _ => {}
+        }
+        let Some((after, rest)) = &mut back else { return false };
+        if rest.next().is_none() {
+            return false;
+        }
+        pattern = after.clone();
+        text = rest.clone();
+    }
+}
+
+fn same(a: char, b: char) -> bool {
+    a == b || a.eq_ignore_ascii_case(&b) || (!a.is_ascii() && a.to_lowercase().eq(b.to_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, relation: &str, source: &str) -> Column {
+        Column {
+            name: name.into(),
+            relation: relation.into(),
+            source: source.into(),
+            type_name: "text".into(),
+            labels: vec![],
+        }
+    }
+
+    #[test]
+    fn globs() {
+        for (pattern, text) in
+            [("a*c", "abbc"), ("*", ""), ("*ssn*", "my_SSN_no"), ("Straße", "STRAßE"), ("a*b*c", "aXbbYc")]
+        {
+            assert!(glob(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("a", "ab"), ("a*c", "abcd"), ("", "x"), ("*b", "a")] {
+            assert!(!glob(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn origins() {
+        let fits = |pattern: &str, relation: &str, source: &str| {
+            Named::parse(pattern, Method::Redact).unwrap().matches(&column("x", relation, source))
+        };
+        assert!(fits("customers.full_name", "public.customers", "full_name"));
+        assert!(fits("customers.full_name", "customers", "FULL_NAME"));
+        assert!(fits("public.customers.full_name", "public.customers", "full_name"));
+        assert!(!fits("private.customers.full_name", "public.customers", "full_name"));
+        assert!(!fits("customers.full_name", "public.old_customers", "full_name"));
+        assert!(fits("*.ssn", "hr.people", "ssn"));
+        assert!(fits("ssn", "hr.people", "ssn"));
+        assert!(fits("cust*.*name", "public.customers", "last_name"));
+        assert!(fits("customers.*", "public.customers", "id"));
+        assert!(fits("city", "GET /v1/customers/{id}", "address.city"));
+    }
+
+    #[test]
+    fn without_an_origin_the_visible_name_counts() {
+        let named = Named::parse("customers.full_name", Method::Redact).unwrap();
+        assert!(named.matches(&column("Full_Name", "", "")));
+        assert!(!named.matches(&column("full_name", "public.pets", "full_name")));
+        assert!(!named.matches(&column("x", "", "")));
+        assert!(!Named::parse("customers.*", Method::Redact).unwrap().matches(&column("x", "", "")));
+    }
+}

@@ -1,0 +1,149 @@
+//! The plan for one result shape: what happens to the cells of each column.
+
+use crate::form::{Form, Interest, is_scalar};
+use crate::hint::Hint;
+use crate::kind::{Kind, Kinds};
+use crate::method::Method;
+use crate::settings::{Messages, Rules};
+use crate::taint::Analysis;
+use crate::vote::Votes;
+use std::rc::Rc;
+use weir_sdk::masker::{Column, MaskingPlan, Operation};
+
+/// What happens to the cells of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Treatment {
+    /// not wanted
+    Pass,
+    /// every cell is hidden whole
+    Whole { rule: u16, method: Method, form: Form },
+    /// detectors run over each cell
+    Detect { hint: Hint, form: Form, votes: Votes },
+    /// the text of a statement, for the trail
+    Statement,
+    /// a text for people
+    Message { strict: bool },
+}
+
+/// One result shape as planned.
+#[derive(Debug)]
+pub struct Shape {
+    pub treatments: Vec<Treatment>,
+    pub analysis: Rc<Analysis>,
+    kinds: Kinds,
+    /// index of the rule `computed`
+    pub computed: u16,
+    /// index of the rule `message`
+    pub message: u16,
+}
+
+impl Shape {
+    pub fn plan(
+        rules: &Rules,
+        columns: &[Column],
+        operation: &Operation,
+        analysis: Rc<Analysis>,
+    ) -> (Shape, MaskingPlan) {
+        let mut names: Vec<String> = rules.on.iter().map(|kind| kind.name().to_owned()).collect();
+        let (computed, message) = (names.len() as u16, names.len() as u16 + 1);
+        names.extend(["computed".to_owned(), "message".to_owned()]);
+        let mut treatments = Vec::with_capacity(columns.len());
+        let mut wanted = Vec::new();
+        for (index, column) in columns.iter().enumerate() {
+            let context =
+                Context { rules, operation, analysis: &analysis, index, count: columns.len(), computed };
+            let treatment = context.treatment(column, &mut names);
+            if treatment != Treatment::Pass {
+                wanted.push(index as u16);
+            }
+            treatments.push(treatment);
+        }
+        if wanted.is_empty() {
+            names.clear();
+        }
+        let shape = Shape { treatments, analysis, kinds: rules.on, computed, message };
+        (shape, MaskingPlan { wanted, rules: names })
+    }
+
+    pub fn rule(&self, kind: Kind) -> u16 {
+        self.kinds.iter().take_while(|other| *other != kind).count() as u16
+    }
+}
+
+struct Context<'p> {
+    rules: &'p Rules,
+    operation: &'p Operation,
+    analysis: &'p Analysis,
+    index: usize,
+    count: usize,
+    computed: u16,
+}
+
+impl Context<'_> {
+    fn treatment(&self, column: &Column, names: &mut Vec<String>) -> Treatment {
+        if self.rules.is_idle() {
+            return Treatment::Pass;
+        }
+        match column.labels.first().map(String::as_str) {
+            None => self.result_column(column, names),
+            Some("statement") => Treatment::Statement,
+            Some("parameter") => self.parameter(column),
+            // Errors, notices, notifications, and places nobody has told us of yet.
+            Some(_) => self.text_for_people(),
+        }
+    }
+
+    fn result_column(&self, column: &Column, names: &mut Vec<String>) -> Treatment {
+        let form = Form::of_type(&column.type_name);
+        if let Some(named) = self.rules.columns.iter().find(|named| named.matches(column)) {
+            let rule = format!("column:{}", named.pattern);
+            let known = names.iter().position(|name| *name == rule);
+            let rule = known.unwrap_or_else(|| {
+                names.push(rule);
+                names.len() - 1
+            });
+            return Treatment::Whole { rule: rule as u16, method: named.method, form };
+        }
+        if column.source.is_empty() && self.analysis.taints(self.index, self.count) {
+            return Treatment::Whole { rule: self.computed, method: Method::Redact, form };
+        }
+        let hint = Hint::of_name(&column.name).or(Hint::of_name(&column.source));
+        let interest = match Interest::of_type(&column.type_name) {
+            Interest::Never => false,
+            Interest::Hinted => !hint.kinds.and(NUMERIC).and(self.rules.on).is_empty(),
+            Interest::Always => !self.rules.on.is_empty(),
+        };
+        match interest {
+            true => Treatment::Detect { hint, form, votes: Votes::default() },
+            false => Treatment::Pass,
+        }
+    }
+
+    /// Values bound to a statement that is about something protected go whole; claims of the client do not.
+    fn parameter(&self, column: &Column) -> Treatment {
+        let form = Form::of_type(&column.type_name);
+        let bound = self.operation.parameters.iter().any(|parameter| parameter.name == column.name);
+        if self.analysis.mentions && bound && !is_scalar(&column.type_name) {
+            return Treatment::Whole { rule: self.computed, method: Method::Redact, form };
+        }
+        let hint = Hint::of_name(&column.name);
+        match self.rules.on.is_empty() {
+            true => Treatment::Pass,
+            false => Treatment::Detect { hint, form, votes: Votes::default() },
+        }
+    }
+
+    fn text_for_people(&self) -> Treatment {
+        match self.rules.messages {
+            Messages::Scan if self.rules.on.is_empty() => Treatment::Pass,
+            Messages::Scan => Treatment::Message { strict: false },
+            Messages::Redact => {
+                Treatment::Whole { rule: self.computed + 1, method: Method::Redact, form: Form::Text }
+            }
+            Messages::Strict => Treatment::Message { strict: !self.rules.columns.is_empty() },
+        }
+    }
+}
+
+/// Kinds that fit into an integer.
+const NUMERIC: Kinds = Kinds::only(Kind::Phone).or(Kinds::only(Kind::Ssn));

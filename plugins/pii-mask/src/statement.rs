@@ -1,0 +1,102 @@
+//! The text of a statement on its way to the trail: its names stay, its values go when it is about something
+//! protected.
+
+use crate::message::{Part, join};
+use crate::taint::Analysis;
+use weir_sql::{Kind, Span, lex, redact_secrets};
+
+/// Numbers with fewer digits say little: limits, flags, small identifiers.
+const MIN_DIGITS: usize = 5;
+
+/// What of a statement is hidden beside what is detected in it.
+pub fn values(text: &str, analysis: &Analysis) -> Vec<Part> {
+    if !analysis.mentions {
+        return if analysis.is_sql { secrets(text) } else { Vec::new() };
+    }
+    let mut parts = Vec::new();
+    for token in lex(text, true) {
+        let Ok(token) = token else { return vec![(0, text.len())] };
+        let (start, stop) = (token.span.start as usize, token.span.end as usize);
+        let written = token.span.of(text);
+        match token.kind {
+            kind if kind.is_quoted_literal() => parts.push(inside(written, start, stop)),
+            Kind::Comment => parts.push((start, stop)),
+            Kind::Integer | Kind::Decimal if crate::bytes::digits(written.as_bytes()) >= MIN_DIGITS => {
+                parts.push((start, stop));
+            }
+            _ => {}
+        }
+    }
+    // Under the other reading of backslashes literals lie elsewhere.
+    let doubtful = text.contains('\\') && lex(text, false).any(|token| token.is_err());
+    if doubtful { vec![(0, text.len())] } else { join(parts) }
+}
+
+/// `'…'` without its quotes; other notations whole.
+fn inside(written: &str, start: usize, stop: usize) -> Part {
+    let plain = written.len() >= 2 && written.starts_with('\'') && written.ends_with('\'');
+    if plain { (start + 1, stop - 1) } else { (start, stop) }
+}
+
+/// Literals in places where secrets are given: `PASSWORD '…'`, `OPTIONS (… '…')`, `CONNECTION '…'`.
+fn secrets(text: &str) -> Vec<Part> {
+    let part = |span: &Span| inside(span.of(text), span.start as usize, span.end as usize);
+    match redact_secrets(text, true) {
+        Some(spans) => spans.iter().map(part).collect(),
+        // Nobody can say where its values are.
+        None => vec![(0, text.len())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::columns::Named;
+    use crate::method::Method;
+
+    fn hidden(text: &str) -> String {
+        let columns = [Named::parse("customers.full_name", Method::Redact).unwrap()];
+        let mut shown = text.to_owned();
+        for (start, stop) in values(text, &Analysis::of("sql.query", text, &columns)).into_iter().rev() {
+            shown.replace_range(start..stop, "~");
+        }
+        shown
+    }
+
+    #[test]
+    fn statements() {
+        let table = [
+            (
+                "select * from orders where note = 'Ann' limit 100000",
+                "select * from orders where note = 'Ann' limit 100000",
+            ),
+            (
+                "select * from customers where full_name = 'Ann'",
+                "select * from customers where full_name = '~'",
+            ),
+            (
+                "select * from customers where id = 1234 or n = 12345",
+                "select * from customers where id = 1234 or n = ~",
+            ),
+            (
+                "insert into customers values ('Ann', E'x\\'y', $$z$$)",
+                "insert into customers values ('~', ~, ~)",
+            ),
+            ("update customers set full_name='Ann' -- was 'Bob'", "update customers set full_name='~' ~"),
+            ("select 'customers' /* Ann */ from customers where x = U&'\\0041'", "~"),
+            ("alter role ann password 'hunter2'", "alter role ann password '~'"),
+            (
+                "create user mapping for x server y options (user 'a', password 'b')",
+                "create user mapping for x server y options (user '~', password '~')",
+            ),
+            (
+                "create subscription s connection 'host=x password=y' publication p",
+                "create subscription s connection '~' publication p",
+            ),
+            ("select 'unfinished from customers", "~"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(hidden(text), expected, "{text}");
+        }
+    }
+}
