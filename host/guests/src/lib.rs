@@ -1,1 +1,60 @@
-//! weir-guests
+//! The room that runs plugins: the only place that knows WebAssembly.
+//!
+//! Outside stand sessions, which see three traits of `weir-session` (inspector, policies, maskers), and the
+//! host, which sees [`Guests`]: start, apply a configuration, open a session's plugins, read counters. Inside,
+//! in the order in which a plugin's life goes:
+//!
+//! * `engine` is what all code runs on, and the clock that cuts it;
+//! * `load` takes a file through `surface` (what it exports and wants), `cache` (compiled before?), `settings`
+//!   (do they match its schema?) and `trial` (does it start?), or says in `problem` why not;
+//! * `registry` holds generations of loaded plugins and swaps them; `watch` tells it to look;
+//! * `instance` is one guest in its fence: a store per session and plugin, limits in memory, time and output;
+//! * `policy`, `masker`, `inspector` are the three worlds as sessions see them; `edits` applies what maskers
+//!   say.
+//!
+//! Invariants:
+//!
+//! * A guest touches what its imports give: the log, and the clock when granted. Nothing else is linked.
+//! * A store serves one session; after a trap, a time-out, a breach of the contract or a call that was given
+//!   up it is never entered again.
+//! * Everything a guest returns is bounded and checked before anybody sees it.
+//! * One operation is decided by one generation.
+
+mod cache;
+mod contract;
+mod convert;
+mod edits;
+mod engine;
+mod fault;
+mod inspector;
+mod instance;
+mod limits;
+mod load;
+mod log;
+mod look;
+mod masker;
+mod metrics;
+mod pipeline;
+mod policy;
+mod problem;
+mod registry;
+mod settings;
+mod state;
+mod surface;
+mod text;
+mod trial;
+mod watch;
+
+pub use contract::{ContractVersion, SERVED, World};
+pub use engine::{Allocation, EngineConfig};
+pub use fault::code;
+pub use inspector::GuestInspector;
+pub use limits::{LimitOverrides, MAX_FILE_BYTES, PluginLimits};
+pub use load::{FailureMode, Loaded, Manifest, PluginSpec};
+pub use masker::GuestMaskers;
+pub use metrics::{PluginMetrics, RoomMetrics, TIME_BUCKETS_NS};
+pub use pipeline::{Guests, GuestsConfig, InspectorLimits, SessionGuests, StartError, Started, Status};
+pub use policy::GuestPolicies;
+pub use problem::{LoadProblem, Stage};
+pub use registry::{Generation, GuestEvent, ReloadOutcome};
+pub use surface::Capability;

@@ -1,0 +1,301 @@
+//! The inspector of one session: bytes in, events out, on the hot path.
+//!
+//! An inspector keeps the version it started with for as long as the session lives: what it remembers of the
+//! protocol cannot move to another. Its death is the session's.
+//!
+//! What it answers is converted without copying texts or bytes, and every index in it is checked: an event that
+//! names an operation, an insert, a shape or a result that is not there, and a cell outside the bytes it was
+//! given, are contract breaches, and the instance is not asked again. Lengths are checked against the real
+//! buffers by the session.
+
+use crate::contract::v0_1::inspect::exports::weir::plugin::stream_inspect as guest;
+use crate::convert::{give_session, take_operation};
+use crate::fault;
+use crate::instance::Fenced;
+use crate::limits::{MAX_SENTENCE_CHARS, MAX_WORD_CHARS};
+use crate::load::{Exports, Loaded};
+use crate::pipeline::InspectorLimits;
+use crate::text::clean;
+use crate::trial::{StartFault, configured};
+use weir_model::{Fault, FaultSource, JudgedBy, Operation, SessionInfo};
+use weir_session::ports::Inspector;
+use weir_session::traffic::{
+    ClientOutcome, Event, Masked, NULL_LENGTH, Request, ResultInfo, ServerOutcome, Status, Substitute,
+    TOP_BIT, WireColumn, kind,
+};
+
+/// [`Inspector`] made of a guest.
+pub struct GuestInspector {
+    guest: Fenced,
+    calls: guest::Guest,
+    judged_by: JudgedBy,
+}
+
+impl GuestInspector {
+    pub(crate) async fn open(
+        loaded: &Loaded,
+        info: &SessionInfo,
+        parameters: &[(String, String)],
+        limits: InspectorLimits,
+        masking: bool,
+    ) -> Result<Self, StartFault> {
+        let Exports::StreamInspector(indices) = &loaded.compiled.code.exports else {
+            return Err(fault::wrong_world(&loaded.name, loaded.world.as_word(), "stream-inspector").into());
+        };
+        let (mut guest, instance) = configured(loaded, info.id.clone()).await?;
+        let started = guest.begin_rest()?;
+        let limits =
+            guest::Limits { max_operation: limits.max_operation_bytes, max_answer: limits.max_answer_bytes };
+        let given = give_session(info);
+        let opened = match indices.load(&mut guest.store, &instance) {
+            Ok(calls) => calls
+                .call_open(&mut guest.store, &given, parameters, limits, masking)
+                .await
+                .map(|said| (calls, said)),
+            Err(error) => Err(error),
+        };
+        let (calls, said) = guest.finish("open", started, opened)?;
+        said.map_err(|no| fault::said_no(&guest.bounds, "open", no.code, no.message))
+            .map_err(StartFault::in_open)?;
+        Ok(Self { guest, calls, judged_by: loaded.judged_by("inspect") })
+    }
+
+    /// Opens one and drops it: the trial of a new version.
+    pub(crate) async fn try_open(
+        loaded: &Loaded,
+        info: &SessionInfo,
+        parameters: &[(String, String)],
+        limits: InspectorLimits,
+    ) -> Result<(), StartFault> {
+        Self::open(loaded, info, parameters, limits, true).await.map(drop)
+    }
+
+    fn said_no(&self, call: &str, no: guest::Fault) -> Fault {
+        fault::said_no(&self.guest.bounds, call, no.code, no.message)
+    }
+
+    fn lied(&mut self, call: &str, what: &str) -> Fault {
+        self.guest.condemn();
+        fault::lie(&self.guest.bounds, call, what)
+    }
+}
+
+impl Inspector for GuestInspector {
+    fn judged_by(&self) -> JudgedBy {
+        self.judged_by.clone()
+    }
+
+    async fn client(&mut self, data: &[u8], eof: bool) -> Result<ClientOutcome, Fault> {
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_client(&mut self.guest.store, data, eof).await;
+        match self.guest.finish("client", started, said)? {
+            Ok(outcome) => client_outcome(outcome).map_err(|what| self.lied("client", what)),
+            Err(no) => Err(self.said_no("client", no)),
+        }
+    }
+
+    async fn server(&mut self, data: &[u8], eof: bool) -> Result<ServerOutcome, Fault> {
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_server(&mut self.guest.store, data, eof).await;
+        match self.guest.finish("server", started, said)? {
+            Ok(outcome) => server_outcome(outcome, data.len()).map_err(|what| self.lied("server", what)),
+            Err(no) => Err(self.said_no("server", no)),
+        }
+    }
+
+    async fn want(&mut self, columns: &[u16]) -> Result<(), Fault> {
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_want(&mut self.guest.store, columns).await;
+        self.guest.finish("want", started, said)?.map_err(|no| self.said_no("want", no))
+    }
+
+    async fn edit(&mut self, data: &[u8], kind: u16, masked: &Masked) -> Result<Vec<u8>, Fault> {
+        let started = self.guest.begin_call()?;
+        let store = &mut self.guest.store;
+        let said = self.calls.call_edit(store, data, kind, &masked.cells, &masked.texts, &masked.ends).await;
+        self.guest.finish("edit", started, said)?.map_err(|no| self.said_no("edit", no))
+    }
+
+    async fn refuse(&mut self, id: u32, why: &Fault) -> Result<Substitute, Fault> {
+        let why = shown(why);
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_refuse(&mut self.guest.store, id, &why).await;
+        let said = self.guest.finish("refuse", started, said)?.map_err(|no| self.said_no("refuse", no))?;
+        Ok(substitute(said))
+    }
+
+    async fn rewrite(&mut self, id: u32, text: &str) -> Result<(Substitute, Operation), Fault> {
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_rewrite(&mut self.guest.store, id, text).await;
+        let (instead, operation) =
+            self.guest.finish("rewrite", started, said)?.map_err(|no| self.said_no("rewrite", no))?;
+        Ok((substitute(instead), take_operation(operation)))
+    }
+
+    async fn notice(&mut self, message: &str) -> Result<Vec<u8>, Fault> {
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_notice(&mut self.guest.store, message).await;
+        self.guest.finish("notice", started, said)
+    }
+
+    async fn closing(&mut self, why: &Fault) -> Result<Vec<u8>, Fault> {
+        let why = shown(why);
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_closing(&mut self.guest.store, &why).await;
+        self.guest.finish("closing", started, said)
+    }
+}
+
+/// The part of a fault the client may read: what an inspector puts into its protocol's error.
+fn shown(why: &Fault) -> guest::Fault {
+    guest::Fault { code: why.code.clone(), message: why.message.clone() }
+}
+
+fn substitute(said: guest::Substitute) -> Substitute {
+    Substitute { upstream: said.upstream, client: said.client }
+}
+
+fn event(said: guest::Event) -> Event {
+    Event { kind: said.kind, bits: said.bits, len: said.len, count: said.count, reference: said.ref_ }
+}
+
+/// A refusal the inspector itself pronounces; it is about the other side's bytes, and the client may read it.
+fn refusal(source: FaultSource) -> impl Fn(guest::Fault) -> Fault {
+    move |said| Fault::new(source, clean(said.code, MAX_WORD_CHARS), clean(said.message, MAX_SENTENCE_CHARS))
+}
+
+fn inside(index: u32, length: usize) -> bool {
+    (index as usize) < length
+}
+
+fn client_outcome(said: guest::ClientOutcome) -> Result<ClientOutcome, &'static str> {
+    let operations = said.operations.into_iter().map(|request| Request {
+        id: request.id,
+        continues: request.continues,
+        operation: take_operation(request.operation),
+    });
+    let outcome = ClientOutcome {
+        events: said.events.into_iter().map(event).collect(),
+        operations: operations.collect(),
+        inserts: said.inserts,
+        refusals: said.refusals.into_iter().map(refusal(FaultSource::Client)).collect(),
+        need: said.need,
+        wait: said.wait,
+    };
+    if outcome.operations.iter().any(|request| request.id == 0) {
+        return Err("an operation without a number");
+    }
+    for event in &outcome.events {
+        let sound = match event.kind {
+            kind::PASS | kind::DROP => true,
+            kind::INSERT => inside(event.reference, outcome.inserts.len()),
+            kind::OPERATION => {
+                inside(event.reference, outcome.operations.len())
+                    && (event.bits & 1 == 0 || inside(event.count, outcome.inserts.len()))
+            }
+            kind::REFUSED => {
+                inside(event.reference, outcome.operations.len())
+                    && inside(event.count, outcome.refusals.len())
+            }
+            kind::FATAL => inside(event.count, outcome.refusals.len()),
+            _ => return Err("a client event of unknown kind"),
+        };
+        if !sound {
+            return Err("a client event that points at nothing");
+        }
+    }
+    Ok(outcome)
+}
+
+fn server_outcome(said: guest::ServerOutcome, given: usize) -> Result<ServerOutcome, &'static str> {
+    let mut results = Vec::with_capacity(said.results.len());
+    for each in said.results {
+        results.push(result_info(each)?);
+    }
+    let columns = |shape: Vec<guest::WireColumn>| shape.into_iter().map(wire_column).collect();
+    let outcome = ServerOutcome {
+        events: said.events.into_iter().map(event).collect(),
+        inserts: said.inserts,
+        refusals: said.refusals.into_iter().map(refusal(FaultSource::Upstream)).collect(),
+        shapes: said.shapes.into_iter().map(columns).collect(),
+        results,
+        cells: said.cells,
+        decoded: said.decoded,
+        need: said.need,
+    };
+    for event in &outcome.events {
+        let sound = match event.kind {
+            kind::PASS | kind::DROP | kind::ROWS | kind::MESSAGE | kind::IDLE => true,
+            kind::INSERT => inside(event.reference, outcome.inserts.len()),
+            kind::FATAL => inside(event.count, outcome.refusals.len()),
+            kind::SHAPE => inside(event.count, outcome.shapes.len()),
+            kind::DONE => inside(event.reference, outcome.results.len()),
+            _ => return Err("a server event of unknown kind"),
+        };
+        if !sound {
+            return Err("a server event that points at nothing");
+        }
+    }
+    let (pairs, rest) = outcome.cells.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err("half a cell");
+    }
+    if pairs.iter().all(|[start, length]| cell_is_inside(*start, *length, given, outcome.decoded.len())) {
+        Ok(outcome)
+    } else {
+        Err("a cell outside the bytes")
+    }
+}
+
+fn cell_is_inside(start: u32, length: u32, given: usize, decoded: usize) -> bool {
+    if length == NULL_LENGTH {
+        return true;
+    }
+    let space = if start & TOP_BIT == 0 { given } else { decoded };
+    let end = u64::from(start & !TOP_BIT) + u64::from(length);
+    end <= space as u64
+}
+
+fn wire_column(said: guest::WireColumn) -> WireColumn {
+    WireColumn {
+        name: said.name,
+        type_id: said.type_id,
+        type_modifier: said.type_modifier,
+        relation_id: said.relation_id,
+        column_number: said.column_number,
+        type_name: said.type_name,
+    }
+}
+
+fn result_info(said: guest::ResultInfo) -> Result<ResultInfo, &'static str> {
+    let status = match said.status {
+        0 => Status::Ok,
+        1 => Status::Error,
+        2 => Status::Skipped,
+        3 => Status::Suspended,
+        _ => return Err("a result of unknown status"),
+    };
+    Ok(ResultInfo {
+        operation: said.operation,
+        status,
+        rows: said.rows,
+        tag: clean(said.tag, MAX_WORD_CHARS),
+        code: clean(said.code, MAX_WORD_CHARS),
+        message: said.message,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_lie_in_the_bytes_or_in_the_decoded_ones() {
+        assert!(cell_is_inside(4, 6, 10, 0));
+        assert!(!cell_is_inside(4, 7, 10, 0));
+        assert!(!cell_is_inside(TOP_BIT | 1, 3, 10, 3));
+        assert!(cell_is_inside(TOP_BIT, 3, 0, 3));
+        assert!(cell_is_inside(u32::MAX, NULL_LENGTH, 0, 0));
+        assert!(!cell_is_inside(TOP_BIT - 1, NULL_LENGTH - 1, 10, 10));
+    }
+}

@@ -1,0 +1,158 @@
+//! One guest inside its fence.
+//!
+//! A store belongs to one session and one plugin; its memory never sees another session. A call is three
+//! steps: [`Fenced::begin`] gives the time budget, the typed call runs, [`Fenced::finish`] judges how it ended.
+//! In between the instance counts as busy: should the future be dropped there, the guest is stopped in the
+//! middle of something, and the instance is never used again. The same holds after any trap.
+
+use crate::contract::v0_1::judge::exports::weir::plugin::lifecycle;
+use crate::fault;
+use crate::limits::{MAX_HANDLES, PluginLimits};
+use crate::load::Code;
+use crate::log::GuestLog;
+use crate::metrics::{PluginMetrics, count};
+use crate::state::{Fence, GuestState, on_tick};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use wasmtime::Store;
+use wasmtime::component::Instance;
+use weir_model::{Digest, Fault, FaultSource, PluginName, SessionId};
+
+/// Who an instance is an instance of, and what it may use.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    pub(crate) plugin: PluginName,
+    pub(crate) digest: Digest,
+    pub(crate) limits: PluginLimits,
+    pub(crate) call_ticks: u32,
+    pub(crate) start_ticks: u32,
+    pub(crate) metrics: Arc<PluginMetrics>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Idle,
+    Busy,
+    Dead,
+}
+
+pub(crate) struct Fenced {
+    pub(crate) store: Store<GuestState>,
+    pub(crate) bounds: Arc<Bounds>,
+    life: Life,
+}
+
+impl Fenced {
+    /// Instantiates the component. `configure` and `open` come next, out of the same time budget.
+    ///
+    /// # Errors
+    /// When there is no room for it, or its start function misbehaves.
+    pub(crate) async fn start(
+        code: &Code,
+        bounds: Arc<Bounds>,
+        session: Option<SessionId>,
+    ) -> Result<(Self, Instance, lifecycle::Guest), Fault> {
+        let state = GuestState {
+            fence: Fence::new(bounds.limits.memory_bytes),
+            log: GuestLog::new(bounds.plugin.clone(), bounds.digest, session, Arc::clone(&bounds.metrics)),
+            began: Instant::now(),
+        };
+        let mut store = Store::try_new(code.pre.engine(), state).map_err(|error| {
+            Fault::new(FaultSource::Host, fault::code::CAPACITY, "no room for another plugin instance")
+                .with_detail(format!("{error:#}"))
+        })?;
+        store.limiter(|state| &mut state.fence);
+        store.epoch_deadline_callback(on_tick);
+        store.set_hostcall_fuel(bounds.limits.output_bytes);
+        store.set_max_component_handles(MAX_HANDLES);
+        count(&bounds.metrics.instances);
+        bounds.metrics.resident.fetch_add(1, Ordering::Relaxed);
+        let mut fenced = Self { store, bounds, life: Life::Idle };
+        let ticks = fenced.bounds.start_ticks;
+        let started = fenced.begin(ticks)?;
+        let instance = match code.pre.instantiate_async(&mut fenced.store).await {
+            Ok(instance) => code.lifecycle.load(&mut fenced.store, &instance).map(|found| (instance, found)),
+            Err(error) => Err(error),
+        };
+        let (instance, lifecycle) = fenced.finish("start", started, instance)?;
+        Ok((fenced, instance, lifecycle))
+    }
+
+    /// Hands the settings over, within what is left of the start's time.
+    pub(crate) async fn configure(
+        &mut self,
+        lifecycle: &lifecycle::Guest,
+        settings: &str,
+    ) -> Result<(), Fault> {
+        let started = self.begin_rest()?;
+        let answer = lifecycle.call_configure(&mut self.store, settings).await;
+        self.finish("configure", started, answer)?
+            .map_err(|no| fault::said_no(&self.bounds, "configure", no.code, no.message))
+    }
+
+    /// A call with its own time budget.
+    pub(crate) fn begin_call(&mut self) -> Result<Instant, Fault> {
+        let ticks = self.bounds.call_ticks;
+        self.begin(ticks)
+    }
+
+    /// A call that belongs to the start: it gets what the ones before it left.
+    pub(crate) fn begin_rest(&mut self) -> Result<Instant, Fault> {
+        let ticks = self.store.data().fence.ticks_left();
+        self.begin(ticks)
+    }
+
+    fn begin(&mut self, ticks: u32) -> Result<Instant, Fault> {
+        if self.life != Life::Idle {
+            return Err(fault::gone(&self.bounds.plugin));
+        }
+        self.life = Life::Busy;
+        self.store.data_mut().fence.give(ticks);
+        self.store.set_epoch_deadline(1);
+        Ok(Instant::now())
+    }
+
+    /// Judges how a call ended. Anything but an answer means that the instance is dead.
+    pub(crate) fn finish<Answer>(
+        &mut self,
+        call: &str,
+        started: Instant,
+        answer: wasmtime::Result<Answer>,
+    ) -> Result<Answer, Fault> {
+        self.bounds.metrics.timed(started.elapsed());
+        match answer {
+            Ok(answer) => {
+                self.life = Life::Idle;
+                Ok(answer)
+            }
+            Err(error) => {
+                self.life = Life::Dead;
+                let fault = fault::stopped(&self.bounds, call, &self.store.data().fence, &error);
+                tracing::warn!(
+                    plugin = self.bounds.plugin.as_str(),
+                    digest = %self.bounds.digest.short(),
+                    code = %fault.code,
+                    detail = %fault.detail,
+                    "plugin stopped"
+                );
+                Err(fault)
+            }
+        }
+    }
+
+    /// Never to be used again: it broke the contract.
+    pub(crate) fn condemn(&mut self) {
+        self.life = Life::Dead;
+    }
+
+    pub(crate) fn is_usable(&self) -> bool {
+        self.life == Life::Idle
+    }
+}
+
+impl Drop for Fenced {
+    fn drop(&mut self) {
+        self.bounds.metrics.resident.fetch_sub(1, Ordering::Relaxed);
+    }
+}

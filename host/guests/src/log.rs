@@ -1,0 +1,116 @@
+//! The imports a guest may have: the log, always; the clock, when it is granted.
+//!
+//! A guest writes lines; the host says whose they are, cuts them, shows control characters instead of obeying
+//! them, and drops what comes too fast. Dropped lines are counted, and told of once the guest may write again.
+
+use crate::contract::v0_1::judge::weir::plugin::{host_clock, host_log};
+use crate::metrics::{PluginMetrics, count};
+use crate::state::GuestState;
+use crate::text::escape;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use weir_model::{Digest, PluginName, SessionId};
+
+/// Longest line, in characters.
+const MAX_LINE_CHARS: usize = 1024;
+/// Lines an instance may write at once, and per second in the long run.
+const BURST_LINES: f64 = 200.0;
+const LINES_PER_SECOND: f64 = 20.0;
+
+pub(crate) struct GuestLog {
+    plugin: PluginName,
+    digest: Digest,
+    session: Option<SessionId>,
+    metrics: Arc<PluginMetrics>,
+    rate: Rate,
+    dropped: u64,
+}
+
+impl GuestLog {
+    pub(crate) fn new(
+        plugin: PluginName,
+        digest: Digest,
+        session: Option<SessionId>,
+        metrics: Arc<PluginMetrics>,
+    ) -> Self {
+        Self { plugin, digest, session, metrics, rate: Rate::full(Instant::now()), dropped: 0 }
+    }
+
+    fn write(&mut self, level: u8, message: &str) {
+        if !self.rate.take(Instant::now()) {
+            self.dropped += 1;
+            count(&self.metrics.log_lines_dropped);
+            return;
+        }
+        let plugin = self.plugin.as_str();
+        let digest = self.digest.short();
+        let session = self.session.as_ref().map_or("", SessionId::as_str);
+        if self.dropped > 0 {
+            let dropped = std::mem::take(&mut self.dropped);
+            tracing::warn!(target: "weir::plugin", plugin, digest, session, dropped, "plugin log lines dropped");
+        }
+        let line = escape(message, MAX_LINE_CHARS).replace('\n', "\\n");
+        match level {
+            0 => tracing::trace!(target: "weir::plugin", plugin, digest, session, "{line}"),
+            1 => tracing::debug!(target: "weir::plugin", plugin, digest, session, "{line}"),
+            2 => tracing::info!(target: "weir::plugin", plugin, digest, session, "{line}"),
+            3 => tracing::warn!(target: "weir::plugin", plugin, digest, session, "{line}"),
+            _ => tracing::error!(target: "weir::plugin", plugin, digest, session, "{line}"),
+        }
+    }
+}
+
+/// A bucket that holds a burst and fills steadily.
+struct Rate {
+    lines: f64,
+    at: Instant,
+}
+
+impl Rate {
+    fn full(now: Instant) -> Self {
+        Self { lines: BURST_LINES, at: now }
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let waited = now.saturating_duration_since(self.at).as_secs_f64();
+        self.at = now;
+        self.lines = (self.lines + waited * LINES_PER_SECOND).min(BURST_LINES);
+        let may = self.lines >= 1.0;
+        if may {
+            self.lines -= 1.0;
+        }
+        may
+    }
+}
+
+impl host_log::Host for GuestState {
+    fn log(&mut self, level: u8, message: String) {
+        self.log.write(level, &message);
+    }
+}
+
+impl host_clock::Host for GuestState {
+    fn monotonic_ns(&mut self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn unix_ms(&mut self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_burst_passes_and_then_twenty_a_second() {
+        let start = Instant::now();
+        let mut rate = Rate::full(start);
+        assert_eq!((0..1000).filter(|_| rate.take(start)).count(), 200);
+        let later = start + Duration::from_secs(1);
+        assert_eq!((0..1000).filter(|_| rate.take(later)).count(), 20);
+    }
+}

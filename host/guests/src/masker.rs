@@ -1,0 +1,255 @@
+//! The maskers of one session.
+//!
+//! `plan` looks at the generation in service and binds its slot to the instances it asked; `mask` for that slot
+//! stays with them, whatever is swapped in between. So a masker may have two instances for a while: the one a
+//! running result was planned with, and the newest. An instance goes when no slot is bound to it and it is not
+//! the newest.
+
+use crate::contract::v0_1::judge::exports::weir::plugin::mask;
+use crate::convert::{LentColumns, LentOperation, LentSession};
+use crate::edits;
+use crate::fault;
+use crate::instance::Fenced;
+use crate::limits::{MAX_RULES, MAX_WORD_CHARS};
+use crate::load::{Exports, Loaded};
+use crate::registry::{Current, Generation};
+use crate::text::clean;
+use crate::trial::{StartFault, configured};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use weir_model::{Column, Fault, FaultSource, Operation, PluginName, SessionInfo};
+use weir_session::ports::{MaskPlan, Maskers};
+use weir_session::traffic::{Batch, Masked};
+
+/// An opened masker.
+pub(crate) struct MaskerInstance {
+    guest: Fenced,
+    calls: mask::Guest,
+}
+
+impl MaskerInstance {
+    pub(crate) async fn open(loaded: &Loaded, info: &SessionInfo) -> Result<Self, StartFault> {
+        let Exports::Masker(indices) = &loaded.compiled.code.exports else {
+            return Err(fault::wrong_world(&loaded.name, loaded.world.as_word(), "masker").into());
+        };
+        let (mut guest, instance) = configured(loaded, info.id.clone()).await?;
+        let started = guest.begin_rest()?;
+        let lent = LentSession::new(info);
+        let opened = match indices.load(&mut guest.store, &instance) {
+            Ok(calls) => calls.call_open(&mut guest.store, lent.lend()).await.map(|said| (calls, said)),
+            Err(error) => Err(error),
+        };
+        let (calls, said) = guest.finish("open", started, opened)?;
+        said.map_err(|no| fault::said_no(&guest.bounds, "open", no.code, no.message))
+            .map_err(StartFault::in_open)?;
+        Ok(Self { guest, calls })
+    }
+
+    /// What it wants of these columns, one flag per column, and the names of its rules.
+    async fn plan(
+        &mut self,
+        slot: u32,
+        columns: &LentColumns<'_>,
+        operation: &LentOperation<'_>,
+    ) -> Result<(Vec<bool>, Vec<String>), Fault> {
+        let lent = columns.lend();
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_plan(&mut self.guest.store, slot, &lent, operation.lend()).await;
+        let said = self
+            .guest
+            .finish("plan", started, said)?
+            .map_err(|no| fault::said_no(&self.guest.bounds, "plan", no.code, no.message))?;
+        let mut wanted = vec![false; lent.len()];
+        for index in said.wanted {
+            match wanted.get_mut(usize::from(index)) {
+                Some(flag) => *flag = true,
+                None => return Err(self.lied("plan", "a column that was not given")),
+            }
+        }
+        if said.rules.len() > MAX_RULES {
+            return Err(self.lied("plan", "too many rules"));
+        }
+        Ok((wanted, said.rules.into_iter().map(|rule| clean(rule, MAX_WORD_CHARS)).collect()))
+    }
+
+    async fn mask(&mut self, slot: u32, batch: &Batch, rules: &[String]) -> Result<Masked, Fault> {
+        let lent = mask::Batch { cells: &batch.cells, ends: &batch.ends, columns: &batch.columns };
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_mask(&mut self.guest.store, slot, lent).await;
+        let said = self
+            .guest
+            .finish("mask", started, said)?
+            .map_err(|no| fault::said_no(&self.guest.bounds, "mask", no.code, no.message))?;
+        let growth = self.guest.bounds.limits.output_bytes;
+        edits::apply(batch, &said, rules, growth).map_err(|problem| self.lied("mask", &problem.to_string()))
+    }
+
+    fn lied(&mut self, call: &str, what: &str) -> Fault {
+        self.guest.condemn();
+        fault::lie(&self.guest.bounds, call, what)
+    }
+}
+
+/// An instance with the version it is of.
+struct Held {
+    id: u64,
+    loaded: Arc<Loaded>,
+    instance: MaskerInstance,
+}
+
+struct Member {
+    name: PluginName,
+    held: Vec<Held>,
+}
+
+/// A masker's part in a slot's plan.
+struct Part {
+    member: usize,
+    held: u64,
+    wanted: Vec<bool>,
+    rules: Vec<String>,
+}
+
+struct Slot {
+    columns: usize,
+    /// Only maskers that want something.
+    parts: Vec<Part>,
+}
+
+/// [`Maskers`] made of guests.
+pub struct GuestMaskers {
+    info: Arc<SessionInfo>,
+    current: Current,
+    members: Vec<Member>,
+    slots: BTreeMap<u32, Slot>,
+    next_id: u64,
+}
+
+impl GuestMaskers {
+    pub(crate) async fn open(
+        info: Arc<SessionInfo>,
+        current: Current,
+        generation: &Generation,
+        names: Vec<PluginName>,
+    ) -> Result<Self, Fault> {
+        let members = names.into_iter().map(|name| Member { name, held: Vec::new() }).collect();
+        let mut maskers = Self { info, current, members, slots: BTreeMap::new(), next_id: 0 };
+        for member in &mut maskers.members {
+            if let Some(loaded) = generation.find(&member.name) {
+                member.hold(loaded, &maskers.info, &mut maskers.next_id).await?;
+            }
+        }
+        Ok(maskers)
+    }
+
+    /// Lets go of instances that nothing needs any more.
+    fn tidy(&mut self, generation: &Generation) {
+        let slots = &self.slots;
+        for (index, member) in self.members.iter_mut().enumerate() {
+            let newest = generation.find(&member.name);
+            member.held.retain(|held| {
+                let is_newest = newest.is_some_and(|newest| Arc::ptr_eq(newest, &held.loaded));
+                let is_bound =
+                    || slots.values().flat_map(|slot| &slot.parts).any(|part| part.is(index, held.id));
+                held.instance.guest.is_usable() && (is_newest || is_bound())
+            });
+        }
+    }
+}
+
+impl Part {
+    fn is(&self, member: usize, held: u64) -> bool {
+        self.member == member && self.held == held
+    }
+}
+
+impl Member {
+    /// The place of a usable instance of exactly that version.
+    async fn hold(
+        &mut self,
+        loaded: &Arc<Loaded>,
+        info: &SessionInfo,
+        next_id: &mut u64,
+    ) -> Result<usize, Fault> {
+        let usable = |held: &Held| Arc::ptr_eq(&held.loaded, loaded) && held.instance.guest.is_usable();
+        if let Some(place) = self.held.iter().position(usable) {
+            return Ok(place);
+        }
+        let instance = MaskerInstance::open(loaded, info).await?;
+        *next_id += 1;
+        self.held.push(Held { id: *next_id, loaded: Arc::clone(loaded), instance });
+        Ok(self.held.len() - 1)
+    }
+}
+
+impl Maskers for GuestMaskers {
+    fn active(&self) -> bool {
+        !self.members.is_empty()
+    }
+
+    async fn plan(
+        &mut self,
+        slot: u32,
+        columns: &[Column],
+        operation: &Operation,
+    ) -> Result<MaskPlan, Fault> {
+        self.slots.remove(&slot);
+        if self.members.is_empty() {
+            self.slots.insert(slot, Slot { columns: columns.len(), parts: Vec::new() });
+            return Ok(MaskPlan::default());
+        }
+        let generation = self.current.load();
+        let (lent_columns, lent_operation) = (LentColumns::new(columns), LentOperation::new(operation));
+        let mut wanted = vec![false; columns.len()];
+        let (mut parts, mut by) = (Vec::new(), Vec::with_capacity(self.members.len()));
+        for (index, member) in self.members.iter_mut().enumerate() {
+            let loaded = generation.find(&member.name).ok_or_else(|| fault::missing(&member.name))?;
+            let place = member.hold(loaded, &self.info, &mut self.next_id).await?;
+            let held = member.held.get_mut(place).ok_or_else(|| fault::gone(&member.name))?;
+            let (wants, rules) = held.instance.plan(slot, &lent_columns, &lent_operation).await?;
+            by.push(loaded.judged_by("mask"));
+            if wants.contains(&true) {
+                wanted.iter_mut().zip(&wants).for_each(|(all, one)| *all |= one);
+                parts.push(Part { member: index, held: held.id, wanted: wants, rules });
+            }
+        }
+        self.slots.insert(slot, Slot { columns: columns.len(), parts });
+        self.tidy(&generation);
+        let wanted = (0..=u16::MAX).zip(wanted).filter_map(|(index, wanted)| wanted.then_some(index));
+        Ok(MaskPlan { wanted: wanted.collect(), by })
+    }
+
+    async fn mask(&mut self, slot: u32, batch: Batch) -> Result<Masked, Fault> {
+        let unsound = |what: &str| {
+            Fault::new(FaultSource::Host, fault::code::PIPELINE, "values cannot be masked").with_detail(what)
+        };
+        let plan = self.slots.get(&slot).ok_or_else(|| unsound("no plan for this slot"))?;
+        if !edits::batch_is_sound(&batch, plan.columns) {
+            return Err(unsound("the values are not UTF-8, or not where they are said to be"));
+        }
+        let mut masked: Option<Masked> = None;
+        for part in &plan.parts {
+            let member = self.members.get_mut(part.member).ok_or_else(|| unsound("no such masker"))?;
+            let held = member.held.iter_mut().find(|held| held.id == part.held);
+            let held = held.ok_or_else(|| fault::gone(&member.name))?;
+            let wants_all =
+                batch.columns.iter().all(|column| part.wanted.get(usize::from(*column)) == Some(&true));
+            masked = Some(match masked {
+                None if wants_all => held.instance.mask(slot, &batch, &part.rules).await?,
+                so_far => {
+                    let so_far = so_far.unwrap_or_default();
+                    let too_large = || unsound("too much text for one answer");
+                    let (narrowed, indices) =
+                        edits::narrow(&batch, &so_far, &part.wanted).ok_or_else(too_large)?;
+                    if narrowed.is_empty() {
+                        so_far
+                    } else {
+                        let step = held.instance.mask(slot, &narrowed, &part.rules).await?;
+                        edits::compose(&so_far, &step, &indices).ok_or_else(too_large)?
+                    }
+                }
+            });
+        }
+        Ok(masked.unwrap_or_default())
+    }
+}

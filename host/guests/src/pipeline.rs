@@ -1,0 +1,189 @@
+//! The room's front: what the host starts, and what a session is given.
+
+use crate::cache::CodeCache;
+use crate::contract::World;
+use crate::engine::{Allocation, EngineConfig, GuestEngine};
+use crate::fault;
+use crate::inspector::GuestInspector;
+use crate::load::{Loaded, Loader, PluginSpec, read};
+use crate::masker::GuestMaskers;
+use crate::metrics::{PluginMetrics, RoomMetrics};
+use crate::policy::GuestPolicies;
+use crate::problem::{LoadProblem, Stage};
+use crate::registry::{Generation, GuestEvent, Registry, ReloadOutcome};
+use crate::watch::Watch;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use weir_model::{Fault, FaultSource, PluginName, SessionInfo};
+
+/// How the room is set up.
+#[derive(Clone, Debug)]
+pub struct GuestsConfig {
+    /// The folder that is watched; specs may name files elsewhere.
+    pub plugins: PathBuf,
+    /// Where compiled plugins are kept; none: they are compiled at each start.
+    pub cache: Option<PathBuf>,
+    pub engine: EngineConfig,
+    /// Whether changed files take effect while the host runs.
+    pub watch: bool,
+}
+
+/// All plugins of a host.
+pub struct Guests {
+    registry: Arc<Registry>,
+    allocation: Allocation,
+    folder: PathBuf,
+    _watch: Option<Watch>,
+}
+
+/// What a host gets when it starts the room.
+pub struct Started {
+    pub guests: Guests,
+    /// What became of each spec. The host decides whether it starts with less than all.
+    pub outcomes: Vec<(PluginName, ReloadOutcome)>,
+    /// Loaded, refused, removed: for the trail. From the first load on.
+    pub events: UnboundedReceiver<GuestEvent>,
+}
+
+/// The room could not be set up at all.
+#[derive(Debug, thiserror::Error)]
+#[error("the plugin engine does not start: {0}")]
+pub struct StartError(String);
+
+/// What an inspector must know of the session's buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InspectorLimits {
+    pub max_operation_bytes: u32,
+    pub max_answer_bytes: u32,
+}
+
+/// The plugins of one session. The inspector keeps its version; policies and maskers follow the current one.
+pub struct SessionGuests {
+    pub inspector: GuestInspector,
+    pub policies: GuestPolicies,
+    pub maskers: GuestMaskers,
+}
+
+/// A picture of what is in service.
+#[derive(Clone, Debug)]
+pub struct Status {
+    pub generation: Arc<Generation>,
+    pub allocation: Allocation,
+    /// Files in the folder that no spec names: they are not loaded.
+    pub unused: Vec<PathBuf>,
+}
+
+impl Guests {
+    /// Starts the engine and loads what is configured.
+    ///
+    /// # Errors
+    /// When the engine does not start. A plugin that does not load is an outcome, not an error.
+    pub async fn start(config: GuestsConfig, specs: Vec<PluginSpec>) -> Result<Started, StartError> {
+        let show = |error: wasmtime::Error| StartError(format!("{error:#}"));
+        let engine = GuestEngine::start(&config.engine).map_err(show)?;
+        let allocation = engine.allocation.clone();
+        let metrics = Arc::new(RoomMetrics::default());
+        let cache = config.cache.as_deref().and_then(|folder| {
+            CodeCache::open(folder, &engine.engine, Arc::clone(&metrics))
+                .inspect_err(|why| tracing::warn!(%why, "compiled plugins are not kept"))
+                .ok()
+        });
+        let loader = Loader::new(engine, cache, config.engine.compilers, metrics).map_err(show)?;
+        let (sender, events) = mpsc::unbounded_channel();
+        let registry = Arc::new(Registry::new(Arc::new(loader), sender));
+        let outcomes = registry.apply(specs).await;
+        let watch = config.watch.then(|| Watch::start(Arc::clone(&registry), config.plugins.clone()));
+        let guests = Self { registry, allocation, folder: config.plugins, _watch: watch };
+        Ok(Started { guests, outcomes, events })
+    }
+
+    /// Takes a changed configuration: one new generation for all that changed; what does not load keeps its
+    /// running version.
+    pub async fn apply(&self, specs: Vec<PluginSpec>) -> Vec<(PluginName, ReloadOutcome)> {
+        self.registry.apply(specs).await
+    }
+
+    /// Looks at the files now instead of waiting for the watch.
+    pub async fn rescan(&self) {
+        while !self.registry.rescan().await {
+            tokio::time::sleep(crate::registry::SETTLE_TIME).await;
+        }
+    }
+
+    /// Loads a plugin without taking it into service: `weir check`.
+    ///
+    /// # Errors
+    /// What [`Guests::apply`] would refuse it for.
+    pub async fn check(&self, spec: &PluginSpec) -> Result<Loaded, LoadProblem> {
+        let at = spec.clone();
+        let (bytes, digest) = tokio::task::spawn_blocking(move || read(&at))
+            .await
+            .map_err(|_| LoadProblem::new(Stage::Read, "not read"))??;
+        self.registry.loader().load(spec, bytes, digest, Arc::default()).await
+    }
+
+    /// Opens the plugins of a pipeline for one session, in the pipeline's order.
+    ///
+    /// # Errors
+    /// When the pipeline has no inspector or several, or a plugin does not take the session. A policy or masker
+    /// that is missing does not refuse the session but each operation, until it is back.
+    pub async fn open_session(
+        &self,
+        info: &SessionInfo,
+        pipeline: &[PluginName],
+        parameters: &[(String, String)],
+        limits: InspectorLimits,
+    ) -> Result<SessionGuests, Fault> {
+        let current = self.registry.current();
+        let generation = current.load();
+        let (mut inspectors, mut policies, mut maskers) = (Vec::new(), Vec::new(), Vec::new());
+        for name in pipeline {
+            match generation.world(name) {
+                Some(World::StreamInspector) => inspectors.push(name),
+                Some(World::Masker) => maskers.push(name.clone()),
+                // One that never was in service refuses every operation, which is what policies can do.
+                Some(World::Policy) | None => policies.push(name.clone()),
+            }
+        }
+        let wrong = |what: &str| {
+            Fault::new(FaultSource::Host, fault::code::PIPELINE, "this resource is not available")
+                .with_detail(format!("{what} in the pipeline of {}", info.resource))
+        };
+        let [inspector] = inspectors.as_slice() else {
+            return Err(match inspectors.is_empty() {
+                true => wrong("no inspector"),
+                false => wrong("several inspectors"),
+            });
+        };
+        let loaded = generation.find(inspector).ok_or_else(|| fault::missing(inspector))?;
+        let masking = !maskers.is_empty();
+        let inspector = GuestInspector::open(loaded, info, parameters, limits, masking).await?;
+        let info = Arc::new(info.clone());
+        let policies = GuestPolicies::open(Arc::clone(&info), current.clone(), &generation, policies).await?;
+        let maskers = GuestMaskers::open(info, current, &generation, maskers).await?;
+        Ok(SessionGuests { inspector, policies, maskers })
+    }
+
+    pub fn generation(&self) -> Arc<Generation> {
+        self.registry.current().load()
+    }
+
+    /// Counters of every plugin that was ever configured, by name.
+    pub fn metrics(&self) -> Vec<(PluginName, Arc<PluginMetrics>)> {
+        self.registry.all_metrics()
+    }
+
+    pub fn room_metrics(&self) -> Arc<RoomMetrics> {
+        Arc::clone(&self.registry.loader().metrics)
+    }
+
+    pub async fn status(&self) -> Status {
+        let used = self.registry.files().await;
+        let files = std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_plugin = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
+        let mut unused: Vec<_> = files.filter(is_plugin).filter(|path| !used.contains(path)).collect();
+        unused.sort();
+        Status { generation: self.generation(), allocation: self.allocation.clone(), unused }
+    }
+}

@@ -1,0 +1,206 @@
+//! The policies of one session.
+//!
+//! Each holds one instance. At the start of every `decide` the session looks once at the generation in service
+//! and uses that for the whole operation: an instance of another version or other settings is replaced before
+//! it is asked. An instance that stopped is dropped; the next operation gets a fresh one.
+
+use crate::contract::World;
+use crate::contract::v0_1::judge::exports::weir::plugin::decide;
+use crate::convert::{LentOperation, LentSession};
+use crate::fault;
+use crate::instance::Fenced;
+use crate::limits::{MAX_FINDINGS, MAX_REVIEWERS, MAX_SENTENCE_CHARS, MAX_TAGS, MAX_WORD_CHARS};
+use crate::load::{Exports, FailureMode, Loaded};
+use crate::registry::{Current, Generation};
+use crate::text::clean;
+use crate::trial::{StartFault, configured};
+use std::sync::Arc;
+use weir_model::{
+    Attribute, Digest, Fault, Finding, Grantee, JudgedBy, Operation, PluginName, SessionInfo, Verdict,
+};
+use weir_session::ports::{Policies, PolicyAnswer, PolicyDecision};
+
+/// An opened policy.
+pub(crate) struct PolicyInstance {
+    guest: Fenced,
+    calls: decide::Guest,
+}
+
+impl PolicyInstance {
+    pub(crate) async fn open(loaded: &Loaded, info: &SessionInfo) -> Result<Self, StartFault> {
+        let Exports::Policy(indices) = &loaded.compiled.code.exports else {
+            return Err(fault::wrong_world(&loaded.name, loaded.world.as_word(), "policy").into());
+        };
+        let (mut guest, instance) = configured(loaded, info.id.clone()).await?;
+        let started = guest.begin_rest()?;
+        let lent = LentSession::new(info);
+        let opened = match indices.load(&mut guest.store, &instance) {
+            Ok(calls) => calls.call_open(&mut guest.store, lent.lend()).await.map(|said| (calls, said)),
+            Err(error) => Err(error),
+        };
+        let (calls, said) = guest.finish("open", started, opened)?;
+        said.map_err(|no| fault::said_no(&guest.bounds, "open", no.code, no.message))
+            .map_err(StartFault::in_open)?;
+        Ok(Self { guest, calls })
+    }
+
+    async fn decide(&mut self, operation: &LentOperation<'_>) -> Result<PolicyDecision, Fault> {
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_decide(&mut self.guest.store, operation.lend()).await;
+        match self.guest.finish("decide", started, said)? {
+            Ok(decision) => checked(decision).map_err(|what| {
+                self.guest.condemn();
+                fault::lie(&self.guest.bounds, "decide", what)
+            }),
+            Err(no) => Err(fault::said_no(&self.guest.bounds, "decide", no.code, no.message)),
+        }
+    }
+}
+
+/// A policy of the pipeline: its name, and what is running for it.
+struct Member {
+    name: PluginName,
+    loaded: Option<Arc<Loaded>>,
+    instance: Option<PolicyInstance>,
+}
+
+/// [`Policies`] made of guests.
+pub struct GuestPolicies {
+    info: Arc<SessionInfo>,
+    current: Current,
+    members: Vec<Member>,
+}
+
+impl GuestPolicies {
+    /// Opens all policies that are there. One that is missing is no reason to refuse the session: it refuses
+    /// each operation until it is back.
+    pub(crate) async fn open(
+        info: Arc<SessionInfo>,
+        current: Current,
+        generation: &Generation,
+        names: Vec<PluginName>,
+    ) -> Result<Self, Fault> {
+        let mut members = Vec::with_capacity(names.len());
+        for name in names {
+            let mut member = Member { name, loaded: None, instance: None };
+            if let Some(loaded) = generation.find(&member.name) {
+                member.instance = Some(PolicyInstance::open(loaded, &info).await?);
+                member.loaded = Some(Arc::clone(loaded));
+            }
+            members.push(member);
+        }
+        Ok(Self { info, current, members })
+    }
+}
+
+impl Policies for GuestPolicies {
+    async fn decide(&mut self, operation: &Operation) -> Vec<PolicyAnswer> {
+        let generation = self.current.load();
+        let lent = LentOperation::new(operation);
+        let mut answers = Vec::with_capacity(self.members.len());
+        for member in &mut self.members {
+            answers.push(member.ask(&generation, &self.info, &lent).await);
+        }
+        answers
+    }
+}
+
+impl Member {
+    async fn ask(
+        &mut self,
+        generation: &Generation,
+        info: &SessionInfo,
+        operation: &LentOperation<'_>,
+    ) -> PolicyAnswer {
+        let Some(loaded) = generation.find(&self.name) else {
+            (self.loaded, self.instance) = (None, None);
+            let by = JudgedBy { plugin: self.name.clone(), digest: Digest([0; 32]), answer: "failed" };
+            let open_on_failure = generation.opens_when_missing(&self.name);
+            return PolicyAnswer { by, answer: Err(fault::missing(&self.name)), open_on_failure };
+        };
+        if !self.loaded.as_ref().is_some_and(|held| Arc::ptr_eq(held, loaded)) {
+            self.instance = None;
+            self.loaded = Some(Arc::clone(loaded));
+        }
+        let answer = self.answer(loaded, info, operation).await;
+        if self.instance.as_ref().is_some_and(|instance| !instance.guest.is_usable()) {
+            self.instance = None;
+        }
+        let word = answer.as_ref().map_or("failed", |decision| word(&decision.verdict));
+        // A masker in the place of a policy is a mistake, not a failure the configuration speaks of.
+        let open_on_failure = loaded.failure_mode == FailureMode::Open && loaded.world == World::Policy;
+        PolicyAnswer { by: loaded.judged_by(word), answer, open_on_failure }
+    }
+
+    async fn answer(
+        &mut self,
+        loaded: &Loaded,
+        info: &SessionInfo,
+        operation: &LentOperation<'_>,
+    ) -> Result<PolicyDecision, Fault> {
+        if self.instance.as_ref().is_none_or(|instance| !instance.guest.is_usable()) {
+            self.instance = None;
+            self.instance = Some(PolicyInstance::open(loaded, info).await?);
+        }
+        match &mut self.instance {
+            Some(instance) => instance.decide(operation).await,
+            None => Err(fault::gone(&self.name)),
+        }
+    }
+}
+
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Abstain => "abstain",
+        Verdict::Allow => "allow",
+        Verdict::Deny { .. } => "deny",
+        Verdict::Hold { .. } => "hold",
+        Verdict::Rewrite { .. } => "rewrite",
+    }
+}
+
+/// What a policy said, made fit for people and the trail, or why it cannot be used.
+fn checked(said: decide::Decision) -> Result<PolicyDecision, &'static str> {
+    if said.findings.len() > MAX_FINDINGS {
+        return Err("too many findings");
+    }
+    if said.tags.len() > MAX_TAGS {
+        return Err("too many tags");
+    }
+    if said.findings.iter().any(|finding| finding.score > 100) {
+        return Err("a score above 100");
+    }
+    let verdict = match said.verdict {
+        decide::Verdict::Abstain => Verdict::Abstain,
+        decide::Verdict::Allow => Verdict::Allow,
+        decide::Verdict::Deny(why) => Verdict::Deny {
+            code: clean(why.code, MAX_WORD_CHARS),
+            reason: clean(why.reason, MAX_SENTENCE_CHARS),
+        },
+        decide::Verdict::Hold(ask) => {
+            if ask.reviewers.len() > MAX_REVIEWERS {
+                return Err("too many reviewers");
+            }
+            // Nobody must come to review because a name was misspelt.
+            if ask.reviewers.iter().any(|reviewer| Grantee::parse(reviewer).is_err()) {
+                return Err("a reviewer that is neither `group:NAME` nor `user:NAME`");
+            }
+            Verdict::Hold {
+                code: clean(ask.code, MAX_WORD_CHARS),
+                reason: clean(ask.reason, MAX_SENTENCE_CHARS),
+                reviewers: ask.reviewers,
+            }
+        }
+        decide::Verdict::Rewrite(text) => Verdict::Rewrite { text },
+    };
+    let findings = said.findings.into_iter().map(|finding| Finding {
+        rule: clean(finding.rule, MAX_WORD_CHARS),
+        place: clean(finding.place, MAX_WORD_CHARS),
+        score: finding.score,
+    });
+    let tags = said.tags.into_iter().map(|tag| Attribute {
+        name: clean(tag.name, MAX_WORD_CHARS),
+        value: clean(tag.value, MAX_SENTENCE_CHARS),
+    });
+    Ok(PolicyDecision { verdict, findings: findings.collect(), tags: tags.collect() })
+}

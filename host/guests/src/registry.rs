@@ -1,0 +1,388 @@
+//! Which plugins serve: generations, and how one follows another.
+//!
+//! A *generation* is an immutable set of loaded plugins with their settings. It is built beside the one in
+//! service and put in its place in one step; whoever looked before goes on with what they saw. A version that
+//! cannot be loaded never gets that far: the running one stays, and the reason goes out as an event.
+//!
+//! A file that is gone takes its plugin out of service: what needs it is refused until it is back.
+
+use crate::contract::World;
+use crate::limits::MAX_FILE_BYTES;
+use crate::load::{FailureMode, Loaded, Loader, PluginSpec, read};
+use crate::look::Look;
+use crate::metrics::{PluginMetrics, count};
+use crate::problem::{LoadProblem, Stage};
+use arc_swap::ArcSwap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
+use weir_model::{Digest, PluginName};
+
+/// Time between two looks at a file that is missing, or does not load: a copy in progress shows in it.
+pub(crate) const SETTLE_TIME: Duration = Duration::from_millis(60);
+/// How often a start waits for files to settle before it takes them as they are.
+const SETTLE_ROUNDS: usize = 50;
+
+/// An immutable set of plugins in service.
+#[derive(Debug, Default)]
+pub struct Generation {
+    pub number: u64,
+    plugins: BTreeMap<PluginName, Arc<Loaded>>,
+    /// What is known of every configured plugin, in service or not.
+    roles: BTreeMap<PluginName, Role>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Role {
+    world: Option<World>,
+    failure_mode: FailureMode,
+}
+
+impl Generation {
+    pub fn find(&self, name: &PluginName) -> Option<&Arc<Loaded>> {
+        self.plugins.get(name)
+    }
+
+    pub fn plugins(&self) -> impl Iterator<Item = &Arc<Loaded>> {
+        self.plugins.values()
+    }
+
+    /// The world of a plugin, also of one that was in service before.
+    pub(crate) fn world(&self, name: &PluginName) -> Option<World> {
+        self.roles.get(name).and_then(|role| role.world)
+    }
+
+    /// Whether operations may go on without it. Only a policy: a masker that is not there hides nothing.
+    pub(crate) fn opens_when_missing(&self, name: &PluginName) -> bool {
+        self.roles
+            .get(name)
+            .is_some_and(|role| role.failure_mode == FailureMode::Open && role.world == Some(World::Policy))
+    }
+}
+
+/// The generation in service, for whoever needs to look.
+#[derive(Clone)]
+pub(crate) struct Current(Arc<ArcSwap<Generation>>);
+
+impl Current {
+    pub(crate) fn load(&self) -> Arc<Generation> {
+        self.0.load_full()
+    }
+}
+
+/// What became of one plugin when files or configuration changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadOutcome {
+    /// This version serves from now on.
+    Applied {
+        digest: Digest,
+    },
+    Unchanged,
+    /// Refused. With `running`, an earlier version goes on; else there is none.
+    Kept {
+        problem: LoadProblem,
+        running: Option<Digest>,
+    },
+    /// Its file is not there.
+    Missing,
+}
+
+/// Something the trail should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GuestEvent {
+    Loaded {
+        name: PluginName,
+        digest: Digest,
+        world: World,
+        version: String,
+        generation: u64,
+    },
+    /// `generation` is the one that stays.
+    Refused {
+        name: PluginName,
+        digest: Option<Digest>,
+        problem: LoadProblem,
+        generation: u64,
+    },
+    Removed {
+        name: PluginName,
+        digest: Digest,
+        generation: u64,
+    },
+}
+
+/// What is configured, and what was last seen of it.
+#[derive(Default)]
+struct Configured {
+    specs: Vec<PluginSpec>,
+    seen: BTreeMap<PluginName, Look>,
+}
+
+pub(crate) struct Registry {
+    loader: Arc<Loader>,
+    current: Current,
+    configured: tokio::sync::Mutex<Configured>,
+    events: UnboundedSender<GuestEvent>,
+    metrics: Mutex<BTreeMap<PluginName, Arc<PluginMetrics>>>,
+}
+
+/// What a look at one plugin came to.
+enum Step {
+    Unchanged(Option<Look>),
+    New(Box<Loaded>, Look),
+    Gone,
+    Bad {
+        problem: LoadProblem,
+        digest: Option<Digest>,
+        look: Look,
+    },
+    /// Somebody is writing: look again.
+    Unsettled,
+}
+
+impl Registry {
+    pub(crate) fn new(loader: Arc<Loader>, events: UnboundedSender<GuestEvent>) -> Self {
+        Self {
+            loader,
+            current: Current(Arc::default()),
+            configured: tokio::sync::Mutex::default(),
+            events,
+            metrics: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn current(&self) -> Current {
+        self.current.clone()
+    }
+
+    pub(crate) fn loader(&self) -> &Arc<Loader> {
+        &self.loader
+    }
+
+    pub(crate) fn metrics(&self, name: &PluginName) -> Arc<PluginMetrics> {
+        let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(metrics.entry(name.clone()).or_default())
+    }
+
+    pub(crate) fn all_metrics(&self) -> Vec<(PluginName, Arc<PluginMetrics>)> {
+        let metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.iter().map(|(name, each)| (name.clone(), Arc::clone(each))).collect()
+    }
+
+    pub(crate) async fn files(&self) -> BTreeSet<PathBuf> {
+        self.configured.lock().await.specs.iter().map(|spec| spec.file.clone()).collect()
+    }
+
+    /// Takes a new configuration: all that changed becomes one generation.
+    pub(crate) async fn apply(&self, specs: Vec<PluginSpec>) -> Vec<(PluginName, ReloadOutcome)> {
+        let mut configured = self.configured.lock().await;
+        for round in 0.. {
+            let last = round >= SETTLE_ROUNDS;
+            let (outcomes, settled) = self.pass(&mut configured, &specs, last).await;
+            if settled {
+                return outcomes;
+            }
+            tokio::time::sleep(SETTLE_TIME).await;
+        }
+        Vec::new()
+    }
+
+    /// Looks whether files changed. False: somebody is writing, look again soon.
+    pub(crate) async fn rescan(&self) -> bool {
+        let mut configured = self.configured.lock().await;
+        let specs = configured.specs.clone();
+        self.pass(&mut configured, &specs, false).await.1
+    }
+
+    async fn pass(
+        &self,
+        configured: &mut Configured,
+        specs: &[PluginSpec],
+        take_as_is: bool,
+    ) -> (Vec<(PluginName, ReloadOutcome)>, bool) {
+        let before = self.current.load();
+        let mut tasks = JoinSet::new();
+        for (index, spec) in specs.iter().enumerate() {
+            let same = configured.specs.contains(spec);
+            let known = same.then(|| configured.seen.get(&spec.name).copied()).flatten();
+            let running = before.find(&spec.name).filter(|_| same).cloned();
+            let (loader, spec) = (Arc::clone(&self.loader), spec.clone());
+            let metrics = self.metrics(&spec.name);
+            tasks.spawn(async move {
+                (index, look_at(&loader, &spec, known, running, metrics, take_as_is).await)
+            });
+        }
+        let mut steps = BTreeMap::new();
+        while let Some(joined) = tasks.join_next().await {
+            if let Ok((index, step)) = joined {
+                steps.insert(index, step);
+            }
+        }
+        let settled = !steps.values().any(|step| matches!(step, Step::Unsettled));
+        let outcomes = self.carry_out(configured, specs, &before, steps);
+        (outcomes, settled)
+    }
+
+    /// Turns what was seen into a generation, if anything changed, and tells of it.
+    fn carry_out(
+        &self,
+        configured: &mut Configured,
+        specs: &[PluginSpec],
+        before: &Generation,
+        mut steps: BTreeMap<usize, Step>,
+    ) -> Vec<(PluginName, ReloadOutcome)> {
+        let number = before.number + 1;
+        let mut plugins = BTreeMap::new();
+        let mut outcomes = Vec::with_capacity(specs.len());
+        let mut events = Vec::new();
+        for (index, spec) in specs.iter().enumerate() {
+            let name = &spec.name;
+            let running = before.find(name);
+            let stay = |plugins: &mut BTreeMap<_, _>| {
+                running.map(|running| plugins.insert(name.clone(), Arc::clone(running)));
+                running.map(|running| running.digest)
+            };
+            let outcome = match steps.remove(&index) {
+                Some(Step::New(loaded, look)) => {
+                    configured.seen.insert(name.clone(), look);
+                    count(&self.metrics(name).loads);
+                    events.push(GuestEvent::Loaded {
+                        name: name.clone(),
+                        digest: loaded.digest,
+                        world: loaded.world,
+                        version: loaded.manifest.version.clone(),
+                        generation: number,
+                    });
+                    let digest = loaded.digest;
+                    plugins.insert(name.clone(), Arc::new(*loaded));
+                    ReloadOutcome::Applied { digest }
+                }
+                Some(Step::Bad { problem, digest, look }) => {
+                    configured.seen.insert(name.clone(), look);
+                    count(&self.metrics(name).refusals);
+                    let generation = before.number;
+                    let problem_told = problem.clone();
+                    events.push(GuestEvent::Refused {
+                        name: name.clone(),
+                        digest,
+                        problem: problem_told,
+                        generation,
+                    });
+                    ReloadOutcome::Kept { problem, running: stay(&mut plugins) }
+                }
+                Some(Step::Gone) => {
+                    configured.seen.remove(name);
+                    if let Some(running) = running {
+                        let (name, digest) = (name.clone(), running.digest);
+                        events.push(GuestEvent::Removed { name, digest, generation: number });
+                    }
+                    ReloadOutcome::Missing
+                }
+                Some(Step::Unchanged(look)) => {
+                    look.map(|look| configured.seen.insert(name.clone(), look));
+                    stay(&mut plugins);
+                    ReloadOutcome::Unchanged
+                }
+                Some(Step::Unsettled) | None => {
+                    stay(&mut plugins);
+                    ReloadOutcome::Unchanged
+                }
+            };
+            outcomes.push((name.clone(), outcome));
+        }
+        for dropped in before.plugins().filter(|old| !specs.iter().any(|spec| spec.name == old.name)) {
+            configured.seen.remove(&dropped.name);
+            let (name, digest) = (dropped.name.clone(), dropped.digest);
+            events.push(GuestEvent::Removed { name, digest, generation: number });
+        }
+        let same_specs = configured.specs == specs;
+        let same_plugins = plugins.len() == before.plugins.len()
+            && plugins.iter().all(|(name, new)| before.find(name).is_some_and(|old| Arc::ptr_eq(old, new)));
+        if !same_specs || !same_plugins {
+            let roles = specs.iter().map(|spec| {
+                let world = plugins.get(&spec.name).map(|loaded| loaded.world);
+                let world = world.or(spec.expected_world).or_else(|| before.world(&spec.name));
+                (spec.name.clone(), Role { world, failure_mode: spec.failure_mode })
+            });
+            let roles = roles.collect();
+            configured.specs = specs.to_vec();
+            self.current.0.store(Arc::new(Generation { number, plugins, roles }));
+            self.loader.metrics.generation.store(number, Ordering::Relaxed);
+        }
+        for event in events {
+            tell(&event);
+            // Nobody listens any more: the host is going down.
+            let _ = self.events.send(event);
+        }
+        outcomes
+    }
+}
+
+/// Looks at one plugin's file, and loads it if there is something new.
+async fn look_at(
+    loader: &Arc<Loader>,
+    spec: &PluginSpec,
+    known: Option<Look>,
+    running: Option<Arc<Loaded>>,
+    metrics: Arc<PluginMetrics>,
+    take_as_is: bool,
+) -> Step {
+    let mut look = Look::at(&spec.file);
+    if look.is_none() {
+        // Some tools replace a file by removing it first.
+        tokio::time::sleep(SETTLE_TIME).await;
+        look = Look::at(&spec.file);
+    }
+    let Some(look) = look else { return Step::Gone };
+    if known == Some(look) {
+        return Step::Unchanged(None);
+    }
+    let (problem, digest) = match read_apart(spec).await {
+        Ok((_, digest)) if running.as_ref().is_some_and(|running| running.digest == digest) => {
+            return Step::Unchanged(Some(look));
+        }
+        Ok((bytes, digest)) => {
+            let mut spec = spec.clone();
+            // Sessions count on what a plugin is: a file that is something else needs a configuration that says so.
+            spec.expected_world = spec.expected_world.or(running.map(|running| running.world));
+            match loader.load(&spec, bytes, digest, metrics).await {
+                Ok(loaded) => return Step::New(Box::new(loaded), look),
+                Err(problem) => (problem, Some(digest)),
+            }
+        }
+        Err(problem) => (problem, None),
+    };
+    if !take_as_is {
+        tokio::time::sleep(SETTLE_TIME).await;
+        if Look::at(&spec.file) != Some(look) {
+            return Step::Unsettled;
+        }
+    }
+    Step::Bad { problem, digest, look }
+}
+
+async fn read_apart(spec: &PluginSpec) -> Result<(Arc<[u8]>, Digest), LoadProblem> {
+    let spec = spec.clone();
+    let reading = tokio::task::spawn_blocking(move || read(&spec));
+    let stopped = || LoadProblem::new(Stage::Read, format!("not read (limit {} MiB)", MAX_FILE_BYTES >> 20));
+    reading.await.map_err(|_| stopped())?
+}
+
+fn tell(event: &GuestEvent) {
+    match event {
+        GuestEvent::Loaded { name, digest, world, version, generation } => {
+            tracing::info!(plugin = %name, %digest, %world, version, generation, "plugin in service");
+        }
+        GuestEvent::Refused { name, problem, generation, .. } => {
+            let stage = problem.stage.as_word();
+            tracing::error!(plugin = %name, stage, %problem, generation, "plugin refused");
+        }
+        GuestEvent::Removed { name, digest, generation } => {
+            tracing::warn!(plugin = %name, %digest, generation, "plugin out of service");
+        }
+    }
+}

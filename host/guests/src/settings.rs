@@ -1,0 +1,123 @@
+//! A plugin's settings against the schema it publishes, before the plugin itself sees them.
+//!
+//! The schema comes from a guest: it may not make the host read anything (`$ref` to a file or an address), and
+//! its patterns run on an engine without backtracking.
+
+use crate::problem::{LoadProblem, Stage};
+use crate::text::clean;
+use boon::{Compiler, Draft, Schemas, UrlLoader, ValidationError};
+use serde_json::Value;
+
+/// Problems told at once; more of them help nobody.
+const MAX_PROBLEMS: usize = 20;
+const PROBLEM_CHARS: usize = 300;
+const SCHEMA_NAME: &str = "urn:weir:settings";
+
+/// The settings as the plugin will get them: `{}` when there are none.
+///
+/// # Errors
+/// When they are no JSON, or do not match; each problem with the JSON pointer of its place.
+pub(crate) fn check(settings: &str, schema: &str) -> Result<String, LoadProblem> {
+    let settings = match settings.trim() {
+        "" => "{}",
+        text => text,
+    };
+    let value: Value = serde_json::from_str(settings)
+        .map_err(|error| LoadProblem::new(Stage::Settings, format!("the settings are no JSON: {error}")))?;
+    if schema.trim().is_empty() {
+        return match value.as_object().is_some_and(serde_json::Map::is_empty) {
+            true => Ok(settings.to_owned()),
+            false => Err(LoadProblem::new(Stage::Settings, "it takes no settings")
+                .help("remove `settings` from its section")),
+        };
+    }
+    let schema: Value = serde_json::from_str(schema).map_err(|error| {
+        LoadProblem::new(Stage::Describe, format!("its settings schema is no JSON: {error}"))
+    })?;
+    let mut schemas = Schemas::new();
+    let mut compiler = Compiler::new();
+    compiler.set_default_draft(Draft::V2020_12);
+    compiler.use_loader(Box::new(NothingOutside));
+    let wrong = |error: boon::CompileError| {
+        let error = clean(error.to_string().replace('\n', " "), PROBLEM_CHARS);
+        LoadProblem::new(Stage::Describe, format!("its settings schema is wrong: {error}"))
+    };
+    compiler.add_resource(SCHEMA_NAME, schema).map_err(wrong)?;
+    let index = compiler.compile(SCHEMA_NAME, &mut schemas).map_err(wrong)?;
+    let Err(error) = schemas.validate(&value, index) else {
+        return Ok(settings.to_owned());
+    };
+    let mut problems = Vec::new();
+    collect(&error, &mut problems);
+    Err(LoadProblem::new(Stage::Settings, problems.join("\n")))
+}
+
+/// The innermost causes: they name the value, the outer ones only the way to it.
+fn collect(error: &ValidationError<'_, '_>, problems: &mut Vec<String>) {
+    if problems.len() >= MAX_PROBLEMS {
+        return;
+    }
+    if error.causes.is_empty() {
+        let place = error.instance_location.to_string();
+        let place = if place.is_empty() { "/".to_owned() } else { place };
+        problems.push(clean(format!("{place}: {}", error.kind), PROBLEM_CHARS));
+        return;
+    }
+    for cause in &error.causes {
+        collect(cause, problems);
+    }
+}
+
+/// Refuses every reference out of the schema.
+struct NothingOutside;
+
+impl UrlLoader for NothingOutside {
+    fn load(&self, url: &str) -> Result<Value, Box<dyn std::error::Error>> {
+        Err(format!("a schema may not refer to {}", clean(url.to_owned(), PROBLEM_CHARS)).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = r#"{
+        "type": "object",
+        "properties": {
+            "limit": { "type": "integer", "minimum": 1 },
+            "rules": { "type": "array", "items": { "enum": ["bulk-write", "schema-change"] } }
+        },
+        "additionalProperties": false
+    }"#;
+
+    #[test]
+    fn settings_that_match_pass_and_none_is_an_empty_object() {
+        assert_eq!(check(r#"{"limit": 3}"#, SCHEMA).unwrap(), r#"{"limit": 3}"#);
+        assert_eq!(check("", SCHEMA).unwrap(), "{}");
+        assert_eq!(check(" ", "").unwrap(), "{}");
+    }
+
+    #[test]
+    fn every_problem_has_its_place() {
+        let problem = check(r#"{"limit": 0, "rules": ["bulk-write", "x"], "extra": 1}"#, SCHEMA).unwrap_err();
+        assert_eq!(problem.stage, Stage::Settings);
+        for place in ["/limit: ", "/rules/1: ", "/: "] {
+            assert!(problem.message.contains(place), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_schema_reads_nothing_outside_itself() {
+        for url in ["file:///etc/passwd", "http://127.0.0.1/x"] {
+            let problem = check("{}", &format!(r#"{{"$ref": "{url}"}}"#)).unwrap_err();
+            assert_eq!(problem.stage, Stage::Describe);
+            assert!(problem.message.contains("may not refer"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn settings_for_a_plugin_that_takes_none_are_refused() {
+        assert_eq!(check(r#"{"a": 1}"#, "").unwrap_err().message, "it takes no settings");
+        assert_eq!(check("nonsense", "").unwrap_err().stage, Stage::Settings);
+    }
+}

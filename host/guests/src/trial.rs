@@ -1,0 +1,89 @@
+//! The trial of a new version or new settings: `configure` and `open` once, in an instance nobody uses.
+//!
+//! A trap or a time-out in either, and a fault of `configure`, refuse the version. A fault of `open` does not:
+//! `open` sees a session, ours is made up, and a plugin may have reasons not to take it. It is told of.
+
+use crate::contract::World;
+use crate::inspector::GuestInspector;
+use crate::load::Loaded;
+use crate::masker::MaskerInstance;
+use crate::pipeline::InspectorLimits;
+use crate::policy::PolicyInstance;
+use crate::problem::{LoadProblem, Stage};
+use crate::{fault, instance::Fenced};
+use weir_model::{Fault, Principal, PrincipalKind, ResourceName, SessionId, SessionInfo};
+
+pub(crate) async fn run(loaded: &Loaded) -> Result<Option<Fault>, LoadProblem> {
+    let info = made_up();
+    let opened = match loaded.world {
+        World::StreamInspector => {
+            let limits = InspectorLimits { max_operation_bytes: 1 << 20, max_answer_bytes: 1 << 20 };
+            GuestInspector::try_open(loaded, &info, &[], limits).await
+        }
+        World::Policy => PolicyInstance::open(loaded, &info).await.map(drop),
+        World::Masker => MaskerInstance::open(loaded, &info).await.map(drop),
+    };
+    match opened {
+        Ok(()) => Ok(None),
+        Err(StartFault { fault, in_open: true }) if fault.code == fault::code::FAULT => Ok(Some(fault)),
+        Err(StartFault { fault, .. }) => {
+            Err(LoadProblem::new(Stage::Start, fault.message).help(fault.detail))
+        }
+    }
+}
+
+/// How the start of an instance failed.
+#[derive(Debug)]
+pub(crate) struct StartFault {
+    pub(crate) fault: Fault,
+    pub(crate) in_open: bool,
+}
+
+impl StartFault {
+    pub(crate) fn in_open(fault: Fault) -> Self {
+        Self { fault, in_open: true }
+    }
+}
+
+impl From<Fault> for StartFault {
+    fn from(fault: Fault) -> Self {
+        Self { fault, in_open: false }
+    }
+}
+
+impl From<StartFault> for Fault {
+    fn from(start: StartFault) -> Self {
+        start.fault
+    }
+}
+
+/// An instance of a loaded plugin up to the point where `open` comes.
+pub(crate) async fn configured(
+    loaded: &Loaded,
+    session: SessionId,
+) -> Result<(Fenced, wasmtime::component::Instance), Fault> {
+    let bounds = std::sync::Arc::clone(&loaded.bounds);
+    let (mut guest, instance, lifecycle) =
+        Fenced::start(&loaded.compiled.code, bounds, Some(session)).await?;
+    guest.configure(&lifecycle, &loaded.settings).await?;
+    Ok((guest, instance))
+}
+
+/// A session nobody has: no right or name in it means anything.
+fn made_up() -> SessionInfo {
+    SessionInfo {
+        id: SessionId::new("trial"),
+        resource: ResourceName::new("trial"),
+        protocol: "trial".to_owned(),
+        who: Principal {
+            id: "trial".to_owned(),
+            kind: PrincipalKind::Service,
+            on_behalf_of: None,
+            groups: Vec::new(),
+        },
+        client_address: "127.0.0.1".to_owned(),
+        started_ms: 0,
+        attributes: Vec::new(),
+        claimed: Vec::new(),
+    }
+}
