@@ -161,3 +161,6 @@ impl Parser<'_> {
 /// So many names of functions in FROM, and of their columns, are compared with each column; beyond, every
 /// qualified column counts as one of a function.
 const MOST_ALIASES: usize = 200;
+
+#[cfg(test)]
+mod tests;

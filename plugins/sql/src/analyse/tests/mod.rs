@@ -1,0 +1,4 @@
+mod bypass;
+mod classes;
+mod properties;
+mod scale;
