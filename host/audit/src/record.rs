@@ -182,4 +182,4 @@ fn hold(event: &Event) -> Option<Hold> {
 
 #[cfg(test)]
 #[path = "record_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -19,9 +19,15 @@ use std::sync::LazyLock;
 /// A longer value is no password; replacing it could hide a statement.
 pub const MAX_VALUE_BYTES: usize = 256;
 
+/// `pwd=x`: nothing shorter has an anchor and a secret.
+const SHORTEST: usize = 5;
+
 /// The text with every recognised secret replaced. Borrowed when there was none, which is the normal case and
 /// costs one pass over the text.
 pub fn redact(text: &str) -> Cow<'_, str> {
+    if text.len() < SHORTEST {
+        return Cow::Borrowed(text);
+    }
     let Some(automaton) = AUTOMATON.as_ref() else {
         // The list is constant and tested; should it ever fail to compile, nothing is stored in clear.
         return Cow::Borrowed("[redacted:all]");

@@ -99,6 +99,7 @@ impl Writer {
             unrested: 0,
             left: None,
             doubtful: Vec::new(),
+            came_back: None,
         };
         (handle, Self { stop, task: tokio::spawn(task.run(stopped)) })
     }
@@ -125,6 +126,9 @@ struct Task<S> {
     left: Option<Batch>,
     /// What a failed group would have opened and closed: it may have been stored all the same.
     doubtful: Vec<(u64, Change)>,
+    /// When the store last came back, and how long it was waited for: one that fails again soon (small records
+    /// still fit on a full disk) waits longer.
+    came_back: Option<(Instant, Duration)>,
 }
 
 /// Batches that are stored together.
@@ -231,7 +235,11 @@ impl<S: TrailStore> Task<S> {
     }
 
     async fn commit(&mut self, mut group: Group) -> Result<(), StoreError> {
-        let Some(last) = group.records.last() else { return Ok(()) };
+        let Some(last) = group.records.last() else {
+            // Only calls without events.
+            group.waiting.into_iter().for_each(|(_, done)| _ = done.send(Ok(())));
+            return Ok(());
+        };
         let head = Head { seq: last.seq, hash: last.hash };
         let count = group.records.len() as u64;
         let started = Instant::now();
@@ -276,7 +284,10 @@ impl<S: TrailStore> Task<S> {
         stopped: &mut oneshot::Receiver<()>,
     ) -> std::ops::ControlFlow<()> {
         tracing::error!(%error, "audit store failed; operations are refused until it works again");
-        let mut pause = self.settings.first_retry;
+        let mut pause = match self.came_back {
+            Some((when, pause)) if when.elapsed() < self.settings.max_retry => self.longer(pause),
+            _ => self.settings.first_retry,
+        };
         loop {
             let wake = tokio::time::sleep(pause);
             tokio::pin!(wake);
@@ -295,16 +306,21 @@ impl<S: TrailStore> Task<S> {
             }
             match self.retry().await {
                 Ok(()) => {
+                    self.came_back = Some((Instant::now(), pause));
                     self.shared.set_down(None);
                     tracing::warn!(seq = self.head.seq, "audit store works again");
                     return std::ops::ControlFlow::Continue(());
                 }
                 Err(error) => {
                     tracing::debug!(%error, "audit store still fails");
-                    pause = (pause * 2).min(self.settings.max_retry);
+                    pause = self.longer(pause);
                 }
             }
         }
+    }
+
+    fn longer(&self, pause: Duration) -> Duration {
+        (pause * 2).min(self.settings.max_retry)
     }
 
     /// Reads the head again and stores the gap record.

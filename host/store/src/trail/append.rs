@@ -5,6 +5,7 @@
 //! handing the group over as JSON (`json_each`), because nothing is spelled and parsed again. A statement is
 //! compiled once per group size and kept; groups above [`ROWS`] go as several statements in one transaction.
 
+use super::lock::Lock;
 use super::schema::{self, About};
 use super::{OpenError, failed, sessions};
 use sqlx::query::Query;
@@ -28,10 +29,12 @@ pub(super) struct Appender {
     statements: Vec<&'static str>,
     appended_to: u64,
     indexed_to: u64,
+    /// Given back when the writer has let go of the store, however it ends.
+    _lock: Lock,
 }
 
 impl Appender {
-    pub(super) async fn open(path: &Path) -> Result<(Self, About), OpenError> {
+    pub(super) async fn open(path: &Path, lock: Lock) -> Result<(Self, About), OpenError> {
         let store = |error| OpenError::Store { path: path.to_owned(), error };
         let mut connection = schema::connect(path).await.map_err(store)?;
         let about = schema::prepare(&mut connection, path).await?;
@@ -41,6 +44,7 @@ impl Appender {
             statements: statements(),
             appended_to: 0,
             indexed_to: about.indexed_to,
+            _lock: lock,
         };
         appender.read_head().await.map_err(store)?;
         Ok((appender, about))

@@ -74,8 +74,6 @@ pub struct Trail {
     writer: Writer,
     recovered: Recovered,
     path: PathBuf,
-    // Last: released when everything else is gone.
-    _lock: Lock,
 }
 
 impl Trail {
@@ -91,7 +89,7 @@ impl Trail {
         lock::private_file(&path)?;
         let store = |error| OpenError::Store { path: path.clone(), error };
 
-        let (mut appender, about) = Appender::open(&path).await?;
+        let (mut appender, about) = Appender::open(&path, lock).await?;
         let reader = Arc::new(Reader::open_file(&path).await?);
         check_tail(&reader, &path, settings.verify_tail, about.open_from).await?;
 
@@ -105,7 +103,7 @@ impl Trail {
             writer.stop().await;
             return Err(OpenError::Audit { path, error });
         }
-        Ok(Self { handle, reader, writer, recovered, path, _lock: lock })
+        Ok(Self { handle, reader, writer, recovered, path })
     }
 
     /// The door for events.
@@ -143,8 +141,9 @@ impl Trail {
         if let Err(error) = record_now(&self.handle, stopped).await {
             tracing::error!(%error, "the end of the gateway could not be recorded");
         }
-        self.writer.stop().await;
+        // The writer's connection goes last: only one that may write can empty the log into the file.
         self.reader.close().await;
+        self.writer.stop().await;
     }
 }
 

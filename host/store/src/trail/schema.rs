@@ -77,6 +77,8 @@ pub(super) async fn connect(path: &Path) -> Result<SqliteConnection, StoreError>
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(1))
+        // Pages that are split must not keep copies of what may be erased later.
+        .pragma("secure_delete", "FAST")
         .pragma("wal_autocheckpoint", LOG_PAGES)
         .pragma("journal_size_limit", LOG_BYTES)
         .disable_statement_logging();
