@@ -1,0 +1,136 @@
+"""Medians, ratios and tables."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Figures = dict[str, float]
+COLUMNS = {
+    "tps": ("tps", "{:.0f}"), "p50": ("p50 µs", "{:.0f}"), "p99": ("p99 µs", "{:.0f}"), "cpu_us": ("CPU µs", "{:.1f}"),
+    "mb_s": ("MB/s", "{:.0f}"), "cpu_s_gb": ("CPU s/GB", "{:.2f}"), "kib": ("KiB/session", "{:.0f}"),
+    "base_mib": ("with one session, MiB", "{:.0f}"), "delay_ms": ("to effect, ms", "{:.0f}"),
+    "worst_ms": ("slowest query, ms", "{:.1f}"), "failed": ("failed", "{:.0f}"),
+}
+# Whose share of what: a figure is divided by the reference's of the same round.
+RATIOS = {"tps": ("direct", "x direct"), "mb_s": ("direct", "x direct"), "cpu_us": ("floor", "x floor"), "cpu_s_gb": ("floor", "x floor")}
+
+
+@dataclass
+class Results:
+    """Figures of each round, by work and target; and what failed."""
+
+    rounds: dict[str, dict[str, list[Figures]]] = field(default_factory=dict)
+    failures: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def add(self, work: str, target: str, figures: Figures) -> None:
+        self.rounds.setdefault(work, {}).setdefault(target, []).append(figures)
+
+    def fail(self, work: str, target: str, problem: str) -> None:
+        self.failures.setdefault(work, {})[target] = problem
+        # Rounds stay side by side.
+        self.add(work, target, {})
+
+    def figure(self, work: str, target: str, key: str) -> float | None:
+        found = [figures[key] for figures in self.rounds.get(work, {}).get(target, []) if key in figures]
+        return statistics.median(found) if found else None
+
+    def ratio(self, work: str, target: str, key: str, to: str) -> float | None:
+        pairs = zip(self.rounds.get(work, {}).get(target, []), self.rounds.get(work, {}).get(to, []))
+        found = [mine[key] / theirs[key] for mine, theirs in pairs if key in mine and theirs.get(key)]
+        return statistics.median(found) if found else None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What weir is meant to reach: at most `milestone`, or at least."""
+
+    title: str
+    work: str
+    value: Callable[[Results, str], float | None]
+    milestone: float
+    goal: float
+    unit: str
+    at_least: bool = False
+
+    def line(self, results: Results) -> str:
+        value = self.value(results, self.work)
+        limit = "≥" if self.at_least else "≤"
+        cells = [self.title, "–" if value is None else f"{value:.2f} {self.unit}"]
+        for bound in (self.milestone, self.goal):
+            met = value is not None and (value >= bound if self.at_least else value <= bound)
+            cells.append(f"{limit} {bound:g} {self.unit}: " + ("not measured" if value is None else "met" if met else "**not met**"))
+        return row(cells)
+
+
+def times_floor(results: Results, work: str) -> float | None:
+    return results.ratio(work, "weir", "cpu_us", "floor")
+
+
+def share_of_direct(results: Results, work: str) -> float | None:
+    return results.ratio(work, "weir", "tps", "direct")
+
+
+def plain(key: str, divisor: float = 1) -> Callable[[Results, str], float | None]:
+    def value(results: Results, work: str) -> float | None:
+        found = results.figure(work, "weir", key)
+        return None if found is None else found / divisor
+    return value
+
+
+def delay(results: Results, work: str) -> float | None:
+    """A change that lets operations fail has no effect that counts."""
+    return float("inf") if results.figure(work, "weir", "failed") else plain("delay_ms", 1000)(results, work)
+
+
+TARGETS = [
+    Target("simple query, 16 clients: CPU", "simple-16", times_floor, 4, 1.5, "x floor"),
+    Target("prepared query, 16 clients: CPU", "prepared-16", times_floor, 3.5, 1.4, "x floor"),
+    Target("simple query, 16 clients: tps", "simple-16", share_of_direct, 0.35, 0.68, "x direct", at_least=True),
+    Target("1,000,000 rows, no masker interested: CPU", "rows-plain", plain("cpu_s_gb"), 1.5, 1.05, "s/GB"),
+    Target("1,000,000 rows, three columns masked", "rows-masked", plain("mb_s"), 50, 250, "MB/s", at_least=True),
+    Target("login, SCRAM on both legs: CPU", "logins", plain("cpu_us", 1000), 1, 0.25, "ms"),
+    Target("memory of an idle session", "memory", plain("kib", 1024), 1, 0.2, "MiB"),
+    Target("plugin change to effect, nothing failed", "plugin-change", delay, 2, 0.1, "s"),
+]
+
+
+def tables(results: Results, titles: dict[str, str]) -> str:
+    works = [work for work in titles if work in results.rounds or work in results.failures]
+    parts = [work_table(results, work, titles[work]) for work in works]
+    measured = [target.line(results) for target in TARGETS if target.work in works]
+    if measured and any("weir" in results.rounds.get(work, {}) for work in works):
+        parts.append("\n".join(["### First milestone and goal", "", header(["weir", "measured", "first milestone", "goal"]), *measured]))
+    return "\n\n".join(parts)
+
+
+def work_table(results: Results, work: str, title: str) -> str:
+    keys = [key for key in COLUMNS if any(key in figures for rounds in results.rounds.get(work, {}).values() for figures in rounds)]
+    names = ["target"]
+    for key in keys:
+        names += [COLUMNS[key][0]] + ([RATIOS[key][1]] if key in RATIOS else [])
+    lines = [f"### {title}", "", header(names)]
+    for target in results.rounds.get(work, {}):
+        lines.append(row([target, *cells(results, work, target, keys)]))
+    lines += [f"\n{target} failed: {problem}" for target, problem in results.failures.get(work, {}).items()]
+    return "\n".join(lines)
+
+
+def cells(results: Results, work: str, target: str, keys: list[str]):
+    for key in keys:
+        value = results.figure(work, target, key)
+        # Direct has no proxy, so no CPU time of one.
+        is_absent = value is None or (target == "direct" and key.startswith("cpu"))
+        yield "–" if is_absent else COLUMNS[key][1].format(value)
+        if key in RATIOS:
+            ratio = None if is_absent else results.ratio(work, target, key, RATIOS[key][0])
+            yield "–" if ratio is None else f"{ratio:.2f}"
+
+
+def header(names: list[str]) -> str:
+    return row(names) + "\n" + row(["---"] * len(names))
+
+
+def row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
