@@ -15,10 +15,10 @@ use crate::views::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -176,12 +176,17 @@ impl AdminClient {
         }
         let request =
             request.body(Full::from(body.unwrap_or_default())).map_err(|error| self.garbled(error))?;
-        // The gateway closes idle connections: that is noticed before anything is sent.
-        if self.connection.ready().await.is_err() {
-            self.connection = dial(self.address).await?;
-        }
-        let response: Response<Incoming> =
-            self.connection.send_request(request).await.map_err(|error| self.broken(error))?;
+        let response = match self.connection.try_send_request(request).await {
+            Ok(response) => response,
+            // The gateway closes idle connections: then nothing was sent, and the request comes back.
+            Err(mut unsent) => match unsent.take_message() {
+                Some(request) => {
+                    self.connection = dial(self.address).await?;
+                    self.connection.send_request(request).await.map_err(|error| self.broken(error))?
+                }
+                None => return Err(self.broken(unsent.into_error())),
+            },
+        };
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
         let bytes = body.map_err(|error| self.broken(error))?.to_bytes();

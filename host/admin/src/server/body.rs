@@ -36,6 +36,10 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Res
 }
 
 fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
+    // To serde a list of nothing is as good as an object of nothing.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(bad("the body is not a JSON object".to_owned()));
+    }
     serde_json::from_slice(bytes).map_err(|error| bad(format!("the body is not what is expected: {error}")))
 }
 
