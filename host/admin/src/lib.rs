@@ -1,6 +1,6 @@
 //! The side entrance: what operators and reviewers see of the gateway, and the few things they may do to it.
 //!
-//! Four parts, which share only the [views](views):
+//! Four parts, which share only the [`views`]:
 //!
 //! - the **server** ([`serve`]): JSON over HTTP/1.1 on a loopback address, in front of an [`AdminApi`] which the
 //!   host implements. This room knows who may ask what; the host knows the answers.
