@@ -49,7 +49,8 @@ class Load:
 
     def __exit__(self, *_) -> None:
         self.timer.cancel()
-        processes.kill_group(self.child)
+        if self.child.poll() is None:
+            processes.kill_group(self.child)
         self.child.stdout.close()
         self.folder.cleanup()
 

@@ -170,7 +170,9 @@ class Gateway(Direct):
     def check() -> str:
         wanted = {BINARY: "cargo build --release -p weir"}
         wanted |= {PLUGINS / f"{name}.wasm": "plugins/build" for name in PIPELINE}
-        return "; ".join(f"{path} is missing: run `{how}`" for path, how in wanted.items() if not path.exists())
+        absent = [path for path in wanted if not path.exists()]
+        commands = " && ".join(dict.fromkeys(wanted[path] for path in absent))
+        return f"{', '.join(map(str, absent))} missing: run `{commands}`" if absent else ""
 
 
 TARGETS = {"direct": Direct, "floor": Floor, "pgbouncer": Pgbouncer, "weir": Gateway}
