@@ -240,7 +240,7 @@ fn nothing_personal_is_in_a_body() {
             "update t",
             "password",
             "10.0.0",
-            "eve",
+            "\"eve\"",
             "psql",
             "duplicate",
             "because",

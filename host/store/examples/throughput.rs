@@ -1,6 +1,6 @@
 //! Measures the trail: operations that wait for their intent, then record their outcome.
 //!
-//! `cargo run --release -p weir-store --example throughput [seconds] [folder]`
+//! `cargo run --release -p weir-store --example throughput [seconds] [folder] [in flight]…`
 //!
 //! Each of N tasks does what a session does: record the intent, wait until it is durable, record the outcome,
 //! go on without waiting for the outcome (its durability is awaited one operation later). Printed per N: records per
@@ -12,7 +12,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use weir_audit::{Attempt, AuditHandle, Event, LATENCY_BOUNDS_US, Outcome, Place, Status};
+use weir_audit::{
+    Attempt, AuditHandle, Event, Head, LATENCY_BOUNDS_US, Outcome, Place, Record, Status, StoreError,
+    TrailStore, Writer, WriterSettings,
+};
 use weir_model::{
     Action, Applied, Attribute, Decision, Digest, Finding, JudgedBy, Operation, Parameter, PluginName,
     ResourceName, SessionId, Verdict,
@@ -25,8 +28,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let seconds: u64 = arguments.next().map_or(Ok(3), |text| text.parse())?;
     let folder = arguments.next().map_or_else(|| std::env::temp_dir().join("weir-throughput"), PathBuf::from);
 
+    let chosen = arguments.map(|number| number.parse()).collect::<Result<Vec<usize>, _>>()?;
+    let chosen = if chosen.is_empty() { vec![1, 8, 16, 64, 256] } else { chosen };
+
     println!("in flight   records/s   CPU us/record   user   group   p50 us <=   p99 us <=");
-    for in_flight in [1, 8, 16, 64, 256] {
+    for in_flight in chosen {
         _ = std::fs::remove_dir_all(&folder);
         let trail = Trail::open(&folder, TrailSettings::default()).await?;
         // The log file grows to its size in the first seconds; growing is slower.
@@ -37,7 +43,34 @@ async fn main() -> Result<(), Box<dyn Error>> {
         trail.stop("measured").await;
     }
     std::fs::remove_dir_all(&folder)?;
+
+    println!("the same without a store: what writing out, hashing, chaining and waking cost");
+    let (handle, writer) = Writer::start(Nowhere(Head::EMPTY), Head::EMPTY, WriterSettings::default());
+    let before = Numbers::of(&handle)?;
+    load(&handle, 16, Duration::from_secs(seconds)).await;
+    Numbers::of(&handle)?.print_since(&before, 16);
+    writer.stop().await;
     Ok(())
+}
+
+/// Forgets every record.
+struct Nowhere(Head);
+
+impl TrailStore for Nowhere {
+    async fn append(&mut self, group: Vec<Record>) -> Result<(), StoreError> {
+        if let Some(last) = group.last() {
+            self.0 = Head { seq: last.seq, hash: last.hash };
+        }
+        Ok(())
+    }
+
+    async fn head(&mut self) -> Result<Head, StoreError> {
+        Ok(self.0)
+    }
+
+    async fn rest(&mut self, _open_from: u64) {}
+
+    async fn close(self) {}
 }
 
 async fn load(trail: &AuditHandle, in_flight: usize, how_long: Duration) {
