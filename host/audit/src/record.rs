@@ -1,6 +1,6 @@
 //! Records: what an event becomes when it is kept.
 //!
-//! The body is one canonical object ([`crate::canon`] has the spelling):
+//! The body is one canonical object (the module `canon` has the spelling):
 //!
 //! ```text
 //! {"at":"2026-11-23T12:00:00.123456Z","commit":"…","detail":{…},"kind":"intent","operation":7,
@@ -11,7 +11,7 @@
 //! so nothing can be edited beside it unnoticed.
 //!
 //! The expensive part, everything between `at` and `seq`, and everything behind, is written by the task that
-//! records the event ([`Draft`]); the one writer only fills in number and time and hashes.
+//! records the event (a draft); the one writer only fills in number and time and hashes.
 
 use crate::canon::{integer, object};
 use crate::chain::{Hash, Head, commitment, link};

@@ -2,7 +2,7 @@
 //!
 //! `record` is the trail. It has no index but its number and one for rare kinds: every index costs each commit
 //! a page per place it touches, and an index by session touches as many places as sessions are active (measured:
-//! a third to a half more CPU per record at 16 in flight). What searches need beyond that is *derived*: tables
+//! half as much CPU again per record in groups of 16). What searches need beyond that is *derived*: tables
 //! filled in bulk while the writer rests, up to record `indexed_to`; the few records behind it are scanned. Derived
 //! tables are no part of the trail and can be rebuilt from it.
 //!
