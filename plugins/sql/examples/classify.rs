@@ -1,5 +1,6 @@
-//! Reads NUL-separated SQL texts from standard input and prints one line of JSON for each: how many
-//! statements, their classes, and the functions on no list. For the differential test.
+//! Reads NUL-separated SQL texts from standard input and prints one line of JSON for each, for the
+//! differential test: the classes of its statements, what prepared bodies do, the functions on no list, and
+//! where its tokens are.
 
 use std::io::{Read, Write};
 
@@ -10,28 +11,38 @@ fn main() -> std::io::Result<()> {
     for text in input.split(|byte| *byte == 0) {
         let text = String::from_utf8_lossy(text);
         let analysis = weir_sql::analyse(&text, true);
-        let classes: Vec<String> =
-            analysis.statements.iter().map(|statement| format!("\"{}\"", statement.class)).collect();
-        let inner: Vec<String> = analysis
-            .statements
-            .iter()
-            .map(|statement| statement.inner.map_or("null".to_owned(), |class| format!("\"{class}\"")))
-            .collect();
-        let unlisted: Vec<String> = analysis
-            .statements
-            .iter()
-            .flat_map(|statement| &statement.functions)
-            .filter(|function| function.is_unlisted())
-            .map(|function| format!("{:?}", function.name))
-            .collect();
+        let classes = list(analysis.statements.iter().map(|s| quoted(s.class.name())));
+        let inner =
+            list(analysis.statements.iter().map(|s| s.inner.map_or("null".to_owned(), |c| quoted(c.name()))));
+        let functions = analysis.statements.iter().flat_map(|s| &s.functions);
+        let unlisted = list(functions.filter(|f| f.is_unlisted()).map(|f| quoted(&f.name)));
+        let tokens = weir_sql::lex(&text, true)
+            .map_while(Result::ok)
+            .filter(|token| !token.kind.is_trivia())
+            .map(|token| format!("[{},{}]", token.span.start, token.span.end));
+        let error = analysis.error.map_or("null".to_owned(), |error| quoted(&error.to_string()));
         writeln!(
             out,
-            "{{\"error\":{},\"classes\":[{}],\"inner\":[{}],\"unlisted\":[{}]}}",
-            analysis.error.map_or("null".to_owned(), |error| format!("\"{error}\"")),
-            classes.join(","),
-            inner.join(","),
-            unlisted.join(",").replace("\\'", "'"),
+            "{{\"error\":{error},\"classes\":{classes},\"inner\":{inner},\"unlisted\":{unlisted},\"tokens\":{}}}",
+            list(tokens),
         )?;
     }
     Ok(())
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(","))
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            control if control.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(control))),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
 }

@@ -16,7 +16,8 @@ impl Lexer<'_> {
         }
     }
 
-    /// A literal in which only a doubled quote is special.
+    /// A literal in which only a doubled quote is special; in bit strings not even that, there `''` ends one
+    /// literal and begins another.
     pub(super) fn plain_literal(&mut self, prefix: usize, kind: Kind) -> Result<Kind, Problem> {
         self.at += prefix + 1;
         loop {
@@ -25,7 +26,8 @@ impl Lexer<'_> {
                 return Err(Problem::UnterminatedText);
             }
             self.at += 1;
-            if self.byte(self.at) == b'\'' {
+            let doubles = !matches!(kind, Kind::Bits | Kind::Hex);
+            if doubles && self.byte(self.at) == b'\'' {
                 self.at += 1;
             } else if let Some(next) = self.continuation() {
                 self.at = next;

@@ -86,6 +86,7 @@ fn literals() {
     );
     check("U&'a!0062' UESCAPE '!'", &[(Kind::UnicodeText, "U&'a!0062' UESCAPE '!'")]);
     check_error("U&'a!b' UESCAPE '!'", Problem::BadEscape);
+    check("b'1''' x'f'\n'e'", &[(Kind::Bits, "b'1'"), (Kind::Text, "''"), (Kind::Hex, "x'f'\n'e'")]);
     check("$$a$b$$ $t$ $$ $T$ $t$", &[(Kind::DollarText, "$$a$b$$"), (Kind::DollarText, "$t$ $$ $T$ $t$")]);
     check("$a$ $b$a$", &[(Kind::DollarText, "$a$ $b$a$")]);
     for text in ["'a", "'a''", "E'a\\'", "E'\\", "b'0", "x'", "U&'a", "$$a$", "$a$a$A$", "'a'\n'b"] {
