@@ -141,146 +141,6 @@ impl Parser<'_> {
             || (word == Keyword::Collation && self.word_at(1) == Keyword::For)
     }
 
-    /// What may follow a function in FROM.
-    fn function_tail(&mut self, columns_before: u32) -> Parse<Wide> {
-        self.take_words(&[Keyword::With, Keyword::Ordinality]);
-        let named = self.take_word(Keyword::As);
-        if named && self.is(Kind::LeftParen) {
-            self.column_definitions()?;
-        } else {
-            if named || self.is_alias() {
-                let alias = self.column_name()?;
-                let alias = self.name_of(alias).into_owned();
-                self.found.function_aliases.push(alias.clone());
-                self.joined(alias, Wide::NONE);
-                if self.is(Kind::LeftParen) {
-                    self.column_definitions()?;
-                }
-            }
-        }
-        Ok(if self.found.columns > columns_before && self.outer.is_some() { Wide::ALL } else { Wide::NONE })
-    }
-
-    /// `(a, b)` or `(a int, b text COLLATE "C")`.
-    fn column_definitions(&mut self) -> Parse<()> {
-        self.expect(Kind::LeftParen)?;
-        self.list(|p| {
-            let column = p.column_name()?;
-            let name = p.name_of(column).into_owned();
-            p.found.declared.push(name);
-            if !matches!(p.kind(), Some(Kind::Comma | Kind::RightParen)) {
-                p.type_name()?;
-                if p.take_word(Keyword::Collate) {
-                    p.any_name()?;
-                }
-            }
-            Ok(())
-        })?;
-        self.expect(Kind::RightParen)
-    }
-
-    /// XMLTABLE and JSON_TABLE: expressions, types and words of their own, in parentheses.
-    fn table_function_arguments(&mut self) -> Parse<()> {
-        self.deeper(|p| {
-            p.expect(Kind::LeftParen)?;
-            while !p.take(Kind::RightParen) {
-                match p.word() {
-                    Keyword::Columns => {
-                        p.skip();
-                        let parenthesised = p.take(Kind::LeftParen);
-                        p.list(Self::table_function_column)?;
-                        if parenthesised {
-                            p.expect(Kind::RightParen)?;
-                        }
-                    }
-                    Keyword::Xmlnamespaces => {
-                        p.skip();
-                        p.loose_arguments()?;
-                    }
-                    Keyword::Passing
-                    | Keyword::By
-                    | Keyword::Ref
-                    | Keyword::Value
-                    | Keyword::Error
-                    | Keyword::Empty
-                    | Keyword::On
-                    | Keyword::Format
-                    | Keyword::Json
-                    | Keyword::Null => p.skip(),
-                    Keyword::As => {
-                        p.skip();
-                        p.label()?;
-                    }
-                    _ if p.take(Kind::Comma) => {}
-                    _ => {
-                        p.expr()?;
-                    }
-                }
-            }
-            Ok(())
-        })
-    }
-
-    fn table_function_column(&mut self) -> Parse<()> {
-        self.deeper(|p| {
-            if p.is_word(Keyword::Nested) {
-                p.skip();
-                p.take_word(Keyword::Path);
-                p.primary()?;
-                if p.take_word(Keyword::As) {
-                    p.column_name()?;
-                }
-                p.expect_word(Keyword::Columns)?;
-                p.expect(Kind::LeftParen)?;
-                p.list(Self::table_function_column)?;
-                return p.expect(Kind::RightParen);
-            }
-            let column = p.column_name()?;
-            let name = p.name_of(column).into_owned();
-            p.found.declared.push(name);
-            if p.take_words(&[Keyword::For, Keyword::Ordinality]) {
-                return Ok(());
-            }
-            p.type_name()?;
-            while !matches!(p.kind(), None | Some(Kind::Comma | Kind::RightParen)) {
-                match p.word() {
-                    Keyword::Path | Keyword::Default => {
-                        p.skip();
-                        p.restricted_expr()?;
-                    }
-                    Keyword::Not
-                    | Keyword::Null
-                    | Keyword::Exists
-                    | Keyword::Format
-                    | Keyword::Json
-                    | Keyword::Encoding
-                    | Keyword::On
-                    | Keyword::Empty
-                    | Keyword::Error
-                    | Keyword::With
-                    | Keyword::Without
-                    | Keyword::Wrapper
-                    | Keyword::Conditional
-                    | Keyword::Unconditional
-                    | Keyword::Array
-                    | Keyword::Object
-                    | Keyword::Keep
-                    | Keyword::Omit
-                    | Keyword::Quotes
-                    | Keyword::Scalar
-                    | Keyword::String
-                    | Keyword::True
-                    | Keyword::False
-                    | Keyword::Unknown => {
-                        p.skip();
-                    }
-                    _ => return Err(Stop::Unexpected),
-                }
-            }
-            Ok(())
-        })
-    }
-
     /// `(SELECT ...) alias`, `(a JOIN b ...)`, `((SELECT ...) UNION ...) alias`.
     fn parenthesised_table(&mut self) -> Parse<Wide> {
         let (wide, _) = self.inside_table_parens()?;
@@ -391,7 +251,7 @@ impl Parser<'_> {
     }
 
     /// Remembers what a table in FROM is called, where conditions need to know.
-    fn joined(&mut self, alias: String, wide: Wide) {
+    pub(super) fn joined(&mut self, alias: String, wide: Wide) {
         if self.outer.as_deref() == Some(&*alias) {
             self.found.outer_shadows += 1;
         }
@@ -400,7 +260,7 @@ impl Parser<'_> {
         }
     }
 
-    fn is_alias(&self) -> bool {
+    pub(super) fn is_alias(&self) -> bool {
         self.is_column_name() && !(self.is(Kind::Word) && self.word().category() == Category::Reserved)
     }
 

@@ -5,8 +5,8 @@
 //! what was met. A statement whose grammar is not recognised to its last token is `Unknown`.
 //!
 //! Reading order: `class` and `statement` are the answer; `utility` goes from the first word to the rest;
-//! `query`, `from`, `expr`, `primary`, `special`, `types` are the grammar of queries; `dml` and `selective`
-//! judge changes of rows; `session`, `copy`, `define` are the other statements.
+//! `query`, `from`, `table_function`, `expr`, `primary`, `special`, `types` are the grammar of queries; `dml` and `selective`
+//! judge changes of rows; `session`, `prepared`, `copy`, `define` are the other statements.
 
 mod class;
 mod copy;
@@ -15,6 +15,7 @@ mod dml;
 mod expr;
 mod from;
 mod parser;
+mod prepared;
 mod primary;
 mod query;
 mod selective;
@@ -22,6 +23,7 @@ mod session;
 mod settings;
 mod special;
 mod statement;
+mod table_function;
 mod types;
 mod utility;
 

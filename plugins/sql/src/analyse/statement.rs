@@ -18,6 +18,11 @@ impl Analysis {
     pub fn class(&self) -> Option<Class> {
         self.statements.iter().map(|statement| statement.class).max()
     }
+
+    /// The greatest effect of all statements, bodies of PREPARE and DECLARE included.
+    pub fn effect(&self) -> Option<Class> {
+        self.statements.iter().map(Statement::effect).max()
+    }
 }
 
 /// One statement.
@@ -55,17 +60,16 @@ impl Statement {
         self.inner.unwrap_or(self.class)
     }
 
-    /// The general word for it: that of its effect, but EXECUTE is unknown, FETCH and MOVE read, NOTIFY and
-    /// two-phase commit reach other sessions and write.
+    /// The general word for it: that of its effect. But what runs a prepared statement is unknown, FETCH and
+    /// MOVE read, NOTIFY and two-phase commit reach other sessions and write.
     pub fn action(&self) -> Action {
+        let runs_prepared = self.classes.contains(Class::Prepared)
+            && !matches!(self.verb, Verb::Prepare | Verb::Deallocate | Verb::Discard);
         match self.verb {
-            Verb::Execute => Action::Unknown,
-            Verb::Fetch | Verb::Move if self.class == Class::Cursor => Action::Read,
-            Verb::Notify if self.class == Class::Listen => Action::Write,
-            _ if self.flags.two_phase && self.class == Class::Transaction => Action::Write,
-            _ if self.class == Class::Prepared && self.classes.contains(Class::SchemaChange) => {
-                Action::Unknown
-            }
+            _ if runs_prepared => Action::Unknown,
+            Verb::Fetch | Verb::Move => Action::Read,
+            Verb::Notify => Action::Write,
+            _ if self.flags.two_phase => Action::Write,
             _ => self.effect().action(),
         }
     }

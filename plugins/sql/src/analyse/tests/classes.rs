@@ -281,7 +281,9 @@ fn carried_classes_names_and_actions() {
     check("begin", None, None, Action::Session);
     check("set \"TimeZone\" = 'x'", Some("timezone"), None, Action::Session);
     check("set search_path = x", Some("search_path"), None, Action::Define);
-    check("create table x as execute p", Some("p"), None, Action::Define);
+    check("create table x as execute p", Some("p"), None, Action::Unknown);
+    check("explain analyze execute p", Some("p"), None, Action::Unknown);
+    check("explain execute p", Some("p"), None, Action::Unknown);
     check("lock t", None, None, Action::Call);
     check("nonsense", None, None, Action::Unknown);
     assert!(one("begin read write").flags.read_write);

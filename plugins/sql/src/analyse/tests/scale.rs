@@ -106,3 +106,29 @@ fn depth_is_limited_and_said_so() {
     let joins = format!("select * from a {} {}", "join a ".repeat(20_000), "on true ".repeat(20_000));
     assert_eq!(analyse(&joins, true).class(), Some(Class::Unknown));
 }
+
+/// The stack of a WebAssembly guest, with the large frames of a build without optimisation.
+#[test]
+fn the_deepest_text_fits_on_a_small_stack() {
+    let run = || {
+        for (start, open) in [
+            ("select ", "("),
+            ("select ", "(select "),
+            ("select ", "f("),
+            ("select ", "coalesce("),
+            ("select ", "case when "),
+            ("select ", "array["),
+            ("select ", "1 in ("),
+            ("select ", "trim("),
+            ("select * from ", "("),
+            ("select * from ", "(select * from "),
+            ("select * from a ", "join b "),
+            ("delete from t where ", "id in (select id from u where "),
+            ("", "with a as ("),
+        ] {
+            let analysis = analyse(&format!("{start}{}", open.repeat(5_000)), true);
+            assert!(analysis.statements[0].flags.too_deep, "{open}");
+        }
+    };
+    std::thread::Builder::new().stack_size(MIB).spawn(run).unwrap().join().unwrap();
+}
