@@ -41,11 +41,13 @@ pub struct ClientSide {
     pub outcome: ClientOutcome,
 }
 
-impl ClientSide {
-    pub fn new() -> Self {
+impl Default for ClientSide {
+    fn default() -> Self {
         Self { outcome: empty_client() }
     }
+}
 
+impl ClientSide {
     pub fn pass(&mut self, len: usize) {
         run(&mut self.outcome.events, kind::PASS, len);
     }
@@ -90,8 +92,8 @@ pub struct ServerSide {
     pub outcome: ServerOutcome,
 }
 
-impl ServerSide {
-    pub fn new() -> Self {
+impl Default for ServerSide {
+    fn default() -> Self {
         Self {
             outcome: ServerOutcome {
                 events: Vec::new(),
@@ -105,7 +107,9 @@ impl ServerSide {
             },
         }
     }
+}
 
+impl ServerSide {
     pub fn pass(&mut self, len: usize) {
         run(&mut self.outcome.events, kind::PASS, len);
     }

@@ -106,7 +106,7 @@ pub struct Queue {
 
 impl Queue {
     pub fn push(&mut self, entry: Entry) {
-        self.count(entry.may_set);
+        self.enter(entry.may_set);
         self.runs += usize::from(runs(&entry));
         self.entries.push_back(entry);
     }
@@ -121,7 +121,7 @@ impl Queue {
 
     pub fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
-        self.uncount(entry.may_set);
+        self.leave(entry.may_set);
         self.runs -= usize::from(runs(&entry));
         Some(entry)
     }
@@ -130,7 +130,7 @@ impl Queue {
         self.front().is_none()
     }
 
-    pub fn len(&self) -> usize {
+    pub fn open(&self) -> usize {
         self.entries.len()
     }
 
@@ -143,12 +143,12 @@ impl Queue {
         }
     }
 
-    fn count(&mut self, may_set: MaySet) {
+    fn enter(&mut self, may_set: MaySet) {
         self.may_set_strings += usize::from(may_set == MaySet::Strings);
         self.may_set_encoding += usize::from(may_set == MaySet::Encoding);
     }
 
-    fn uncount(&mut self, may_set: MaySet) {
+    fn leave(&mut self, may_set: MaySet) {
         self.may_set_strings -= usize::from(may_set == MaySet::Strings);
         self.may_set_encoding -= usize::from(may_set == MaySet::Encoding);
     }
@@ -188,8 +188,8 @@ impl Queue {
             before.push(std::mem::replace(&mut entry.may_set, may_set));
         }
         for old in before {
-            self.uncount(old);
-            self.count(may_set);
+            self.leave(old);
+            self.enter(may_set);
         }
     }
 
@@ -223,7 +223,7 @@ impl Queue {
             refusal.changes.extend(changes);
         }
         for may_set in sets {
-            self.uncount(may_set);
+            self.leave(may_set);
         }
         refusal
     }

@@ -69,7 +69,7 @@ pub(crate) struct Scan<'a> {
 
 impl Inspector {
     pub fn read_client(&mut self, data: &[u8], _eof: bool) -> ClientOutcome {
-        let mut scan = Scan { data, out: ClientSide::new(), at: 0, unit: None };
+        let mut scan = Scan { data, out: ClientSide::default(), at: 0, unit: None };
         self.client.undecided.clear();
         if let Some(why) = self.dead.clone() {
             scan.out.fatal(why);
@@ -140,7 +140,7 @@ impl Inspector {
             scan.out.drop(header.total_bytes);
             return advance(scan, header);
         }
-        if self.queue.len() > MAX_OPEN {
+        if self.queue.open() > MAX_OPEN {
             return Step::Wait;
         }
         if scan.unit_bytes() + header.total_bytes > self.max_operation

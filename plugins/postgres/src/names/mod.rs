@@ -107,7 +107,7 @@ impl Names {
     }
 
     pub fn is_full(&self, max_bytes: usize) -> bool {
-        self.statements.len() + self.portals.len() >= MAX_NAMES
+        self.statements.count() + self.portals.count() >= MAX_NAMES
             || self.statements.weight_bytes() + self.portals.weight_bytes() > max_bytes
     }
 }

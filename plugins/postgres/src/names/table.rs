@@ -152,7 +152,7 @@ impl<T: Weight> Table<T> {
         self.settled.clear();
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.settled.len() + self.staged.len()
     }
 

@@ -81,7 +81,7 @@ pub(crate) struct Message<'a> {
 
 impl Inspector {
     pub fn read_server(&mut self, data: &[u8], _eof: bool) -> ServerOutcome {
-        let mut out = ServerSide::new();
+        let mut out = ServerSide::default();
         if let Some(why) = self.dead.clone() {
             out.fatal(why);
             return out.outcome;

@@ -69,8 +69,14 @@ pub fn interval_to_text(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
         return None;
     }
     match (us, days, months) {
-        (i64::MAX, 0x7FFF_FFFF, 0x7FFF_FFFF) => return Some(out.extend_from_slice(b"infinity")),
-        (i64::MIN, -0x8000_0000, -0x8000_0000) => return Some(out.extend_from_slice(b"-infinity")),
+        (i64::MAX, 0x7FFF_FFFF, 0x7FFF_FFFF) => {
+            out.extend_from_slice(b"infinity");
+            return Some(());
+        }
+        (i64::MIN, -0x8000_0000, -0x8000_0000) => {
+            out.extend_from_slice(b"-infinity");
+            return Some(());
+        }
         _ => {}
     }
     let start = out.len();

@@ -22,13 +22,17 @@ pub fn to_text(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     if !reader.at_end() || !rest.is_empty() || scale > MAX_SCALE {
         return None;
     }
-    match sign {
-        0 => {}
-        NEGATIVE => out.push(b'-'),
-        NAN => return Some(out.extend_from_slice(b"NaN")),
-        INFINITY => return Some(out.extend_from_slice(b"Infinity")),
-        MINUS_INFINITY => return Some(out.extend_from_slice(b"-Infinity")),
+    let special: &[u8] = match sign {
+        0 => b"",
+        NEGATIVE => b"-",
+        NAN => b"NaN",
+        INFINITY => b"Infinity",
+        MINUS_INFINITY => b"-Infinity",
         _ => return None,
+    };
+    out.extend_from_slice(special);
+    if special.len() > 1 {
+        return Some(());
     }
     let digit = |position: i32| -> u16 {
         usize::try_from(position)

@@ -1,4 +1,12 @@
 //! The host in miniature: carries events out as `wit/inspect.wit` says, and checks what it may check.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 use std::collections::HashMap;
 use weir_plugin_postgres::Inspector;
