@@ -29,6 +29,16 @@ pub(crate) enum ResourceError {
     Account(#[from] AccountError),
 }
 
+impl ResourceError {
+    /// The key of the resource's table that is to blame.
+    pub(crate) fn key(&self) -> &'static str {
+        match self {
+            Self::Tls(_) => "tls",
+            Self::Account(_) => "upstream",
+        }
+    }
+}
+
 impl ResourceRuntime {
     /// # Errors
     /// When a certificate, key or authority cannot be used.

@@ -5,6 +5,7 @@ use crate::postgres::Opened;
 use crate::resource::ResourceRuntime;
 use crate::sessions::Sessions;
 use crate::trail::ApprovalsTrail;
+use anyhow::Context;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +13,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use weir_approvals::Approvals;
 use weir_audit::{AuditDown, AuditHandle, Event};
 use weir_config::Config;
+use weir_config::users::User;
 use weir_guests::Guests;
-use weir_identity::Users;
-use weir_model::{ResourceName, SessionId};
+use weir_identity::{Account, Users, Verifier};
+use weir_model::{Principal, ResourceName, SessionId};
 use weir_wire::postgres::MockScram;
 
 /// Built once, by `commands::run`; passed down, never global.
@@ -34,6 +36,35 @@ pub(crate) struct Running {
     pub(crate) config: Config,
     pub(crate) users: Arc<Users>,
     pub(crate) resources: BTreeMap<ResourceName, Arc<ResourceRuntime>>,
+}
+
+impl Running {
+    /// Makes a checked configuration ready to serve: users, certificates, accounts.
+    pub(crate) fn prepare(config: Config) -> anyhow::Result<Self> {
+        let accounts: Result<Vec<Account>, _> = config.users().iter().map(account).collect();
+        let users = Arc::new(Users::new(accounts?)?);
+        let mut resources = BTreeMap::new();
+        for resource in &config.settings().resources {
+            let ready = ResourceRuntime::prepare(resource).with_context(|| resource.name.to_string())?;
+            resources.insert(resource.name.clone(), Arc::new(ready));
+        }
+        Ok(Self { config, users, resources })
+    }
+}
+
+fn account(user: &User) -> anyhow::Result<Account> {
+    let password = user.password.as_ref().map(|secret| Verifier::parse(secret.expose())).transpose();
+    Ok(Account {
+        principal: Principal {
+            id: user.name.clone(),
+            kind: user.kind,
+            on_behalf_of: user.on_behalf_of.clone(),
+            groups: user.groups.clone(),
+        },
+        password: password.with_context(|| format!("the password of {}", user.name))?,
+        disabled: user.disabled,
+        expires: user.expires,
+    })
 }
 
 impl Shared {

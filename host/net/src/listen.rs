@@ -56,6 +56,11 @@ impl Listener {
         self.address
     }
 
+    /// The bare socket, for a server that accepts by itself.
+    pub fn into_inner(self) -> TcpListener {
+        self.socket
+    }
+
     /// The next connection. Cancel safe.
     ///
     /// # Errors

@@ -17,6 +17,11 @@ use std::process::ExitCode;
 /// The configuration is wrong (`EX_USAGE` of sysexits.h).
 pub(crate) const EXIT_CONFIG: u8 = 64;
 
+/// Columns of the terminal, or a width that reads well in a file.
+pub(crate) fn width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(120)
+}
+
 pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let config = cli.config;
     match cli.command {

@@ -3,8 +3,8 @@
 use super::greet::{Talk, drive, fresh_nonce};
 use super::{Greeting, Identity, PostgresHouse, TurnedAway};
 use std::sync::Arc;
+use std::time::SystemTime;
 use weir_access::Permit;
-use weir_identity::Proof;
 use weir_wire::postgres::{Credential, ErrorReport, PasswordVerdict, ServerStep, SqlState};
 
 impl PostgresHouse {
@@ -13,10 +13,15 @@ impl PostgresHouse {
         let name = request.user.as_str().to_owned();
         let users = Arc::clone(&self.shared.running().users);
         let mut talk = Talk { stream, login, client, claimed_user: name.clone() };
-        let credential = match users.proof(&name) {
-            Proof::Scram(verifier) => Credential::Scram(verifier),
-            Proof::Password => Credential::Password,
-            Proof::Unknown => Credential::Unknown,
+        // Why an unknown or locked user does not get in is for our log; the client goes through the motions.
+        let mut refusal = None;
+        let credential = match users.credential(&name, SystemTime::now()) {
+            weir_identity::Credential::Scram(verifier) => Credential::Scram(verifier),
+            weir_identity::Credential::Password => Credential::Password,
+            weir_identity::Credential::Unknown(why) => {
+                refusal = Some(why);
+                Credential::Unknown
+            }
         };
         let nonce = match fresh_nonce() {
             Ok(nonce) => nonce,
@@ -30,18 +35,19 @@ impl PostgresHouse {
                 Ok(ServerStep::CheckPassword(password)) => {
                     let (users, name) = (Arc::clone(&users), name.clone());
                     // Slow on purpose (argon2): off the I/O threads.
-                    let checked =
-                        tokio::task::spawn_blocking(move || users.verify(&name, password.expose())).await;
-                    let verdict = match checked {
-                        Ok(true) => PasswordVerdict::Accept,
-                        Ok(false) | Err(_) => PasswordVerdict::Refuse,
+                    let checked = tokio::task::spawn_blocking(move || {
+                        users.verify_password(&name, &password, SystemTime::now())
+                    });
+                    let verdict = match checked.await {
+                        Ok(Ok(_)) => PasswordVerdict::Accept,
+                        Ok(Err(_)) | Err(_) => PasswordVerdict::Refuse,
                     };
                     if let Err(error) = talk.login.password_checked(verdict) {
                         return Err(talk.turned_away(Some(error.report()), error.to_string()));
                     }
                 }
                 Ok(ServerStep::Authenticated(proven)) => {
-                    return match users.principal(proven.user.as_str()) {
+                    return match users.principal(proven.user.as_str(), SystemTime::now()) {
                         Ok(principal) => Ok(Identity { stream: talk.stream, proven, principal, client }),
                         Err(reason) => {
                             let report = ErrorReport::fatal(
@@ -53,7 +59,10 @@ impl PostgresHouse {
                     };
                 }
                 Ok(_) => return Err(talk.turned_away(None, "the login took a step it cannot take".into())),
-                Err((report, reason)) => return Err(talk.turned_away(report, reason)),
+                Err((report, reason)) => {
+                    let reason = refusal.map_or(reason, |why| why.to_string());
+                    return Err(talk.turned_away(report, reason));
+                }
             }
         }
     }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use weir_access::Permit;
 use weir_audit::{Event, LoginFailed, Place, SessionEnded};
-use weir_guests::{SessionInspector, SessionMaskers, SessionPolicies};
+use weir_guests::{GuestInspector, GuestMaskers, GuestPolicies};
 use weir_model::{EndReason, Principal, ResourceName, SessionId};
 use weir_net::{Arrival, Stream};
 use weir_session::exchange::{Ended, Start};
@@ -75,9 +75,9 @@ pub(crate) struct TurnedAway {
 pub(crate) struct PostgresPorts;
 
 impl Ports for PostgresPorts {
-    type Inspector = SessionInspector;
-    type Policies = SessionPolicies;
-    type Maskers = SessionMaskers;
+    type Inspector = GuestInspector;
+    type Policies = GuestPolicies;
+    type Maskers = GuestMaskers;
     type Catalog = Arc<catalog::Catalog>;
     type Trail = SessionTrail;
     type Approvals = SessionApprovals;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 use weir_audit::{Event, Place, SessionOpened};
-use weir_guests::{SessionGuests, SessionLimits};
+use weir_guests::{InspectorLimits, SessionGuests};
 use weir_model::{Attribute, Fault, SessionId, SessionInfo, Verdict};
 use weir_net::Stream;
 use weir_session::decide::fold;
@@ -127,7 +127,7 @@ impl PostgresHouse {
                 info,
                 &self.resource.settings.pipeline,
                 &ready.parameters,
-                SessionLimits {
+                InspectorLimits {
                     max_operation_bytes: clamp(limits.max_operation_bytes),
                     max_answer_bytes: clamp(limits.max_answer_bytes),
                 },

@@ -1,0 +1,41 @@
+//! Talking to a running gateway: as its operator, or as a person.
+
+use super::load::Refused;
+use super::password;
+use crate::cli::As;
+use std::path::Path;
+use std::process::ExitCode;
+use weir_admin::{AdminClient, Credentials, load_token};
+use weir_config::Config;
+
+/// Runs `work` with a client; a configuration that does not load is told and ends with its own exit code.
+pub(super) fn with_client<F, Fut>(config: &Path, who: Option<As>, work: F) -> anyhow::Result<ExitCode>
+where
+    F: FnOnce(AdminClient) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let config = match super::load::load(config) {
+        Ok(config) => config,
+        Err(Refused) => return Ok(ExitCode::from(super::EXIT_CONFIG)),
+    };
+    let credentials = credentials(&config, who)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = AdminClient::connect(config.settings().admin.listen, credentials).await?;
+        work(client).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A person if one is named, the operator otherwise.
+fn credentials(config: &Config, who: Option<As>) -> anyhow::Result<Credentials> {
+    if let Some(name) = who.and_then(|who| who.user) {
+        let password = match std::env::var("WEIR_PASSWORD") {
+            Ok(password) => password,
+            Err(_) => password::read(false, &format!("Password for {name}: "))?,
+        };
+        return Ok(Credentials::Reviewer { name, password });
+    }
+    let token = load_token(&config.settings().server.state.join("admin.token"))?;
+    Ok(Credentials::Operator(token))
+}

@@ -1,0 +1,59 @@
+//! `weir check`: the configuration together with the plugins it names.
+
+use super::load::load;
+use crate::plugins;
+use crate::resource::ResourceRuntime;
+use std::path::Path;
+use std::process::ExitCode;
+use weir_config::{Code, Config, Place, Problem, Problems, Severity};
+use weir_guests::{EngineConfig, Guests, GuestsConfig};
+
+const RESOURCE: Code = Code::new("resource-unusable");
+
+pub(crate) fn check(path: &Path) -> anyhow::Result<ExitCode> {
+    let Ok(config) = load(path) else { return Ok(ExitCode::from(super::EXIT_CONFIG)) };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut problems = resource_problems(&config);
+    problems.extend(runtime.block_on(plugin_problems(&config))?);
+    let problems = Problems::new(problems);
+    if !problems.is_empty() {
+        eprint!("{problems}");
+        return Ok(ExitCode::from(super::EXIT_CONFIG));
+    }
+    let settings = config.settings();
+    println!(
+        "{} is fine: {} resource(s), {} plugin(s), {} user(s)",
+        path.display(),
+        settings.resources.len(),
+        plugins::specs(settings).len(),
+        config.users().len()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Certificates, keys and authorities that cannot be used.
+pub(super) fn resource_problems(config: &Config) -> Vec<Problem> {
+    let prepared = config.settings().resources.iter().enumerate();
+    prepared
+        .filter_map(|(index, resource)| {
+            let error = ResourceRuntime::prepare(resource).err()?;
+            let place = Place::resource(index, error.key());
+            Some(config.problem(RESOURCE, Severity::Error, &place, format!("{}: {error}", resource.name)))
+        })
+        .collect()
+}
+
+async fn plugin_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
+    let started = Guests::start(
+        GuestsConfig {
+            plugins: config.settings().server.plugins.clone(),
+            cache: None,
+            engine: EngineConfig { max_sessions: 1, pooling: false, ..EngineConfig::default() },
+            watch: false,
+        },
+        plugins::specs(config.settings()),
+    )
+    .await?;
+    let generation = started.guests.generation();
+    Ok(plugins::problems(config, &started.outcomes, &generation))
+}

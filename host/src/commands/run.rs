@@ -1,0 +1,188 @@
+//! `weir run`: the composition root. Every room is built here, in the order in which they depend on each other.
+//!
+//! Everything that can be wrong is found before the first client is accepted: the configuration, addresses, the
+//! trail, the plugins. Addresses are bound early and served late.
+
+use super::check::resource_problems;
+use super::load::load;
+use crate::admin_api::Api;
+use crate::metrics::Metrics;
+use crate::plugins;
+use crate::reload::{self, Listeners};
+use crate::shared::{Running, Shared};
+use anyhow::Context;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use weir_audit::{ConfigApplied, Event, WriterSettings};
+use weir_config::settings::{Audit, LogFormat, Settings};
+use weir_config::{Config, Problems};
+use weir_guests::{EngineConfig, Guests, GuestsConfig};
+use weir_model::EndReason;
+use weir_net::Listener;
+use weir_store::{Trail, TrailSettings};
+use weir_wire::postgres::MockScram;
+
+pub(crate) fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let Ok(config) = load(path) else { return Ok(ExitCode::from(super::EXIT_CONFIG)) };
+    let problems = Problems::new(resource_problems(&config));
+    if !problems.is_empty() {
+        eprint!("{problems}");
+        return Ok(ExitCode::from(super::EXIT_CONFIG));
+    }
+    start_log(config.settings())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let code = runtime.block_on(serve(config))?;
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    Ok(code)
+}
+
+async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    let settings = config.settings().clone();
+    let admin = Listener::bind(settings.admin.listen)?;
+    let mut listeners = Listeners::bind(&settings)?;
+
+    let state = &settings.server.state;
+    let trail = Trail::open(state, trail_settings(&settings.audit)).await?;
+    let recovered = trail.recovered();
+    if recovered.operations + recovered.holds > 0 {
+        tracing::warn!(recovered.operations, recovered.holds, "closed what the last run had left open");
+    }
+    let started = Guests::start(
+        GuestsConfig {
+            plugins: settings.server.plugins.clone(),
+            cache: Some(state.join("compiled")),
+            engine: EngineConfig {
+                max_sessions: u32::try_from(settings.server.max_sessions).unwrap_or(u32::MAX),
+                ..EngineConfig::default()
+            },
+            watch: true,
+        },
+        plugins::specs(&settings),
+    )
+    .await?;
+    let problems = plugins::problems(&config, &started.outcomes, &started.guests.generation());
+    if !problems.is_empty() {
+        eprint!("{}", Problems::new(problems));
+        trail.stop("the configuration was refused").await;
+        return Ok(ExitCode::from(super::EXIT_CONFIG));
+    }
+
+    let token = weir_admin::load_or_create_token(&state.join("admin.token"))?;
+    let digest = config.digest();
+    let running = Running::prepare(config)?;
+    let mock = MockScram::new(mock_secret(state)?, running.users.usual_iterations());
+    let metrics = Arc::new(Metrics::default());
+    let shared =
+        Arc::new(Shared::new(running, Arc::new(started.guests), trail.handle(), Arc::clone(&metrics), mock));
+    shared
+        .record_durably(Event::ConfigApplied(ConfigApplied {
+            digest,
+            outcome: "applied".into(),
+            changes: vec!["start".into()],
+        }))
+        .await?;
+
+    let plugin_events = tokio::spawn(plugins::record_events(Arc::clone(&shared), started.events));
+    let api = Arc::new(Api::new(Arc::clone(&shared), trail.reader()));
+    let (stop_admin, admin_stopped) = tokio::sync::oneshot::channel::<()>();
+    let auth = weir_admin::Auth::new(token);
+    let address = admin.address();
+    let admin = tokio::spawn(weir_admin::serve(admin.into_inner(), Arc::clone(&api), auth, async {
+        let _ = admin_stopped.await;
+    }));
+    tracing::info!(%address, "admin API listening");
+    listeners.serve(&shared);
+
+    wait_for_the_end(&shared, &mut listeners, &api).await?;
+
+    drain(&shared, &listeners, settings.server.drain_timeout).await;
+    let _ = stop_admin.send(());
+    let _ = admin.await;
+    plugin_events.abort();
+    trail.stop("signal").await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reloads on SIGHUP and on changed files, until SIGTERM or SIGINT.
+async fn wait_for_the_end(shared: &Arc<Shared>, listeners: &mut Listeners, api: &Api) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut changes = reload::Changes::of(shared);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => {}
+            () = changes.next() => {}
+        }
+        api.reloaded(reload::reload(shared, listeners).await);
+        changes = reload::Changes::of(shared);
+    }
+}
+
+/// Lets sessions end by themselves at their next quiet moment, then ends the rest.
+async fn drain(shared: &Shared, listeners: &Listeners, within: std::time::Duration) {
+    listeners.stop();
+    shared.approvals.shut_down().await;
+    tracing::info!(sessions = shared.sessions.count(), "draining");
+    shared.sessions.end(|_| Some(EndReason::Drained));
+    if tokio::time::timeout(within, shared.sessions.empty()).await.is_err() {
+        shared.sessions.end(|_| Some(EndReason::Revoked));
+        // Each takes at most the time a farewell takes.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(5), shared.sessions.empty()).await;
+    }
+}
+
+fn trail_settings(audit: &Audit) -> TrailSettings {
+    TrailSettings {
+        writer: WriterSettings {
+            max_queued_records: u32::try_from(audit.queue_records).unwrap_or(u32::MAX),
+            max_queued_bytes: u32::try_from(audit.queue_bytes).unwrap_or(u32::MAX),
+            patience: audit.patience,
+            ..WriterSettings::default()
+        },
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..TrailSettings::default()
+    }
+}
+
+fn start_log(settings: &Settings) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log.filter).context("log.level")?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.log.format {
+        LogFormat::Text => log.with_ansi(false).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+/// What fake salts are made of: kept, so that an unknown user has the same salt tomorrow.
+fn mock_secret(state: &Path) -> anyhow::Result<[u8; 32]> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = state.join("mock.key");
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let found: Result<[u8; 32], _> = bytes.try_into();
+            found.ok().with_context(|| format!("{} must have 32 bytes: delete it", path.display()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut secret = [0; 32];
+            getrandom::fill(&mut secret).context("there is no randomness")?;
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+                .with_context(|| format!("creating {}", path.display()))?;
+            file.write_all(&secret)?;
+            Ok(secret)
+        }
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    }
+}

@@ -1,0 +1,222 @@
+//! A changed configuration: built beside, checked as a whole, then put in place of the old one, or not at all.
+//!
+//! New sessions get the new one at once. Live sessions keep what they began with, except those whose principal or
+//! permission is gone: they end. What lives as long as the process (`Effect::Restart`) is named and waits.
+
+use crate::plugins;
+use crate::serve::serve;
+use crate::shared::{Running, Shared};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+use weir_audit::{ConfigApplied, ConfigRefused, Event};
+use weir_config::settings::Settings;
+use weir_config::{Config, Machine, Problems, diff};
+use weir_model::{Digest, EndReason, ResourceName};
+use weir_net::{BindError, Listener};
+
+/// How often the files are looked at. A look is two `stat` calls.
+const LOOK_EACH: Duration = Duration::from_millis(300);
+/// An editor writes in several steps: a change is read when the file has been still for so long.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// What a reload did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ReloadOutcome {
+    Applied,
+    Unchanged,
+    /// The old configuration goes on; why.
+    Kept(String),
+}
+
+/// Notices that the configuration or the users file has changed.
+pub(crate) struct Changes {
+    files: Vec<(PathBuf, Stamp)>,
+}
+
+/// What a file looks like from outside.
+type Stamp = Option<(SystemTime, u64, u64)>;
+
+impl Changes {
+    pub(crate) fn of(shared: &Shared) -> Self {
+        let running = shared.running();
+        let files = [running.config.file().to_owned(), running.config.settings().server.users.clone()];
+        Self { files: files.into_iter().map(|file| (file.clone(), stamp(&file))).collect() }
+    }
+
+    /// Resolves when one of them has changed and is still again. Cancel safe.
+    pub(crate) async fn next(&mut self) {
+        loop {
+            tokio::time::sleep(LOOK_EACH).await;
+            if self.files.iter().all(|(file, seen)| stamp(file) == *seen) {
+                continue;
+            }
+            loop {
+                let before: Vec<Stamp> = self.files.iter().map(|(file, _)| stamp(file)).collect();
+                tokio::time::sleep(SETTLE).await;
+                if self.files.iter().map(|(file, _)| stamp(file)).eq(before) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn stamp(file: &Path) -> Stamp {
+    use std::os::unix::fs::MetadataExt;
+    let facts = std::fs::metadata(file).ok()?;
+    Some((facts.modified().ok()?, facts.len(), facts.ino()))
+}
+
+/// Loads, checks and applies what the files say now.
+pub(crate) async fn reload(shared: &Arc<Shared>, listeners: &mut Listeners) -> ReloadOutcome {
+    let file = shared.running().config.file().to_owned();
+    // Secrets may come from programs that take their time.
+    let loaded = tokio::task::spawn_blocking(move || weir_config::load(&file, &Machine)).await;
+    let config = match loaded {
+        Ok(Ok(config)) => config,
+        Ok(Err(problems)) => return refuse(shared, &problems).await,
+        Err(_) => return ReloadOutcome::Kept("loading the configuration failed".into()),
+    };
+    let old = shared.running();
+    let changes = diff(&old.config, &config);
+    if changes.is_empty() {
+        return ReloadOutcome::Unchanged;
+    }
+    if let Err(problems) = check_plugins(shared, &config).await {
+        return refuse(shared, &problems).await;
+    }
+    let bound = match listeners.bind_new(config.settings()) {
+        Ok(bound) => bound,
+        Err(error) => return refuse_because(shared, error.to_string()).await,
+    };
+    let (digest, specs) = (config.digest(), plugins::specs(config.settings()));
+    let running = match Running::prepare(config) {
+        Ok(running) => running,
+        Err(error) => return refuse_because(shared, format!("{error:#}")).await,
+    };
+    let told: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    let outcome = if changes.need_restart() { "needs-restart" } else { "applied" };
+    let event = Event::ConfigApplied(ConfigApplied { digest, outcome: outcome.into(), changes: told.clone() });
+    // In the trail before it takes effect.
+    if let Err(down) = shared.record_durably(event).await {
+        return ReloadOutcome::Kept(format!("the change could not be recorded: {down}"));
+    }
+    shared.guests.apply(specs).await;
+    shared.replace(running);
+    listeners.put(bound, shared);
+    end_what_is_no_longer_permitted(shared);
+    tracing::info!(outcome, changes = told.join("; "), "configuration applied");
+    ReloadOutcome::Applied
+}
+
+/// Every plugin of the new configuration must load with its new settings before anything changes.
+async fn check_plugins(shared: &Shared, config: &Config) -> Result<(), Problems> {
+    let mut problems = Vec::new();
+    for spec in plugins::specs(config.settings()) {
+        if let Err(problem) = shared.guests.check(&spec).await {
+            problems.push(plugins::refused(config, &spec.name, &problem));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Problems::new(problems)) }
+}
+
+async fn refuse(shared: &Shared, problems: &Problems) -> ReloadOutcome {
+    refuse_because(shared, problems.to_string()).await
+}
+
+async fn refuse_because(shared: &Shared, problems: String) -> ReloadOutcome {
+    tracing::error!("configuration refused, the old one goes on:\n{problems}");
+    let event = Event::ConfigRefused(ConfigRefused {
+        digest: Digest([0; 32]),
+        problems: problems.lines().map(ToOwned::to_owned).collect(),
+    });
+    if let Err(down) = shared.record_durably(event).await {
+        tracing::error!(error = %down, "a refused configuration could not be recorded");
+    }
+    ReloadOutcome::Kept(problems)
+}
+
+/// A session whose user or permission is gone ends now.
+fn end_what_is_no_longer_permitted(shared: &Shared) {
+    let running = shared.running();
+    let now = SystemTime::now();
+    shared.sessions.end(|info| {
+        let principal = running.users.principal(&info.who.id, now).ok();
+        let rules = running.resources.get(&info.resource).map(|resource| &resource.rules);
+        let permitted = match (principal, rules) {
+            (Some(principal), Some(rules)) => rules.authorize(&principal).is_ok(),
+            _ => false,
+        };
+        (!permitted).then_some(EndReason::Revoked)
+    });
+}
+
+/// The bound addresses, by resource.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    waiting: BTreeMap<ResourceName, (SocketAddr, Listener)>,
+    serving: BTreeMap<ResourceName, (SocketAddr, watch::Sender<bool>)>,
+}
+
+/// Addresses that are bound for a configuration that is not yet in effect.
+pub(crate) struct Bound {
+    new: BTreeMap<ResourceName, (SocketAddr, Listener)>,
+    keep: BTreeMap<ResourceName, SocketAddr>,
+}
+
+impl Listeners {
+    /// # Errors
+    /// When an address cannot be bound.
+    pub(crate) fn bind(settings: &Settings) -> Result<Self, BindError> {
+        let mut waiting = BTreeMap::new();
+        for resource in &settings.resources {
+            waiting.insert(resource.name.clone(), (resource.listen, Listener::bind(resource.listen)?));
+        }
+        Ok(Self { waiting, serving: BTreeMap::new() })
+    }
+
+    /// Accepts clients on everything that is bound.
+    pub(crate) fn serve(&mut self, shared: &Arc<Shared>) {
+        for (name, (address, listener)) in std::mem::take(&mut self.waiting) {
+            let (stop, stopped) = watch::channel(false);
+            tokio::spawn(serve(Arc::clone(shared), name.clone(), listener, stopped));
+            self.serving.insert(name, (address, stop));
+        }
+    }
+
+    fn bind_new(&self, settings: &Settings) -> Result<Bound, BindError> {
+        let mut bound = Bound { new: BTreeMap::new(), keep: BTreeMap::new() };
+        for resource in &settings.resources {
+            let same = self.serving.get(&resource.name).is_some_and(|(address, _)| *address == resource.listen);
+            if same {
+                bound.keep.insert(resource.name.clone(), resource.listen);
+            } else {
+                bound.new.insert(resource.name.clone(), (resource.listen, Listener::bind(resource.listen)?));
+            }
+        }
+        Ok(bound)
+    }
+
+    fn put(&mut self, bound: Bound, shared: &Arc<Shared>) {
+        self.serving.retain(|name, (_, stop)| {
+            let keep = bound.keep.contains_key(name);
+            if !keep {
+                stop.send_replace(true);
+            }
+            keep
+        });
+        self.waiting = bound.new;
+        self.serve(shared);
+    }
+
+    /// No new clients.
+    pub(crate) fn stop(&self) {
+        for (_, stop) in self.serving.values() {
+            stop.send_replace(true);
+        }
+    }
+}
