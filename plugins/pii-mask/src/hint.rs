@@ -16,81 +16,30 @@ impl Hint {
 
     /// Reads a name in snake, kebab or camel case.
     pub fn of_name(name: &str) -> Hint {
-        let mut words = Words::default();
-        words.read(name);
-        let words = words.as_slice();
         let mut hint = Hint::NONE;
-        let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-        let pair = |first: &str, second: &str| {
-            words.windows(2).any(|pair| matches!(pair, [a, b] if a.as_str() == first && b.as_str() == second))
-        };
-        if has(&["version", "versions", "ver", "release", "semver"]) {
-            hint.not.insert(Kind::Ip);
-        }
-        // These words say that the value is about the thing, not the thing.
-        if has(ABOUT) {
-            return hint;
-        }
-        if has(&["email", "emails", "mail", "emailaddress"]) || pair("e", "mail") {
-            hint.kinds.insert(Kind::Email);
-        }
-        if has(&[
-            "phone",
-            "phones",
-            "telephone",
-            "tel",
-            "mobile",
-            "cell",
-            "cellphone",
-            "msisdn",
-            "fax",
-            "phonenumber",
-            "telefon",
-            "handy",
-        ]) {
-            hint.kinds.insert(Kind::Phone);
-        }
-        if has(&["card", "cards", "cc", "creditcard", "cardnumber", "ccnum", "ccn", "pan", "debitcard"]) {
-            hint.kinds.insert(Kind::Card);
-        }
-        if has(&["iban", "ibans"]) {
-            hint.kinds.insert(Kind::Iban);
-        }
-        if has(&["ssn", "ssns", "socialsecurity", "ssnum"]) || pair("social", "security") {
-            hint.kinds.insert(Kind::Ssn);
-        }
-        if has(&["ip", "ips", "ipaddress", "ipaddr", "ipv4", "ipv6", "inet"])
-            || pair("remote", "addr")
-            || pair("client", "addr")
-        {
-            hint.kinds.insert(Kind::Ip);
-        }
-        let compound = words.iter().any(|word| {
-            let word = word.as_str();
-            ["password", "passwd", "apikey", "authtoken", "accesstoken", "secretkey", "privatekey"]
-                .iter()
-                .any(|part| word.contains(part))
+        let mut about = false;
+        let mut last = Word::default();
+        each_word(name, |word| {
+            let text = word.as_str();
+            let says = VOCABULARY.binary_search_by(|(known, _)| (*known).cmp(text)).ok();
+            match says.and_then(|place| VOCABULARY.get(place)).map(|(_, says)| *says) {
+                Some(Says::Kind(kind)) => hint.kinds.insert(kind),
+                Some(Says::Version) => hint.not.insert(Kind::Ip),
+                // The value is about the thing, not the thing.
+                Some(Says::About) => about = true,
+                None if text.len() > 8 && COMPOUNDS.iter().any(|part| text.contains(part)) => {
+                    hint.kinds.insert(Kind::Secret);
+                }
+                None => {}
+            }
+            let pair = PAIRS.iter().find(|(first, second, _)| *second == text && *first == last.as_str());
+            if let Some((_, _, kind)) = pair {
+                hint.kinds.insert(*kind);
+            }
+            last = *word;
         });
-        let secret = has(&[
-            "pwd",
-            "passphrase",
-            "passcode",
-            "secret",
-            "secrets",
-            "token",
-            "credential",
-            "credentials",
-            "pw",
-            "passwort",
-        ]) || pair("api", "key")
-            || pair("private", "key")
-            || pair("access", "key")
-            || pair("secret", "key")
-            || pair("auth", "key")
-            || pair("signing", "key")
-            || pair("encryption", "key");
-        if compound || secret {
-            hint.kinds.insert(Kind::Secret);
+        if about {
+            hint.kinds = Kinds::NONE;
         }
         hint
     }
@@ -100,71 +49,167 @@ impl Hint {
     }
 }
 
-/// `password_changed_at`, `token_count`, `email_verified`, `secret_santa`, `phone_type`.
-const ABOUT: &[&str] = &[
-    "at",
-    "on",
-    "count",
-    "counts",
-    "id",
-    "ids",
-    "type",
-    "types",
-    "status",
-    "state",
-    "verified",
-    "confirmed",
-    "enabled",
-    "disabled",
-    "is",
-    "has",
-    "length",
-    "len",
-    "expires",
-    "expiry",
-    "expiration",
-    "expired",
-    "changed",
-    "updated",
-    "created",
-    "ts",
-    "date",
-    "policy",
-    "format",
-    "limit",
-    "max",
-    "min",
-    "attempts",
-    "required",
-    "santa",
-    "sent",
-    "opt",
-    "optin",
-    "subject",
-    "template",
-    "brand",
-    "age",
-    "days",
-    "strength",
-    "rule",
-    "rules",
-    "usage",
-    "used",
-    "remaining",
-    "provider",
-    "class",
-    "kind",
-    "position",
-    "index",
-    "sort",
-    "total",
-    "size",
-    "valid",
-    "flag",
-    "model",
-    "budget",
-    "garden",
+/// What a word of a name says.
+#[derive(Clone, Copy)]
+enum Says {
+    Kind(Kind),
+    /// `password_changed_at`, `token_count`, `email_verified`, `secret_santa`, `phone_type`
+    About,
+    Version,
+}
+
+const EMAIL: Says = Says::Kind(Kind::Email);
+const PHONE: Says = Says::Kind(Kind::Phone);
+const CARD: Says = Says::Kind(Kind::Card);
+const IBAN: Says = Says::Kind(Kind::Iban);
+const SSN: Says = Says::Kind(Kind::Ssn);
+const IP: Says = Says::Kind(Kind::Ip);
+const SECRET: Says = Says::Kind(Kind::Secret);
+const ABOUT: Says = Says::About;
+const VERSION: Says = Says::Version;
+
+/// Sorted.
+#[rustfmt::skip]
+const VOCABULARY: &[(&str, Says)] = &[
+    ("age", ABOUT),
+    ("apikey", SECRET),
+    ("at", ABOUT),
+    ("attempts", ABOUT),
+    ("brand", ABOUT),
+    ("budget", ABOUT),
+    ("card", CARD),
+    ("cardnumber", CARD),
+    ("cards", CARD),
+    ("cc", CARD),
+    ("ccn", CARD),
+    ("ccnum", CARD),
+    ("cell", PHONE),
+    ("cellphone", PHONE),
+    ("changed", ABOUT),
+    ("class", ABOUT),
+    ("confirmed", ABOUT),
+    ("count", ABOUT),
+    ("counts", ABOUT),
+    ("created", ABOUT),
+    ("credential", SECRET),
+    ("credentials", SECRET),
+    ("creditcard", CARD),
+    ("date", ABOUT),
+    ("days", ABOUT),
+    ("debitcard", CARD),
+    ("disabled", ABOUT),
+    ("email", EMAIL),
+    ("emailaddress", EMAIL),
+    ("emails", EMAIL),
+    ("enabled", ABOUT),
+    ("expiration", ABOUT),
+    ("expired", ABOUT),
+    ("expires", ABOUT),
+    ("expiry", ABOUT),
+    ("fax", PHONE),
+    ("flag", ABOUT),
+    ("format", ABOUT),
+    ("garden", ABOUT),
+    ("handy", PHONE),
+    ("has", ABOUT),
+    ("iban", IBAN),
+    ("ibans", IBAN),
+    ("id", ABOUT),
+    ("ids", ABOUT),
+    ("index", ABOUT),
+    ("inet", IP),
+    ("ip", IP),
+    ("ipaddr", IP),
+    ("ipaddress", IP),
+    ("ips", IP),
+    ("ipv4", IP),
+    ("ipv6", IP),
+    ("is", ABOUT),
+    ("kind", ABOUT),
+    ("len", ABOUT),
+    ("length", ABOUT),
+    ("limit", ABOUT),
+    ("mail", EMAIL),
+    ("max", ABOUT),
+    ("min", ABOUT),
+    ("mobile", PHONE),
+    ("model", ABOUT),
+    ("msisdn", PHONE),
+    ("on", ABOUT),
+    ("opt", ABOUT),
+    ("optin", ABOUT),
+    ("pan", CARD),
+    ("passcode", SECRET),
+    ("passphrase", SECRET),
+    ("passwd", SECRET),
+    ("password", SECRET),
+    ("passwords", SECRET),
+    ("passwort", SECRET),
+    ("phone", PHONE),
+    ("phonenumber", PHONE),
+    ("phones", PHONE),
+    ("policy", ABOUT),
+    ("position", ABOUT),
+    ("provider", ABOUT),
+    ("pw", SECRET),
+    ("pwd", SECRET),
+    ("release", VERSION),
+    ("remaining", ABOUT),
+    ("required", ABOUT),
+    ("rule", ABOUT),
+    ("rules", ABOUT),
+    ("santa", ABOUT),
+    ("secret", SECRET),
+    ("secrets", SECRET),
+    ("semver", VERSION),
+    ("sent", ABOUT),
+    ("size", ABOUT),
+    ("socialsecurity", SSN),
+    ("sort", ABOUT),
+    ("ssn", SSN),
+    ("ssns", SSN),
+    ("ssnum", SSN),
+    ("state", ABOUT),
+    ("status", ABOUT),
+    ("strength", ABOUT),
+    ("subject", ABOUT),
+    ("tel", PHONE),
+    ("telefon", PHONE),
+    ("telephone", PHONE),
+    ("template", ABOUT),
+    ("token", SECRET),
+    ("total", ABOUT),
+    ("ts", ABOUT),
+    ("type", ABOUT),
+    ("types", ABOUT),
+    ("updated", ABOUT),
+    ("usage", ABOUT),
+    ("used", ABOUT),
+    ("valid", ABOUT),
+    ("ver", VERSION),
+    ("verified", ABOUT),
+    ("version", VERSION),
+    ("versions", VERSION),
 ];
+
+/// Two words in a row.
+const PAIRS: &[(&str, &str, Kind)] = &[
+    ("e", "mail", Kind::Email),
+    ("social", "security", Kind::Ssn),
+    ("remote", "addr", Kind::Ip),
+    ("client", "addr", Kind::Ip),
+    ("api", "key", Kind::Secret),
+    ("private", "key", Kind::Secret),
+    ("access", "key", Kind::Secret),
+    ("secret", "key", Kind::Secret),
+    ("auth", "key", Kind::Secret),
+    ("signing", "key", Kind::Secret),
+    ("encryption", "key", Kind::Secret),
+];
+
+/// Inside a longer word: `rolpassword`, `accesstoken`.
+const COMPOUNDS: &[&str] =
+    &["password", "passwd", "apikey", "authtoken", "accesstoken", "secretkey", "privatekey"];
 
 const LONGEST: usize = 24;
 
@@ -188,60 +233,50 @@ impl Word {
     }
 }
 
-/// The first words of a name, without allocating.
-#[derive(Default)]
-struct Words {
-    words: [Word; 8],
-    count: usize,
+/// The words of a name, without allocating.
+fn each_word(name: &str, mut found: impl FnMut(&Word)) {
+    let bytes = name.as_bytes();
+    let mut word = Word::default();
+    let mut previous = 0u8;
+    for (index, byte) in bytes.iter().enumerate() {
+        // `cardNumber`, `SSNValue`
+        let hump = byte.is_ascii_uppercase()
+            && (previous.is_ascii_lowercase()
+                || (previous.is_ascii_uppercase()
+                    && bytes.get(index + 1).is_some_and(u8::is_ascii_lowercase)));
+        if hump || !byte.is_ascii_alphanumeric() {
+            end(&mut word, &mut found);
+        }
+        if byte.is_ascii_alphanumeric() {
+            word.push(*byte);
+        }
+        previous = *byte;
+    }
+    end(&mut word, &mut found);
 }
 
-impl Words {
-    fn read(&mut self, name: &str) {
-        let bytes = name.as_bytes();
-        let mut word = Word::default();
-        let mut previous = 0u8;
-        for (index, byte) in bytes.iter().enumerate() {
-            let next = bytes.get(index + 1).copied().unwrap_or(0);
-            // `cardNumber`, `SSNValue`
-            let hump = byte.is_ascii_uppercase()
-                && (previous.is_ascii_lowercase()
-                    || (previous.is_ascii_uppercase() && next.is_ascii_lowercase()));
-            if hump || !byte.is_ascii_alphanumeric() {
-                self.end(&mut word);
-            }
-            if byte.is_ascii_alphanumeric() {
-                word.push(*byte);
-            }
-            previous = *byte;
-        }
-        self.end(&mut word);
+fn end(word: &mut Word, found: &mut impl FnMut(&Word)) {
+    // `phone2` is a phone; `ipv4` stays.
+    while word.length > 3
+        && word.bytes.get(word.length - 1).is_some_and(u8::is_ascii_digit)
+        && !word.bytes.starts_with(b"ipv")
+    {
+        word.length -= 1;
     }
-
-    fn end(&mut self, word: &mut Word) {
-        // `phone2` is a phone; `ipv4` and `e164` stay.
-        while word.length > 3
-            && word.as_str().ends_with(|c: char| c.is_ascii_digit())
-            && !word.as_str().starts_with("ipv")
-        {
-            word.length -= 1;
-        }
-        if word.length > 0
-            && let Some(place) = self.words.get_mut(self.count)
-        {
-            *place = *word;
-            self.count += 1;
-        }
-        *word = Word::default();
+    if word.length > 0 {
+        found(word);
     }
-
-    fn as_slice(&self) -> &[Word] {
-        self.words.get(..self.count).unwrap_or_default()
-    }
+    word.length = 0;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_vocabulary_is_sorted() {
+        assert!(VOCABULARY.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
 
     #[test]
     fn names() {

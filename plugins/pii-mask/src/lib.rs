@@ -46,15 +46,15 @@ impl Masker for PiiMask {
     }
 
     fn plan(&mut self, shape: u32, columns: &[Column], operation: &Operation) -> Result<MaskingPlan, Fault> {
-        Ok(PiiMask::plan(self, shape, columns, operation))
+        Ok(self.plan_shape(shape, columns, operation))
     }
 
     fn mask(&mut self, shape: u32, values: &Batch) -> Result<Edits, Fault> {
-        PiiMask::mask(self, shape, values)
+        self.mask_shape(shape, values)
     }
 
     fn forget(&mut self, shape: u32) {
-        PiiMask::forget(self, shape);
+        self.forget_shape(shape);
     }
 }
 

@@ -51,10 +51,10 @@ impl PiiMask {
         Self { rules, scanner, shapes: Vec::new(), last: None, memory: Memory::default() }
     }
 
-    pub fn plan(&mut self, shape: u32, columns: &[Column], operation: &Operation) -> MaskingPlan {
+    pub fn plan_shape(&mut self, shape: u32, columns: &[Column], operation: &Operation) -> MaskingPlan {
         let analysis = self.analysis(operation);
         let (planned, plan) = Shape::plan(&self.rules, columns, operation, analysis);
-        self.forget(shape);
+        self.forget_shape(shape);
         if !plan.wanted.is_empty() {
             self.shapes.push((shape, planned));
         }
@@ -75,13 +75,13 @@ impl PiiMask {
         analysis
     }
 
-    pub fn forget(&mut self, shape: u32) {
+    pub fn forget_shape(&mut self, shape: u32) {
         self.shapes.retain(|(number, _)| *number != shape);
     }
 
     /// # Errors
     /// When the shape was not planned with wanted columns.
-    pub fn mask(&mut self, shape: u32, values: &Batch) -> Result<Edits, Fault> {
+    pub fn mask_shape(&mut self, shape: u32, values: &Batch) -> Result<Edits, Fault> {
         let planned = self.shapes.iter_mut().find(|(number, _)| *number == shape);
         let Some((_, shape)) = planned else {
             return Err(Fault::new("order", "mask of a shape that was not planned"));

@@ -221,12 +221,13 @@ fn numbers(bytes: &[u8], parts: &mut Vec<Part>) {
         }
         let stop = run(bytes, place, |b| b.is_ascii_digit() || b == b'.');
         let head = bytes.get(..place).unwrap_or_default().to_ascii_lowercase();
-        let known = [b"line ".as_slice(), b"character ", b"position ", b"$", b"code "]
-            .iter()
-            .any(|word| head.ends_with(word));
+        let known = PLACES.iter().any(|word| head.ends_with(word.as_bytes()));
         if !known {
             parts.push((place, stop));
         }
         place = stop;
     }
 }
+
+/// In front of a number that says where or how long, not what.
+const PLACES: &[&str] = &["line ", "character ", "position ", "$", "code ", "varying(", "character(", "bit("];

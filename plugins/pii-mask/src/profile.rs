@@ -10,12 +10,16 @@ pub mod class {
     pub const EQUAL: u8 = 8;
     /// begins a character that detection may read as another one
     pub const ODD: u8 = 16;
+    pub const DASH: u8 = 32;
     /// may be part of a token without spaces
     pub const TOKEN: u8 = 128;
 }
 
 /// Shortest secret that recognises itself: anything below this length without a space is none.
 pub const MIN_SECRET: u32 = 16;
+
+/// `-----BEGIN` is shorter.
+pub const MIN_FRAME: u32 = 10;
 
 /// Fewest digits of a number worth a look.
 pub const MIN_DIGITS: u32 = 7;
@@ -69,6 +73,9 @@ const fn classes() -> [u8; 256] {
         }
         if b == b'=' {
             class |= class::EQUAL;
+        }
+        if b == b'-' {
+            class |= class::DASH;
         }
         // The first bytes of what `normalise` maps.
         if matches!(b, 0xc2 | 0xd9 | 0xdb | 0xe0 | 0xe1 | 0xe2 | 0xe3 | 0xef | 0xf0) {

@@ -5,7 +5,7 @@ use crate::detect::{card, email, iban, ip, phone, secret, ssn};
 use crate::hint::Hint;
 use crate::kind::{Kind, Kinds};
 use crate::normalise::Normalised;
-use crate::profile::{MIN_DIGITS, MIN_SECRET, Profile, class};
+use crate::profile::{MIN_DIGITS, MIN_FRAME, MIN_SECRET, Profile, class};
 
 /// Something found: bytes `start..stop` of the value, both on character boundaries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,7 +99,8 @@ fn find_whole(text: &str, profile: Profile, hinted: Kinds, hits: &mut Vec<Hit>) 
 }
 
 fn find_secrets(bytes: &[u8], profile: Profile, hits: &mut Vec<Hit>) {
-    if profile.longest >= MIN_SECRET {
+    let framed = || profile.longest >= MIN_FRAME && memchr::memmem::find(bytes, b"-----BEGIN ").is_some();
+    if profile.longest >= MIN_SECRET || (profile.has(class::DASH) && framed()) {
         secret::each(bytes, |start, stop| hits.push(hit(start, stop, Kind::Secret)));
     }
     if profile.has(class::EQUAL | class::COLON) {

@@ -3,7 +3,7 @@
 //! Traps: `git@github.com:org/x.git` (a repository), `@scope/pkg@1.2.3` and `lodash@4.17.21` (versions),
 //! `icon@2x.png` (a picture), `user:pw@host` inside an URL (a secret of its own kind), `@here`.
 
-use crate::bytes::{at, before, run};
+use crate::bytes::{at, before};
 
 const LONGEST_LOCAL: usize = 64;
 const LONGEST: usize = 254;
@@ -24,12 +24,12 @@ fn local_start(bytes: &[u8], sign: usize) -> Option<usize> {
         return quoted_start(bytes, sign - 1);
     }
     let mut start = sign;
-    while is_local(before(bytes, start)) {
+    while let Some(width) = local_before(bytes, start) {
         // Two dots in a row do not belong to one address.
         if before(bytes, start) == b'.' && (start == sign || at(bytes, start) == b'.') {
             break;
         }
-        start -= 1;
+        start -= width;
     }
     // Punctuation in front belongs to the text around.
     while start < sign && matches!(at(bytes, start), b'.' | b'-' | b'\'' | b'/' | b'*' | b'=' | b'&' | b'`') {
@@ -53,7 +53,10 @@ fn quoted_start(bytes: &[u8], close: usize) -> Option<usize> {
 }
 
 fn domain_stop(bytes: &[u8], start: usize, hint: bool) -> Option<usize> {
-    let mut stop = run(bytes, start, |b| is_label(b) || b == b'.');
+    let mut stop = start;
+    while let Some(width) = label_at(bytes, stop) {
+        stop += width;
+    }
     while stop > start && matches!(before(bytes, stop), b'.' | b'-') {
         stop -= 1;
     }
@@ -86,25 +89,59 @@ fn is_trap(bytes: &[u8], start: usize, sign: usize, stop: usize) -> bool {
     let repository = at(bytes, stop) == b':' && matches!(local, b"git" | b"hg" | b"svn" | b"gitlab");
     // icon@2x.png
     let picture = matches!(domain, [b'1'..=b'4', b'x', b'.', ..]);
-    // scheme://user:password@host: the password is a secret, the rest is an address of a machine
-    let userinfo = before(bytes, start) == b':' && {
-        let head = bytes.get(..start - 1).unwrap_or_default();
-        let user = head.iter().rposition(|b| !is_local(*b)).map_or(0, |last| last + 1);
-        head.get(..user).unwrap_or_default().ends_with(b"://") || local.is_empty()
-    };
+    // scheme://user:password@host: the password is a secret, the rest is the address of a machine
+    let head = bytes.get(..start).unwrap_or_default();
+    let scheme = memchr::memmem::rfind(head, b"://").filter(|_| matches!(before(bytes, start), b':' | b'/'));
+    let userinfo = scheme.is_some_and(|colon| {
+        let user = head.get(colon + 3..).unwrap_or_default();
+        let web = colon >= 4
+            && [b"http".as_slice(), b"https", b"ftp"]
+                .iter()
+                .any(|name| head.get(..colon).is_some_and(|head| head.ends_with(name)));
+        match user {
+            // scheme://ann@example.com: a person where people put persons
+            [] => !web,
+            _ => {
+                user.last() == Some(&b':')
+                    && !user.iter().any(|b| b.is_ascii_whitespace() || matches!(b, b'/' | b'@'))
+            }
+        }
+    });
     repository || picture || userinfo
 }
 
+/// The width of the character of a local part that ends before `at`.
+fn local_before(bytes: &[u8], place: usize) -> Option<usize> {
+    let last = before(bytes, place);
+    if is_local(last) {
+        return Some(1);
+    }
+    let lead = place.checked_sub(2).map_or(0, |lead| at(bytes, lead));
+    ((0x80..0xc0).contains(&last) && is_letter_lead(lead)).then_some(2)
+}
+
+/// The width of the character of a domain at `place`.
+fn label_at(bytes: &[u8], place: usize) -> Option<usize> {
+    match at(bytes, place) {
+        b if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.') => Some(1),
+        lead => is_letter_lead(lead).then_some(2),
+    }
+}
+
 fn is_local(b: u8) -> bool {
-    is_core(b)
-        || matches!(b, b'.' | b'-' | b'+' | b'%' | b'\'' | b'/' | b'=' | b'&' | b'*' | b'~' | b'#' | b'!')
+    b.is_ascii_alphanumeric()
+        || matches!(
+            b,
+            b'_' | b'.' | b'-' | b'+' | b'%' | b'\'' | b'/' | b'=' | b'&' | b'*' | b'~' | b'#' | b'!'
+        )
 }
 
-/// Letters of the Latin, Greek and Cyrillic alphabets too; not, say, Chinese text that touches an address.
 fn is_core(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b == b'_' || (0x80..0xe0).contains(&b)
+    b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80
 }
 
-fn is_label(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || (0x80..0xe0).contains(&b)
+/// The first byte of a letter of the Latin, Greek or Cyrillic alphabet; not of, say, Chinese text that touches
+/// an address. (0xc2 begins signs.)
+fn is_letter_lead(b: u8) -> bool {
+    matches!(b, 0xc3..=0xd4)
 }

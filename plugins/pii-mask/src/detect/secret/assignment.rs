@@ -16,6 +16,10 @@ pub fn value(bytes: &[u8], sign: usize) -> Option<(usize, usize)> {
         return None;
     }
     let name = name_before(bytes, sign)?;
+    // `10:30`
+    if name.len() < 2 || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
     if !Hint::of_name(name).kinds.has(Kind::Secret) {
         return None;
     }
@@ -36,10 +40,10 @@ pub fn value(bytes: &[u8], sign: usize) -> Option<(usize, usize)> {
     let digits = secret.iter().any(u8::is_ascii_digit);
     let looks = secret.len() >= 6 && digits && secret.iter().any(|b| !b.is_ascii_digit());
     let fits = if strict { looks } else { secret.len() >= 3 };
-    (fits && !is_placeholder(secret) && !is_expression(bytes, secret, stop)).then_some((start, stop))
+    (fits && !is_placeholder(secret) && !is_call(secret)).then_some((start, stop))
 }
 
-/// Letters, digits, `_`, `-` and spaces inside (`User Password`), in quotes or not.
+/// Letters, digits, `_` and `-`, in quotes or not; of `User Password` the last word.
 fn name_before(bytes: &[u8], sign: usize) -> Option<&str> {
     let mut stop = sign;
     while matches!(before(bytes, stop), b' ' | b'"' | b'\'' | b'\t') {
@@ -55,13 +59,10 @@ fn name_before(bytes: &[u8], sign: usize) -> Option<&str> {
     std::str::from_utf8(bytes.get(start..stop)?).ok().filter(|name| !name.is_empty())
 }
 
-/// A call, a parameter or a reference, not a value.
-fn is_expression(bytes: &[u8], secret: &[u8], stop: usize) -> bool {
-    let call = secret.windows(1).position(|b| b == b"(").is_some_and(|open| {
-        open > 0 && secret.iter().take(open).all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
-    });
-    let _ = (bytes, stop);
-    call
+/// `getenv("X")`, not a value.
+fn is_call(secret: &[u8]) -> bool {
+    let open = memchr::memchr(b'(', secret).unwrap_or(0);
+    open > 0 && secret.iter().take(open).all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
 }
 
 /// Something that stands for a secret, or one that is hidden already.

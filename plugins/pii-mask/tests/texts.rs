@@ -1,0 +1,220 @@
+//! Messages, statements and parameters.
+
+mod common;
+use common::{batch, labelled, masker, one, operation};
+use weir_sdk::masker::Column;
+use weir_sdk::masker::Operation;
+
+const NAMED: &str = r#"{"columns":["customers.full_name"]}"#;
+
+#[test]
+fn strict_messages() {
+    let about = "select full_name::int from customers where city = 'x'";
+    let table: &[(&str, &str, &str)] = &[
+        (
+            about,
+            "invalid input syntax for type integer: \"Ann Lee\"",
+            "invalid input syntax for type integer: \"[REDACTED]\"",
+        ),
+        (about, "column \"full_name\" does not exist", "column \"full_name\" does not exist"),
+        (about, "column \"ful_name\" does not exist", "column \"[REDACTED]\" does not exist"),
+        (about, "relation \"customers\" does not exist", "relation \"customers\" does not exist"),
+        (about, "relation \"Ann Lee\" does not exist", "relation \"[REDACTED]\" does not exist"),
+        (about, "syntax error at or near \"from\"", "syntax error at or near \"from\""),
+        // values with quotes in them
+        (
+            about,
+            "invalid input syntax for type integer: \"\" Ann Lee \"\"",
+            "invalid input syntax for type integer: \"[REDACTED]\"",
+        ),
+        (
+            about,
+            "invalid input syntax for type integer: \"customers\" Ann Lee \"customers\"",
+            "invalid input syntax for type integer: \"[REDACTED]\"",
+        ),
+        (
+            about,
+            "invalid input syntax for type integer: \"customers\"",
+            "invalid input syntax for type integer: \"[REDACTED]\"",
+        ),
+        (
+            about,
+            "invalid input syntax for type date: \"Ann",
+            "invalid input syntax for type date: \"[REDACTED]",
+        ),
+        // lists of values
+        (about, "Key (full_name)=(Ann Lee) already exists.", "Key (full_name)=([REDACTED]) already exists."),
+        (
+            about,
+            "Key (full_name, city)=(Ann (x), Y) is still referenced from table \"customers\".",
+            "Key (full_name, city)=([REDACTED]) is still referenced from table \"customers\".",
+        ),
+        (about, "Key (lower(full_name))=(ann lee) already exists.", "Key ([REDACTED]) already exists."),
+        (about, "Failing row contains (1, Ann Lee, null).", "Failing row contains ([REDACTED])."),
+        (
+            about,
+            "duplicate key value violates unique constraint \"customers_pkey\"",
+            "duplicate key value violates unique constraint \"customers_pkey\"",
+        ),
+        (
+            about,
+            "duplicate key value violates unique constraint \"secret_of_ann\"",
+            "duplicate key value violates unique constraint \"[REDACTED]\"",
+        ),
+        (
+            about,
+            "new row for relation \"customers\" violates check constraint \"customers_city_check\"",
+            "new row for relation \"customers\" violates check constraint \"customers_city_check\"",
+        ),
+        (
+            about,
+            "null value in column \"city\" of relation \"customers\" violates not-null constraint",
+            "null value in column \"city\" of relation \"customers\" violates not-null constraint",
+        ),
+        (about, "function lower(integer) does not exist", "function lower(integer) does not exist"),
+        (
+            about,
+            "value too long for type character varying(5)",
+            "value too long for type character varying(5)",
+        ),
+        // single quotes
+        (about, "unnamed portal parameter $1 = 'Ann'", "unnamed portal parameter $1 = '[REDACTED]'"),
+        (about, "can't do that", "can't do that"),
+        // numbers of a text about something protected
+        (
+            about,
+            "setseed parameter 65 is out of allowed range [-1,1]",
+            "setseed parameter [REDACTED] is out of allowed range [-[REDACTED],[REDACTED]]",
+        ),
+        (about, "syntax error, LINE 1, at character 8", "syntax error, LINE 1, at character 8"),
+        // excerpts
+        (about, "JSON data, line 1: {\"name\": ann lee", "JSON data, line 1:[REDACTED]"),
+        (
+            about,
+            "invalid XML content\nline 1: Start tag expected\nAnn Lee\n^",
+            "invalid XML content\n[REDACTED]",
+        ),
+        (about, "PL/pgSQL function f() line 3 at RAISE", "PL/pgSQL function f() line 3 at RAISE"),
+        (
+            about,
+            "current transaction is aborted, commands ignored until end of transaction block",
+            "current transaction is aborted, commands ignored until end of transaction block",
+        ),
+        // code that writes its own texts
+        (
+            "do $$ begin raise notice '%', (select full_name from customers limit 1); end $$",
+            "Ann Lee",
+            "[REDACTED]",
+        ),
+        // other statements keep their numbers
+        ("select 1/0", "value 12345 is out of range", "value 12345 is out of range"),
+        (
+            "select x::int from orders",
+            "invalid input syntax for type integer: \"abc\"",
+            "invalid input syntax for type integer: \"[REDACTED]\"",
+        ),
+        // detection comes on top
+        ("select 1/0", "user ann@example.com is unknown", "user [EMAIL] is unknown"),
+    ];
+    for (statement, text, expected) in table {
+        for label in ["error", "notice", "notification"] {
+            let masked = one(NAMED, labelled("message", label), statement, text).unwrap();
+            assert_eq!(masked, *expected, "{statement}");
+        }
+    }
+}
+
+#[test]
+fn message_settings() {
+    let text = "invalid input syntax for type integer: \"ann@example.com\"";
+    let error = || labelled("message", "error");
+    let scan = |settings: &str, text: &str| one(settings, error(), "select 1", text).unwrap();
+    assert_eq!(scan("{}", text), "invalid input syntax for type integer: \"[EMAIL]\"");
+    assert_eq!(scan("{}", "relation \"x\" does not exist"), "relation \"x\" does not exist");
+    assert_eq!(
+        scan(r#"{"columns":["a.b"],"messages":"scan"}"#, text),
+        "invalid input syntax for type integer: \"[EMAIL]\""
+    );
+    assert_eq!(scan(r#"{"messages":"redact"}"#, text), "[REDACTED]");
+    assert_eq!(scan(r#"{"messages":"redact","detect":[]}"#, text), "[REDACTED]");
+    assert_eq!(scan(r#"{"detect":[]}"#, text), text);
+}
+
+#[test]
+fn statements_in_the_trail() {
+    let check = |settings: &str, statement: &str, expected: &str| {
+        assert_eq!(
+            one(settings, labelled("statement", "statement"), statement, statement).unwrap(),
+            expected
+        );
+    };
+    check(
+        NAMED,
+        "select * from customers where full_name = 'Ann'",
+        "select * from customers where full_name = '[REDACTED]'",
+    );
+    check(
+        NAMED,
+        "select * from customers where phone = '+14155550132' limit 10",
+        "select * from customers where phone = '[REDACTED]' limit 10",
+    );
+    check(
+        NAMED,
+        "select * from orders where mail = 'ann@example.com'",
+        "select * from orders where mail = '[EMAIL]'",
+    );
+    check(
+        "{}",
+        "select * from customers where full_name = 'Ann'",
+        "select * from customers where full_name = 'Ann'",
+    );
+    check("{}", "alter role app password 'hunter2'", "alter role app password '[REDACTED]'");
+    check("{}", "select 4111111111111111", "select [CARD]");
+    check(
+        NAMED,
+        "insert into customers values (1, 'Ann', 123456)",
+        "insert into customers values (1, '[REDACTED]', [REDACTED])",
+    );
+}
+
+#[test]
+fn parameters_in_the_trail() {
+    let parameter =
+        |name: &str, type_name: &str| Column { type_name: type_name.into(), ..labelled(name, "parameter") };
+    let columns = [
+        parameter("$1", "text"),
+        parameter("$2", "int4"),
+        parameter("$3", ""),
+        parameter("application", ""),
+        parameter("$4", "jsonb"),
+    ];
+    let cells = [(0, "Ann"), (1, "7"), (2, "Lee"), (3, "billing"), (4, "{}")];
+    let bound = |text: &str| Operation {
+        parameters: ["$1", "$2", "$3", "$4"]
+            .map(|name| weir_sdk::Parameter { name: name.into(), type_name: String::new(), value: None })
+            .to_vec(),
+        ..operation(text)
+    };
+    let masked = |statement: &str| {
+        let mut masker = masker(NAMED);
+        let plan = masker.plan_shape(1, &columns, &bound(statement));
+        assert_eq!(plan.wanted, [0, 1, 2, 3, 4]);
+        let edits = masker.mask_shape(1, &batch(&cells)).unwrap();
+        common::applied(&cells, &edits, plan.rules.len()).into_iter().flatten().collect::<Vec<_>>()
+    };
+    let about = "select id from customers where full_name = $1 and id = $2 and x = $3 and y = $4";
+    assert_eq!(masked(about), ["[REDACTED]", "7", "[REDACTED]", "billing", "\"[REDACTED]\""]);
+    assert_eq!(masked("select id from orders where x = $1"), ["Ann", "7", "Lee", "billing", "{}"]);
+}
+
+#[test]
+fn other_protocols() {
+    let mut masker = masker(NAMED);
+    let request = Operation { kind: "http.request".into(), ..operation("GET /v1/customers/{id}") };
+    let plan = masker.plan_shape(1, &[labelled("statement", "statement")], &request);
+    assert_eq!(plan.wanted, [0]);
+    let edits = masker.mask_shape(1, &batch(&[(0, "GET /v1/customers/{id}?mail=ann@example.com")])).unwrap();
+    let cells = [(0, "GET /v1/customers/{id}?mail=ann@example.com")];
+    let masked = common::applied(&cells, &edits, plan.rules.len());
+    assert_eq!(masked[0].as_deref(), Some("GET /v1/customers/{id}?mail=[EMAIL]"));
+}
