@@ -1,11 +1,12 @@
 //! The inspector between a real client and a real server, in one process and without WebAssembly:
 //!
 //! ```sh
-//! cargo run -p weir-plugin-postgres --example proxy -- 127.0.0.1:6432 127.0.0.1:5432 [--mask | --look] [--log]
+//! cargo run -p weir-plugin-postgres --example proxy -- 127.0.0.1:6432 127.0.0.1:5432 [--mask | --look | --same] [--log]
 //! ```
 //!
 //! Logins pass as they are (so the server must not ask for more than the client sends in one go); with
-//! `--mask` every text with an `@` in it becomes `[EMAIL]`, with `--look` every value is shown and kept.
+//! `--mask` every text with an `@` in it becomes `[EMAIL]`, with `--look` every value is shown and kept, with `--same`
+//! every value is replaced by itself.
 #![allow(clippy::indexing_slicing, reason = "a tool for tests")]
 
 #[path = "../tests/conversations/host.rs"]
@@ -23,17 +24,18 @@ const LIMITS: Limits = Limits { max_operation: 16 << 20, max_answer: 16 << 20 };
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [listen, upstream, flags @ ..] = arguments.as_slice() else {
-        eprintln!("usage: proxy LISTEN UPSTREAM [--mask | --look] [--log]");
+        eprintln!("usage: proxy LISTEN UPSTREAM [--mask | --look | --same] [--log]");
         return Ok(());
     };
     let masks = flags.iter().any(|flag| flag == "--mask");
+    let same = flags.iter().any(|flag| flag == "--same");
     let looks = flags.iter().any(|flag| flag == "--look");
     let logs = flags.iter().any(|flag| flag == "--log");
     let listener = TcpListener::bind(listen)?;
     for client in listener.incoming() {
         let (client, upstream) = (client?, upstream.clone());
         std::thread::spawn(move || {
-            if let Err(error) = serve(client, &upstream, masks, looks, logs) {
+            if let Err(error) = serve(client, &upstream, masks, looks, same, logs) {
                 eprintln!("session: {error}");
             }
         });
@@ -41,7 +43,14 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-fn serve(mut client: TcpStream, upstream: &str, masks: bool, looks: bool, logs: bool) -> std::io::Result<()> {
+fn serve(
+    mut client: TcpStream,
+    upstream: &str,
+    masks: bool,
+    looks: bool,
+    same: bool,
+    logs: bool,
+) -> std::io::Result<()> {
     let mut server = TcpStream::connect(upstream)?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -60,6 +69,8 @@ fn serve(mut client: TcpStream, upstream: &str, masks: bool, looks: bool, logs: 
     }
     let mut host = if masks {
         Host::with(LIMITS, true).mask(|text| text.contains('@').then(|| Some("[EMAIL]".into())))
+    } else if same {
+        Host::with(LIMITS, true).mask(|text| Some(Some(text.to_owned())))
     } else {
         Host::with(LIMITS, looks)
     };

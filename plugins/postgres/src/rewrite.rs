@@ -85,7 +85,11 @@ impl Inspector {
             return None;
         }
         let old = self.queue.of_operation(id).find_map(|entry| entry.statement.clone())?;
-        if self.queue.uses_elsewhere(&old, id) {
+        // A Sync behind a COPY FROM STDIN may already be waiting for what the server says to it.
+        if old.facts.copy == Copy::In
+            || statement.facts.copy == Copy::In
+            || self.queue.uses_elsewhere(&old, id)
+        {
             return None;
         }
         let executes = self.queue.of_operation(id).any(|entry| entry.answer == Answer::Execute);

@@ -1,7 +1,7 @@
 //! Edited texts back in their protocol's form.
 
 use super::{MAKES_NULL, Rows, people};
-use crate::copy::Split;
+use crate::copy::{Split, Value};
 use crate::inspector::Inspector;
 use crate::messages::bind::Format;
 use crate::messages::data_row;
@@ -43,9 +43,12 @@ impl Edits<'_> {
         Some(Some(text))
     }
 
-    /// The new value of a cell in the form of its column.
-    fn value(&self, cell: usize, column: &Column, format: Format) -> Option<Option<Vec<u8>>> {
+    /// The new value of a cell in the form of its column; nothing when it is what it was.
+    fn value(&self, cell: usize, column: &Column, format: Format, old: &[u8]) -> Option<Option<Vec<u8>>> {
         let text = self.of(cell)?;
+        if format == Format::Text && text.as_ref().is_some_and(|text| text.as_bytes() == old) {
+            return None;
+        }
         Some(text.and_then(|text| {
             let mut value = Vec::new();
             fit::put(column, format, &text, &mut value).map(|()| value)
@@ -75,8 +78,8 @@ impl Edits<'_> {
             for index in rows.wanted.iter().map(|index| usize::from(*index)) {
                 let column = columns.get(index)?;
                 // NULL stays NULL.
-                if values.get(index)?.is_some()
-                    && let Some(new) = self.value(cell, column, column.format)
+                if let Some(old) = *values.get(index)?
+                    && let Some(new) = self.value(cell, column, column.format, old)
                 {
                     edited.push((index, new));
                 }
@@ -106,11 +109,13 @@ impl Edits<'_> {
             let new = style.rebuild(&payload, &found, |row, index| {
                 let order = rows.wanted.iter().position(|wanted| usize::from(*wanted) == index)?;
                 let field = found.get(row)?.fields.get(index)?;
-                if field.value == crate::copy::Value::Null {
-                    return None;
-                }
+                let old = match &field.value {
+                    Value::Null => return None,
+                    Value::Plain(range) => payload.get(range.clone())?,
+                    Value::Unescaped(bytes) => bytes,
+                };
                 let column = rows.shape.columns.get(index)?;
-                self.value(first_cell + row * rows.wanted.len() + order, column, style.format())
+                self.value(first_cell + row * rows.wanted.len() + order, column, style.format(), old)
             });
             wire::message(&mut out, b'd', |out| out.extend_from_slice(&new));
             at = end;

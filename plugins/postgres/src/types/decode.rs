@@ -47,11 +47,12 @@ fn write(kind: Type, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
         Type::Int8 => show(whole(bytes, i64::from_be_bytes)?, out),
         Type::Oid => show(whole(bytes, u32::from_be_bytes)?, out),
         Type::Float4 => {
-            float(f64::from(whole(bytes, f32::from_be_bytes)?), whole(bytes, f32::from_be_bytes)?, out)
+            let value = whole(bytes, f32::from_be_bytes)?;
+            float(f64::from(value), value, 6, out);
         }
         Type::Float8 => {
             let value = whole(bytes, f64::from_be_bytes)?;
-            float(value, value, out);
+            float(value, value, 15, out);
         }
         Type::Numeric => numeric::to_text(bytes, out)?,
         Type::Uuid => {
@@ -112,22 +113,28 @@ fn show(value: impl std::fmt::Display, out: &mut Vec<u8>) {
     out.extend_from_slice(value.to_string().as_bytes());
 }
 
-/// The shortest text that reads back as the same number; an exponent where the server would use one.
-fn float(value: f64, shortest: impl std::fmt::Display + std::fmt::LowerExp, out: &mut Vec<u8>) {
+/// The shortest text that reads back as the same number; with an exponent below -4 and from `large_exponent` on,
+/// as the server does it.
+fn float(
+    value: f64,
+    shortest: impl std::fmt::Display + std::fmt::LowerExp,
+    large_exponent: i32,
+    out: &mut Vec<u8>,
+) {
     if value.is_nan() {
         return out.extend_from_slice(b"NaN");
     }
     if value.is_infinite() {
         return out.extend_from_slice(if value > 0.0 { b"Infinity".as_slice() } else { b"-Infinity" });
     }
-    let size = value.abs();
-    if value != 0.0 && !(1e-4..1e15).contains(&size) {
-        let text = format!("{shortest:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
-        return out.extend_from_slice(format!("{digits}e{sign}{exponent:0>2}").as_bytes());
+    let text = format!("{shortest:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let size: i32 = exponent.parse().unwrap_or(0);
+    if (-4..large_exponent).contains(&size) {
+        return out.extend_from_slice(shortest.to_string().as_bytes());
     }
-    out.extend_from_slice(shortest.to_string().as_bytes());
+    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
+    out.extend_from_slice(format!("{digits}e{sign}{exponent:0>2}").as_bytes());
 }
 
 #[cfg(test)]
@@ -141,7 +148,7 @@ mod tests {
 
     #[test]
     fn values_as_the_server_prints_them() {
-        let cases: [(u32, &[u8], &str); 17] = [
+        let cases: [(u32, &[u8], &str); 21] = [
             (16, b"\x01", "t"),
             (21, b"\xff\xfe", "-2"),
             (23, b"\0\0\0\x2a", "42"),
@@ -149,6 +156,10 @@ mod tests {
             (26, b"\xff\xff\xff\xff", "4294967295"),
             (700, &1.5f32.to_be_bytes(), "1.5"),
             (700, &1e20f32.to_be_bytes(), "1e+20"),
+            (700, &1e6f32.to_be_bytes(), "1e+06"),
+            (700, &123_456.7f32.to_be_bytes(), "123456.7"),
+            (701, &1e14f64.to_be_bytes(), "100000000000000"),
+            (701, &1e15f64.to_be_bytes(), "1e+15"),
             (701, &0.1f64.to_be_bytes(), "0.1"),
             (701, &1e-7f64.to_be_bytes(), "1e-07"),
             (701, &1.5e300f64.to_be_bytes(), "1.5e+300"),
