@@ -1,6 +1,6 @@
 //! Reads NUL-separated SQL texts from standard input and prints one line of JSON for each, for the
-//! differential test: the classes of its statements, what prepared bodies do, the functions on no list, and
-//! where its tokens are.
+//! differential test: the classes of its statements, what prepared bodies do, functions, relations, and where
+//! its tokens are.
 
 use std::io::{Read, Write};
 
@@ -14,8 +14,10 @@ fn main() -> std::io::Result<()> {
         let classes = list(analysis.statements.iter().map(|s| quoted(s.class.name())));
         let inner =
             list(analysis.statements.iter().map(|s| s.inner.map_or("null".to_owned(), |c| quoted(c.name()))));
-        let functions = analysis.statements.iter().flat_map(|s| &s.functions);
-        let unlisted = list(functions.filter(|f| f.is_unlisted()).map(|f| quoted(&f.name)));
+        let functions =
+            list(analysis.statements.iter().map(|s| list(s.functions.iter().map(|f| quoted(&f.name)))));
+        let objects =
+            list(analysis.statements.iter().map(|s| list(s.objects.iter().map(|o| quoted(&o.name)))));
         let tokens = weir_sql::lex(&text, true)
             .map_while(Result::ok)
             .filter(|token| !token.kind.is_trivia())
@@ -23,7 +25,7 @@ fn main() -> std::io::Result<()> {
         let error = analysis.error.map_or("null".to_owned(), |error| quoted(&error.to_string()));
         writeln!(
             out,
-            "{{\"error\":{error},\"classes\":{classes},\"inner\":{inner},\"unlisted\":{unlisted},\"tokens\":{}}}",
+            "{{\"error\":{error},\"classes\":{classes},\"inner\":{inner},\"functions\":{functions},\"objects\":{objects},\"tokens\":{}}}",
             list(tokens),
         )?;
     }

@@ -118,6 +118,7 @@ impl Parser<'_> {
             | Keyword::JsonValue
                 if called =>
             {
+                self.called(word.text().to_owned(), None);
                 self.skip();
                 self.loose_arguments().map(Some)
             }

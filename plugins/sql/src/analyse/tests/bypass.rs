@@ -80,7 +80,7 @@ fn rows_are_changed_behind_a_read() {
             "select xmlforest(nextval('s') as a)",
             "select json_object('a' value nextval('s'))",
             "select json_array(nextval('s'))",
-            "select * from xmltable('/' passing nextval('s')::text columns a int)",
+            "select * from xmltable('/' passing (nextval('s')::text) columns a int)",
             "select * from json_table('{}', '$' columns (a int path '$' default nextval('s') on empty)) j",
             "select * from nextval('s')",
             "select * from rows from (nextval('s'))",
