@@ -6,7 +6,7 @@
 use bytes::{Buf, BytesMut};
 
 /// How much one read may bring. Large enough for bulk transfers, small enough for thousands of sessions.
-const READ_BYTES: usize = 32 * 1024;
+pub(crate) const READ_BYTES: usize = 32 * 1024;
 /// What an idle direction may keep allocated.
 const IDLE_BYTES: usize = 8 * 1024;
 
@@ -105,11 +105,16 @@ pub(crate) struct Outlet {
     bytes: BytesMut,
     /// the transport may hold bytes back (TLS records) until it is flushed
     unflushed: bool,
+    /// nobody reads at the other end: what is pushed goes nowhere
+    pub(crate) closed: bool,
     pub(crate) total: u64,
 }
 
 impl Outlet {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if self.closed {
+            return;
+        }
         self.bytes.extend_from_slice(bytes);
         self.total += bytes.len() as u64;
     }
@@ -129,6 +134,10 @@ impl Outlet {
     /// Everything is written and out of the transport's own buffers.
     pub(crate) fn is_done(&self) -> bool {
         self.bytes.is_empty() && !self.unflushed
+    }
+
+    pub(crate) fn close(&mut self) {
+        *self = Self { closed: true, total: self.total, ..Self::default() };
     }
 
     pub(crate) fn sent(&mut self, sent: Sent) {

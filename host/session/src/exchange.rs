@@ -15,18 +15,19 @@ mod held;
 mod records;
 mod server_side;
 
-use crate::buffer::{Inlet, Outlet, Sent};
+use crate::buffer::{Inlet, Outlet, READ_BYTES, Sent};
 use crate::decide::Default as DefaultVerdict;
-use crate::ports::{Ask, Inspector, Leave, PendingApproval, Ports, Review};
+use crate::ports::{Ask, Entry, Inspector, Leave, PendingApproval, Ports, Review};
 use crate::traffic::ClientOutcome;
 use client_side::Staged;
 use held::Held;
 use records::Running;
+use bytes::BufMut;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
-use weir_model::{EndReason, Fault, FaultSource, Operation, SessionInfo};
+use weir_model::{EndReason, Fault, FaultSource, SessionInfo};
 
 /// Numbers that bound one session; from the configuration.
 #[derive(Clone, Debug)]
@@ -95,19 +96,25 @@ pub struct Exchange<P: Ports> {
     from_upstream: Inlet,
     to_client: Outlet,
     /// our own bytes for the client that wait for the end of a message
-    owed: Vec<Vec<u8>>,
+    owed: Vec<u8>,
 
     /// the inspector's last answer about the client, as far as it is not carried out
     plan: VecDeque<crate::traffic::Event>,
     outcome: ClientOutcome,
+    /// how many of the client's buffered bytes the inspector has seen and no event has covered
+    seen: usize,
     staged: Vec<Staged>,
     held: Option<Held<<P::Approvals as crate::ports::Approvals>::Pending>>,
     /// what the client sent next means something only after the upstream has answered
     waiting: bool,
 
     running: BTreeMap<u32, Running>,
-    /// suspended operations that may be continued
-    open: BTreeMap<u32, Operation>,
+    /// suspended operations that may be continued, the one used last at the end
+    open: VecDeque<u32>,
+    /// outcomes that found the trail down; nothing new runs before they are recorded
+    unrecorded: Vec<Entry>,
+    /// answers in a row that announced columns without covering a byte
+    idle_shapes: u32,
     shape: Option<server_side::Shape>,
     idle: bool,
     operations: u64,
@@ -147,11 +154,14 @@ impl<P: Ports> Exchange<P> {
             owed: Vec::new(),
             plan: VecDeque::new(),
             outcome: ClientOutcome::default(),
+            seen: 0,
             staged: Vec::new(),
             held: None,
             waiting: false,
             running: BTreeMap::new(),
-            open: BTreeMap::new(),
+            open: VecDeque::new(),
+            unrecorded: Vec::new(),
+            idle_shapes: 0,
             shape: None,
             idle: true,
             operations: 0,
@@ -198,24 +208,26 @@ impl<P: Ports> Exchange<P> {
             if let Err(stop) = self.dispose().await {
                 return stop;
             }
-            if draining && self.quiet() {
+            let is_held = self.held.is_some();
+            if draining && (is_held || self.quiet()) {
                 return Stop::Ended(EndReason::Drained);
             }
-            if self.from_upstream.ended && self.to_client.is_done() && !self.from_upstream.fresh {
+            if self.from_upstream.ended && self.to_client.is_done() && self.upstream_is_done() {
                 return Stop::Ended(EndReason::UpstreamClosed);
             }
-            if self.from_client.ended && self.to_upstream.is_done() && self.client_is_done() {
+            // Whoever hung up will not see an approval: what is held for them is never executed.
+            if self.from_client.ended && (is_held || self.to_upstream.is_done() && self.client_is_done()) {
                 return Stop::Ended(EndReason::ClientClosed);
             }
             let (read_client, read_upstream) = (self.may_read_client(), self.may_read_upstream());
-            let is_held = self.held.is_some();
+            // In no fixed order: a bulk transfer must not keep the other direction, or an operator, waiting.
             tokio::select! {
-                biased;
-                read = upstream_in.read_buf(self.from_upstream.room()), if read_upstream => {
+                read = receive(upstream_in, &mut self.from_upstream), if read_upstream => {
                     match read {
                         Ok(count) => self.from_upstream.arrived(count, Some(&mut self.to_client)),
                         Err(_) => self.from_upstream.arrived(0, None),
                     }
+                    self.pay_what_is_owed();
                     last_word = Instant::now();
                 }
                 sent = send(client_out, self.to_client.bytes()), if !self.to_client.is_done() => match sent {
@@ -224,14 +236,15 @@ impl<P: Ports> Exchange<P> {
                 },
                 sent = send(upstream_out, self.to_upstream.bytes()), if !self.to_upstream.is_done() => match sent {
                     Ok(sent) => self.to_upstream.sent(sent),
-                    Err(_) => return Stop::Ended(EndReason::UpstreamClosed),
+                    Err(_) => {
+                        // It may have said why: that is still read, for a while.
+                        self.to_upstream.close();
+                        silence.as_mut().reset(Instant::now() + FAREWELL_TIME);
+                    }
                 },
-                read = client_in.read_buf(self.from_client.room()), if read_client => {
+                read = receive(client_in, &mut self.from_client), if read_client => {
                     self.from_client.arrived(read.unwrap_or(0), None);
                     last_word = Instant::now();
-                    if is_held && self.from_client.ended {
-                        return Stop::Ended(EndReason::ClientClosed);
-                    }
                 }
                 review = next_review(&mut self.held), if is_held => {
                     if let Err(stop) = self.reviewed(review).await {
@@ -243,11 +256,14 @@ impl<P: Ports> Exchange<P> {
                     Ask::Cancel => if let Err(stop) = self.cancel_held().await {
                         return stop;
                     },
-                    Ask::End(EndReason::Drained) if self.held.is_none() => draining = true,
+                    Ask::End(EndReason::Drained) => draining = true,
                     Ask::End(reason) => return Stop::Ended(reason),
                 },
                 () = &mut silence => {
                     let deadline = last_word + idle_timeout;
+                    if self.to_upstream.closed {
+                        return Stop::Ended(EndReason::UpstreamClosed);
+                    }
                     if is_held || !self.running.is_empty() {
                         silence.as_mut().reset(Instant::now() + idle_timeout);
                     } else if Instant::now() >= deadline {
@@ -286,6 +302,8 @@ impl<P: Ports> Exchange<P> {
             && self.from_client.fresh
             && (self.from_client.len() >= self.from_client.need || self.from_client.ended)
             && self.to_upstream.len() < self.limits.buffer_bytes
+            && !self.to_upstream.closed
+            && self.to_client.len().saturating_add(self.owed.len()) < self.most_for_client()
     }
 
     fn may_look_at_upstream(&self) -> bool {
@@ -300,6 +318,7 @@ impl<P: Ports> Exchange<P> {
         !self.from_client.ended
             && self.from_client.len() < wanted
             && self.to_upstream.len() < self.limits.buffer_bytes
+            && !self.to_upstream.closed
     }
 
     fn may_read_upstream(&self) -> bool {
@@ -309,9 +328,16 @@ impl<P: Ports> Exchange<P> {
             && self.to_client.len() < self.limits.buffer_bytes
     }
 
+    /// Our own bytes (refusals, notices) have no reader to slow down but the client itself. The upstream's
+    /// alone never reach this, so the directions stay independent.
+    fn most_for_client(&self) -> usize {
+        self.limits.buffer_bytes.saturating_mul(4).saturating_add(self.limits.max_answer_bytes)
+    }
+
     /// Nothing runs, nothing waits: a good moment to part.
     fn quiet(&self) -> bool {
         self.idle
+            && !self.from_upstream.within_message()
             && self.running.is_empty()
             && self.held.is_none()
             && self.to_client.is_empty()
@@ -322,20 +348,20 @@ impl<P: Ports> Exchange<P> {
         self.held.is_none() && !self.from_client.fresh
     }
 
+    /// The upstream may have hung up in the middle of a message: its end will never come.
+    fn upstream_is_done(&self) -> bool {
+        !self.from_upstream.fresh || self.from_upstream.within_message()
+    }
+
     /// Puts bytes of our own before the client, now or at the end of the message that is being passed on.
-    fn tell_client(&mut self, bytes: Vec<u8>) {
-        if bytes.is_empty() {
-            return;
-        }
-        self.owed.push(bytes);
+    fn tell_client(&mut self, bytes: &[u8]) {
+        self.owed.extend_from_slice(bytes);
         self.pay_what_is_owed();
     }
 
     fn pay_what_is_owed(&mut self) {
-        if !self.from_upstream.within_message() {
-            for bytes in self.owed.drain(..) {
-                self.to_client.push(&bytes);
-            }
+        if !self.owed.is_empty() && !self.from_upstream.within_message() {
+            self.to_client.push(&std::mem::take(&mut self.owed));
         }
     }
 
@@ -363,7 +389,7 @@ impl<P: Ports> Exchange<P> {
             };
             self.to_client.push(&bytes);
         }
-        // What was released and judged is sent on; the client may have said goodbye behind it.
+        // What the client was answered so far still goes to it; nothing more goes to the upstream.
         let _ = tokio::time::timeout(FAREWELL_TIME, async {
             let _ = client_out.write_all(self.to_client.bytes()).await;
             let _ = client_out.shutdown().await;
@@ -384,6 +410,11 @@ fn parting_words(reason: &EndReason) -> Option<Fault> {
         EndReason::Revoked => host("57P01", "the session was ended by an operator"),
         EndReason::ClientClosed | EndReason::UpstreamClosed => None,
     }
+}
+
+/// Reads once. Cancel safe: what was read is in the buffer.
+async fn receive<R: AsyncRead + Unpin>(stream: &mut R, inlet: &mut Inlet) -> std::io::Result<usize> {
+    stream.read_buf(&mut inlet.room().limit(READ_BYTES)).await
 }
 
 /// Writes what there is; when there is nothing left, makes the transport let go of what it holds back.

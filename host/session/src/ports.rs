@@ -150,7 +150,8 @@ pub enum Entry {
 pub trait Trail: Send + Sync {
     /// Resolves when the entries are on disk.
     fn durable(&self, entries: Vec<Entry>) -> impl Future<Output = Result<(), Fault>> + Send;
-    /// Resolves when the entries have a place in the queue: they will be on disk soon, in this order.
+    /// Resolves when the entries have a place in the queue: they will be on disk soon, in this order. After an
+    /// error none of them has, and the session brings them again.
     fn queued(&self, entries: Vec<Entry>) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
@@ -190,6 +191,7 @@ pub enum Review {
 /// A request that waits. Dropping it means that nobody waits any more; it is recorded.
 pub trait PendingApproval: Send {
     fn id(&self) -> &str;
+    /// Pending until somebody has decided. Cancel safe.
     fn review(&mut self) -> impl Future<Output = Review> + Send;
 }
 

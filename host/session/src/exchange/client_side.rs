@@ -38,6 +38,7 @@ impl<P: Ports> Exchange<P> {
         let limit = self.limits.max_operation_bytes.saturating_add(self.limits.buffer_bytes);
         self.from_client.need = (outcome.need as usize).min(limit);
         self.waiting = outcome.wait;
+        self.seen = self.from_client.len();
         self.plan = outcome.events.iter().copied().collect();
         self.outcome = outcome;
         self.carry_out().await
@@ -51,7 +52,10 @@ impl<P: Ports> Exchange<P> {
                     let bytes = self.take(event.len)?;
                     self.staged.push(Staged::Bytes(bytes));
                 }
-                kind::DROP => self.from_client.discard(u64::from(event.len)),
+                kind::DROP => {
+                    self.seen = self.seen.saturating_sub(event.len as usize);
+                    self.from_client.discard(u64::from(event.len));
+                }
                 kind::INSERT => {
                     let bytes = self.insert(event.reference)?;
                     self.staged.push(Staged::Bytes(bytes));
@@ -73,7 +77,21 @@ impl<P: Ports> Exchange<P> {
                 self.release().await?;
             }
         }
-        self.release().await
+        self.release().await?;
+        self.make_room_for_more()
+    }
+
+    /// What the inspector left lies in the buffer until more of it comes: there must be room for that.
+    fn make_room_for_more(&mut self) -> Result<(), Stop> {
+        let inlet = &mut self.from_client;
+        if self.waiting || inlet.fresh || inlet.ended || inlet.len() < inlet.need.max(self.limits.buffer_bytes) {
+            return Ok(());
+        }
+        if inlet.len() >= self.limits.max_operation_bytes.saturating_add(self.limits.buffer_bytes) {
+            return Err(nonsense("it leaves a full buffer of the client's bytes untouched").into());
+        }
+        inlet.need = inlet.len() + 1;
+        Ok(())
     }
 
     /// Decides about one operation; afterwards it is staged or held.
@@ -108,11 +126,20 @@ impl<P: Ports> Exchange<P> {
             return Ok(self.continuation(request, operation));
         }
         let mut rewritten = None;
+        // Who rewrote it, and what they found, stays in the record.
+        let mut earlier = Decision {
+            verdict: Verdict::Abstain,
+            findings: vec![],
+            tags: vec![],
+            judged_by: vec![self.inspector.judged_by()],
+        };
         for _ in 0..=MAX_REWRITES {
             let answers = self.policies.decide(&operation).await;
-            let folded = fold(answers, self.default, vec![self.inspector.judged_by()]);
+            let folded = fold(answers, self.default, std::mem::take(&mut earlier.judged_by));
             let by = folded.refused_by();
-            let Folded { decision, failed } = folded;
+            let Folded { mut decision, failed } = folded;
+            decision.findings.splice(..0, earlier.findings.drain(..));
+            decision.tags.splice(..0, earlier.tags.drain(..));
             match &decision.verdict {
                 Verdict::Allow | Verdict::Abstain => return Ok(Fate::Go { operation, rewritten, decision }),
                 Verdict::Hold { .. } => return Ok(Fate::Ask { operation, rewritten, decision }),
@@ -125,6 +152,7 @@ impl<P: Ports> Exchange<P> {
                     let (substitute, changed) = self.inspector.rewrite(request.id, text).await?;
                     rewritten = Some(Bytes::from(substitute.upstream));
                     operation = changed;
+                    earlier = decision;
                 }
             }
         }
@@ -133,13 +161,20 @@ impl<P: Ports> Exchange<P> {
             "rewrite-loop",
             "the policies rewrite this operation without end",
         );
-        let decision = denied(&why, self.inspector.judged_by());
+        let verdict = denied(&why, self.inspector.judged_by()).verdict;
+        let decision = Decision { verdict, ..earlier };
         Ok(Fate::Refuse { operation, by: RefusedBy::Policy, why, decision })
     }
 
     /// Fetching more of an operation that was allowed needs no new verdict, only that it was allowed.
     fn continuation(&self, request: &Request, operation: Operation) -> Fate {
-        if self.open.contains_key(&request.continues) || self.running.contains_key(&request.continues) {
+        let earlier = request.continues;
+        // In the same batch: forwarded together with it, or refused together with it.
+        let staged = |item: &Staged| matches!(item, Staged::Allowed { intent, .. } if intent.id == earlier);
+        if self.running.contains_key(&earlier)
+            || self.open.contains(&earlier)
+            || self.staged.iter().any(staged)
+        {
             let decision = Decision {
                 verdict: Verdict::Allow,
                 findings: vec![],
@@ -190,9 +225,9 @@ impl<P: Ports> Exchange<P> {
             ready.push(match item {
                 Staged::Bytes(bytes) => Ready::Bytes(bytes),
                 Staged::Allowed { intent, operation, bytes } => {
-                    let id = intent.id;
+                    let (id, continues) = (intent.id, intent.continues);
                     entries.push(Entry::Intent(intent));
-                    Ready::Operation { id, operation, bytes }
+                    Ready::Operation { id, continues, operation, bytes }
                 }
                 Staged::Refused { intent, by, why, upstream, client } => {
                     entries.push(Entry::Refused { intent, by, why });
@@ -200,41 +235,56 @@ impl<P: Ports> Exchange<P> {
                 }
             });
         }
-        let recorded = if entries.is_empty() { Ok(()) } else { self.trail.durable(entries).await };
+        let recorded = if entries.is_empty() { Ok(()) } else { self.record(entries).await };
         for item in ready {
             match (item, &recorded) {
                 (Ready::Bytes(bytes), _) => self.to_upstream.push(&bytes),
-                (Ready::Operation { id, operation, bytes }, Ok(())) => {
+                (Ready::Operation { id, continues, operation, bytes }, Ok(())) => {
                     self.operations += 1;
                     self.idle = false;
-                    self.running.insert(id, Running::new(operation));
+                    self.running.insert(id, Running::new(continues, operation));
                     self.to_upstream.push(&bytes);
                 }
                 (Ready::Operation { id, .. }, Err(fault)) => {
                     let substitute = self.inspector.refuse(id, fault).await?;
                     self.to_upstream.push(&substitute.upstream);
-                    self.tell_client(substitute.client);
+                    self.tell_client(&substitute.client);
                 }
                 (Ready::Substitute { upstream, client }, _) => {
                     self.to_upstream.push(&upstream);
-                    self.tell_client(client);
+                    self.tell_client(&client);
                 }
             }
         }
         Ok(())
     }
 
+    /// Resolves when the entries are on disk, behind the outcomes that found the trail down.
+    async fn record(&mut self, mut entries: Vec<Entry>) -> Result<(), Fault> {
+        if !self.unrecorded.is_empty() {
+            entries.splice(..0, self.unrecorded.iter().cloned());
+        }
+        self.trail.durable(entries).await?;
+        self.unrecorded.clear();
+        Ok(())
+    }
+
     fn take(&mut self, len: u32) -> Result<Bytes, Fault> {
-        let bytes = self.from_client.take(len as usize);
+        // Bytes that came while an operation was held were not shown to the inspector yet.
+        let left = self.seen.checked_sub(len as usize);
+        let bytes = left.and_then(|left| {
+            self.seen = left;
+            self.from_client.take(len as usize)
+        });
         bytes
             .map(bytes::BytesMut::freeze)
             .ok_or_else(|| nonsense("an event covers more bytes than there are"))
     }
 
-    fn insert(&mut self, index: u32) -> Result<Bytes, Fault> {
-        let bytes = self.outcome.inserts.get_mut(index as usize);
+    fn insert(&self, index: u32) -> Result<Bytes, Fault> {
+        let bytes = self.outcome.inserts.get(index as usize);
         bytes
-            .map(|bytes| Bytes::from(std::mem::take(bytes)))
+            .map(|bytes| Bytes::copy_from_slice(bytes))
             .ok_or_else(|| nonsense("an event names an insert that is not there"))
     }
 
@@ -252,7 +302,7 @@ impl<P: Ports> Exchange<P> {
 /// What is left to do once the records are on disk, or are not.
 enum Ready {
     Bytes(Bytes),
-    Operation { id: u32, operation: Operation, bytes: Bytes },
+    Operation { id: u32, continues: u32, operation: Operation, bytes: Bytes },
     Substitute { upstream: Vec<u8>, client: Vec<u8> },
 }
 

@@ -11,7 +11,7 @@ use crate::ports::{
 use crate::traffic::Request;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use weir_model::{Digest, EndReason, Fault, FaultSource, Operation, SessionInfo, Verdict};
+use weir_model::{Decision, Digest, EndReason, Fault, FaultSource, Operation, SessionInfo, Verdict};
 
 pub(super) struct Held<Pending> {
     pub(super) pending: Pending,
@@ -47,7 +47,7 @@ impl<P: Ports> Exchange<P> {
                 let notice = format!("waiting for approval {}: {reason}", pending.id());
                 self.held = Some(Held { pending, request, operation, intent, bytes, digest });
                 let notice = self.inspector.notice(&notice).await?;
-                self.tell_client(notice);
+                self.tell_client(&notice);
                 Ok(())
             }
             Err(fault) => self.stage_refused(intent, RefusedBy::Approval, fault).await,
@@ -93,7 +93,14 @@ impl<P: Ports> Exchange<P> {
         }
         let again = Request { operation: held.operation.clone(), ..held.request.clone() };
         match self.judge(&again).await? {
-            Fate::Refuse { by, why, .. } => self.stage_refused(held.intent, by, why).await,
+            Fate::Refuse { by, why, decision, .. } => {
+                let intent = Intent { decision, ..with_approval(held.intent, approved) };
+                self.stage_refused(intent, by, why).await
+            }
+            Fate::Ask { rewritten: None, decision, .. } if !same_reviewers(&decision, &held.intent.decision) => {
+                let message = "a policy asks others for approval than those who were asked";
+                self.refuse_held(held, RefusedBy::Policy, "42501", message).await
+            }
             Fate::Go { rewritten: None, .. } | Fate::Ask { rewritten: None, .. } => {
                 self.stage_allowed(with_approval(held.intent, approved), held.operation, held.bytes);
                 Ok(())
@@ -119,12 +126,19 @@ impl<P: Ports> Exchange<P> {
 
 /// The record of an operation whose session ended while it was held.
 pub(super) fn never_decided<Pending>(held: Held<Pending>, reason: &EndReason) -> crate::ports::Entry {
-    let why = Fault::new(
-        FaultSource::Client,
-        "57P01",
-        format!("the session ended while it waited for approval: {}", reason.as_word()),
-    );
-    crate::ports::Entry::Refused { intent: held.intent, by: RefusedBy::Client, why }
+    let (source, by) = match reason {
+        EndReason::ClientClosed => (FaultSource::Client, RefusedBy::Client),
+        _ => (FaultSource::Host, RefusedBy::Approval),
+    };
+    let message = format!("the session ended while it waited for approval: {}", reason.as_word());
+    crate::ports::Entry::Refused { intent: held.intent, by, why: Fault::new(source, "57P01", message) }
+}
+
+fn same_reviewers(one: &Decision, other: &Decision) -> bool {
+    match (&one.verdict, &other.verdict) {
+        (Verdict::Hold { reviewers: one, .. }, Verdict::Hold { reviewers: other, .. }) => one == other,
+        _ => false,
+    }
 }
 
 /// What an approval binds: who, where, and every byte. Each part is preceded by its length, so that no two

@@ -1,21 +1,25 @@
 //! What is kept of each operation: before it runs, while it runs, and when it is over.
 
 use super::Exchange;
+use super::client_side::Staged;
 use super::held::never_decided;
-use crate::ports::{Entry, Intent, MaskPlan, Maskers, Outcome, Ports, Trail};
-use crate::traffic::{Batch, Request, ResultInfo, Status, TOP_BIT};
+use crate::ports::{Entry, Intent, MaskPlan, Maskers, Outcome, Ports, RefusedBy, Trail};
+use crate::traffic::{Batch, Masked, Request, ResultInfo, Status, TOP_BIT};
 use std::time::Instant;
 use weir_model::{
     Action, Applied, Attribute, Column, Decision, EndReason, Fault, FaultSource, JudgedBy, Operation,
 };
 
-/// Suspended operations a session may keep open; a client that leaves more behind loses the oldest.
+/// Suspended operations a session may keep open; a client that leaves more behind loses those it has not used
+/// for longest.
 const MAX_OPEN: usize = 4096;
 /// The maskers' slot for texts that go into the trail; messages and results have others.
 const TEXT_SLOT: u32 = 0;
 
 /// An operation that was forwarded and has not ended.
 pub(super) struct Running {
+    /// The earlier operation this one goes on with, or 0.
+    continues: u32,
     pub(super) operation: Operation,
     since: Instant,
     pub(super) bytes_to_client: u64,
@@ -24,9 +28,9 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(operation: Operation) -> Self {
+    pub(super) fn new(continues: u32, operation: Operation) -> Self {
         let (masked, masked_by) = (Vec::new(), Vec::new());
-        Self { operation, since: Instant::now(), bytes_to_client: 0, masked, masked_by }
+        Self { continues, operation, since: Instant::now(), bytes_to_client: 0, masked, masked_by }
     }
 
     pub(super) fn count(&mut self, applied: &[Applied], by: &MaskPlan) {
@@ -100,6 +104,7 @@ impl<P: Ports> Exchange<P> {
             return Ok((shown, Vec::new()));
         }
         let masked = self.maskers.mask(TEXT_SLOT, batch).await?;
+        check_lists(&masked)?;
         let mut texts = texts_of(&mut shown);
         let mut start = 0;
         for (cell, end) in masked.cells.iter().zip(&masked.ends) {
@@ -125,6 +130,7 @@ impl<P: Ports> Exchange<P> {
         let mut batch = Batch::default();
         push(&mut batch, &result.message, 0)?;
         let masked = self.maskers.mask(TEXT_SLOT, batch).await?;
+        check_lists(&masked)?;
         Ok(match masked.cells.is_empty() {
             true => result.message.clone(),
             false => String::from_utf8_lossy(&masked.texts).into_owned(),
@@ -140,18 +146,34 @@ impl<P: Ports> Exchange<P> {
         let message = self.message_as_recorded(&result).await?;
         let Some(running) = self.running.remove(&result.operation) else { return Ok(()) };
         if result.status == Status::Suspended {
-            self.open.insert(result.operation, running.operation.clone());
-            while self.open.len() > MAX_OPEN {
-                self.open.pop_first();
-            }
+            self.keep_open(running.continues);
+            self.keep_open(result.operation);
         }
-        self.trail.queued(vec![Entry::Outcome(running.outcome(result, message))]).await
+        // The effect has happened: while the trail is down its outcome waits, and nothing new runs.
+        self.unrecorded.push(Entry::Outcome(running.outcome(result, message)));
+        if self.trail.queued(self.unrecorded.clone()).await.is_ok() {
+            self.unrecorded.clear();
+        }
+        Ok(())
+    }
+
+    /// Notes that this operation can be gone on with: fetched from again, it is the last to be forgotten.
+    fn keep_open(&mut self, id: u32) {
+        if id == 0 {
+            return;
+        }
+        self.open.retain(|known| *known != id);
+        self.open.push_back(id);
+        if self.open.len() > MAX_OPEN {
+            self.open.pop_front();
+        }
     }
 
     /// Whatever still ran when the session ended has an unknown outcome; what waited was never decided.
     pub(super) async fn close_what_is_open(&mut self, reason: &EndReason) {
         let message = format!("the session ended before the answer: {}", reason.as_word());
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<Entry> = std::mem::take(&mut self.unrecorded);
+        entries.extend(self.staged.drain(..).filter_map(never_forwarded));
         for (id, running) in std::mem::take(&mut self.running) {
             let (rows, tag, code) = (0, String::new(), String::new());
             let result = ResultInfo {
@@ -169,6 +191,28 @@ impl<P: Ports> Exchange<P> {
             tracing::warn!(session = %self.info.id, "outcomes of an ended session could not be recorded");
         }
     }
+}
+
+/// The record of an operation that was judged when the session failed, before it was forwarded.
+fn never_forwarded(staged: Staged) -> Option<Entry> {
+    match staged {
+        Staged::Bytes(_) => None,
+        Staged::Refused { intent, by, why, .. } => Some(Entry::Refused { intent, by, why }),
+        Staged::Allowed { intent, .. } => {
+            let why = Fault::new(FaultSource::Host, "57P01", "the session failed before it was forwarded");
+            Some(Entry::Refused { intent, by: RefusedBy::Plugin, why })
+        }
+    }
+}
+
+/// Whether a masker's lists belong together. An edit without its text would be no edit.
+pub(super) fn check_lists(masked: &Masked) -> Result<(), Fault> {
+    let ascend = masked.cells.is_sorted_by_key(|cell| cell & !TOP_BIT) && masked.ends.is_sorted();
+    let last = masked.ends.last().map_or(0, |end| *end as usize);
+    if ascend && masked.cells.len() == masked.ends.len() && last == masked.texts.len() {
+        return Ok(());
+    }
+    Err(out_of_bounds())
 }
 
 fn labelled(name: &str, label: &str) -> Column {

@@ -1,7 +1,7 @@
 //! What the upstream answered: mask what must be masked, count, record outcomes, forward the rest untouched.
 
 use super::client_side::nonsense;
-use super::records::no_operation;
+use super::records::{check_lists, no_operation};
 use super::{Exchange, Stop};
 use crate::ports::{Catalog, Inspector, MaskPlan, Maskers, Ports};
 use crate::traffic::{Batch, Event, NULL_LENGTH, ServerOutcome, TOP_BIT, kind};
@@ -10,6 +10,8 @@ use weir_model::{Applied, Column, Fault};
 /// Slots of the maskers: 0 is for texts that go into the trail, these for messages and the current result.
 const MESSAGE_SLOT: u32 = 1;
 const RESULT_SLOT: u32 = 2;
+/// Shapes in a row that may be announced without a byte between them; honest ones have rows behind them.
+const MAX_IDLE_SHAPES: u32 = 1024;
 
 /// The result shape whose rows are coming.
 pub(super) struct Shape {
@@ -37,19 +39,38 @@ impl<P: Ports> Exchange<P> {
         self.from_upstream.need = (outcome.need as usize).min(limit);
         let mut progress = Progress { at: 0, cells: 0 };
         let events = std::mem::take(&mut outcome.events);
+        let before = self.from_upstream.len();
         for (index, event) in events.iter().enumerate() {
             let last = index + 1 == events.len();
-            self.answer(event, &mut outcome, &mut progress, last).await?;
+            self.answer(event, &outcome, &mut progress, last).await?;
             progress.at += event.len as usize;
         }
         self.pay_what_is_owed();
+        let stands_still = self.from_upstream.fresh && self.from_upstream.len() == before;
+        self.idle_shapes = if stands_still { self.idle_shapes + 1 } else { 0 };
+        if self.idle_shapes > MAX_IDLE_SHAPES {
+            return Err(nonsense("it announces columns without end").into());
+        }
+        self.make_room_for_answer()
+    }
+
+    /// As on the client's side: what is left waits for more, and there must be room for that.
+    fn make_room_for_answer(&mut self) -> Result<(), Stop> {
+        let inlet = &mut self.from_upstream;
+        if inlet.fresh || inlet.ended || inlet.len() < inlet.need.max(self.limits.buffer_bytes) {
+            return Ok(());
+        }
+        if inlet.len() >= self.limits.max_answer_bytes.saturating_add(self.limits.buffer_bytes) {
+            return Err(nonsense("it leaves a full buffer of the upstream's bytes untouched").into());
+        }
+        inlet.need = inlet.len() + 1;
         Ok(())
     }
 
     async fn answer(
         &mut self,
         event: &Event,
-        outcome: &mut ServerOutcome,
+        outcome: &ServerOutcome,
         progress: &mut Progress,
         last: bool,
     ) -> Result<(), Stop> {
@@ -67,9 +88,9 @@ impl<P: Ports> Exchange<P> {
                 }
             }
             kind::INSERT => {
-                let bytes = outcome.inserts.get_mut(event.reference as usize);
+                let bytes = outcome.inserts.get(event.reference as usize);
                 let bytes = bytes.ok_or_else(|| nonsense("an event names an insert that is not there"))?;
-                self.to_client.push(&std::mem::take(bytes));
+                self.to_client.push(bytes);
             }
             kind::FATAL => {
                 let fault = outcome.refusals.get(event.count as usize);
@@ -118,13 +139,16 @@ impl<P: Ports> Exchange<P> {
         outcome: &ServerOutcome,
         progress: &mut Progress,
     ) -> Result<(), Stop> {
+        if self.shape.is_none() && self.maskers.active() {
+            return Err(nonsense("rows without a shape cannot be masked").into());
+        }
         let shape = self.shape.as_ref().filter(|shape| !shape.plan.wanted.is_empty());
         let Some(shape) = shape else { return Ok(self.pass_on(event.len as usize)?) };
         let wanted = &shape.plan.wanted;
         let count = (event.count as usize).checked_mul(wanted.len());
         let count = count.ok_or_else(|| nonsense("rows beyond counting"))?;
         let column_of = |cell: usize| wanted.get(cell % wanted.len()).copied().unwrap_or_default();
-        let cells = gather(self.from_upstream.bytes(), outcome, progress, count, column_of)?;
+        let cells = gather(self.message_bytes(event)?, outcome, progress, count, column_of)?;
         let (operation, plan) = (shape.operation, shape.plan.clone());
         let applied = self.mask_and_forward(event, RESULT_SLOT, cells).await?;
         if let Some(running) = self.running.get_mut(&operation) {
@@ -151,7 +175,7 @@ impl<P: Ports> Exchange<P> {
         let operation =
             current.and_then(|id| self.running.get(&id)).map_or(&nothing, |running| &running.operation);
         let plan = self.maskers.plan(MESSAGE_SLOT, &[column], operation).await?;
-        let cells = gather(self.from_upstream.bytes(), outcome, progress, event.count as usize, |_| 0)?;
+        let cells = gather(self.message_bytes(event)?, outcome, progress, event.count as usize, |_| 0)?;
         if plan.wanted.is_empty() {
             return Ok(self.pass_on(event.len as usize)?);
         }
@@ -174,6 +198,7 @@ impl<P: Ports> Exchange<P> {
             return Ok(Vec::new());
         }
         let mut masked = self.maskers.mask(slot, batch).await?;
+        check_lists(&masked)?;
         if masked.cells.is_empty() {
             self.pass_on(event.len as usize)?;
             return Ok(Vec::new());
@@ -189,6 +214,12 @@ impl<P: Ports> Exchange<P> {
         self.count_bytes(edited.len());
         self.to_client.push(&edited);
         Ok(masked.applied)
+    }
+
+    /// The bytes of an event whose cells are wanted; no cell may lie outside of them.
+    fn message_bytes(&self, event: &Event) -> Result<&[u8], Fault> {
+        let bytes = self.from_upstream.bytes().get(..event.len as usize);
+        bytes.ok_or_else(|| nonsense("an event covers more bytes than there are"))
     }
 
     fn pass_on(&mut self, len: usize) -> Result<(), Fault> {
