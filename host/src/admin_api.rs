@@ -93,12 +93,13 @@ impl AdminApi for Api {
             sessions: self.sessions_of(resource.name().as_str()),
             problem: None,
         });
+        let reload_problem = self.reload_problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
         StatusView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.started,
             config_file: running.config.file().display().to_string(),
             generation: self.applied.load(Ordering::Relaxed),
-            reload_problem: self.reload_problem.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            reload_problem,
             trail: TrailView {
                 records: self.reader.head().await.map_or(0, |head| head.seq),
                 problem: self.health().await.err().map(|unhealthy| unhealthy.0),

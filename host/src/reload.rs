@@ -99,7 +99,7 @@ pub(crate) async fn reload(shared: &Arc<Shared>, listeners: &mut Listeners) -> R
         Err(error) => return refuse_because(shared, format!("{error:#}")).await,
     };
     let told: Vec<String> = changes.iter().map(ToString::to_string).collect();
-    let outcome = if changes.need_restart() { "needs-restart" } else { "applied" };
+    let outcome = if changes.need_restart().next().is_some() { "needs-restart" } else { "applied" };
     let event = Event::ConfigApplied(ConfigApplied { digest, outcome: outcome.into(), changes: told.clone() });
     // In the trail before it takes effect.
     if let Err(down) = shared.record_durably(event).await {

@@ -115,6 +115,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             error: Some(Failure { code: "23505".into(), message: "duplicate".into() }),
             bytes_to_client: 99,
             masked: vec![Applied { rule: "email".into(), cells: 2 }],
+            masked_by: vec![],
             duration: Duration::from_micros(412),
         }),
         Event::Held(Held {

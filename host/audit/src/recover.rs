@@ -67,6 +67,7 @@ impl Orphan {
                 error: None,
                 bytes_to_client: 0,
                 masked: Vec::new(),
+                masked_by: vec![],
                 duration: Duration::ZERO,
             }),
             Self::Hold { place, operation, approval, digest } => Event::Reviewed(Reviewed {

@@ -95,7 +95,13 @@ async fn verify(trail: &Reader, head: Option<&str>) -> anyhow::Result<ExitCode> 
     let anchor = head.map(anchor_of).transpose()?;
     match weir_audit::verify(trail, 1..=u64::MAX, anchor).await {
         Ok(verified) => {
-            println!("the trail is whole: {verified}");
+            println!(
+                "the trail is whole: {} records, {} of them erased; its head is {}:{}",
+                verified.records,
+                verified.erased,
+                verified.head.seq,
+                weir_audit::chain::hex(&verified.head.hash)
+            );
             Ok(ExitCode::SUCCESS)
         }
         Err(VerifyError::Broken(broken)) => {

@@ -120,13 +120,16 @@ impl Catalog {
     }
 }
 
-impl ports::Catalog for Arc<Catalog> {
+/// The catalog as one session holds it.
+pub(crate) struct SessionCatalog(pub(crate) Arc<Catalog>);
+
+impl ports::Catalog for SessionCatalog {
     async fn columns(&self, wire: &[WireColumn]) -> Result<Vec<Column>, Fault> {
         let mut columns = Vec::with_capacity(wire.len());
         for column in wire {
             let relation = match column.relation_id {
                 0 => None,
-                id => self.relation(id).await?,
+                id => self.0.relation(id).await?,
             };
             let source = relation.as_ref().and_then(|relation| relation.columns.get(&column.column_number));
             columns.push(Column {

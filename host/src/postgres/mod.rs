@@ -78,7 +78,7 @@ impl Ports for PostgresPorts {
     type Inspector = GuestInspector;
     type Policies = GuestPolicies;
     type Maskers = GuestMaskers;
-    type Catalog = Arc<catalog::Catalog>;
+    type Catalog = catalog::SessionCatalog;
     type Trail = SessionTrail;
     type Approvals = SessionApprovals;
     type Leave = SeatedLeave;

@@ -2,6 +2,7 @@
 
 use super::startup;
 use super::{Connected, Opened, PostgresHouse, PostgresPorts, SeatedLeave, TurnedAway};
+use crate::postgres::catalog::SessionCatalog;
 use crate::reviews::SessionApprovals;
 use crate::trail::SessionTrail;
 use std::sync::Arc;
@@ -91,7 +92,7 @@ impl PostgresHouse {
             inspector: guests.inspector,
             policies: guests.policies,
             maskers: guests.maskers,
-            catalog: self.resource.catalog(&database),
+            catalog: SessionCatalog(self.resource.catalog(&database)),
             trail: SessionTrail {
                 audit: self.shared.audit.clone(),
                 place,

@@ -81,6 +81,7 @@ async fn append(trail: AuditHandle, session: String, text: String) {
             error: None,
             bytes_to_client: 0,
             masked: Vec::new(),
+            masked_by: vec![],
             duration: Duration::ZERO,
         };
         if trail.record(vec![Event::Outcome(outcome)]).await.is_err() {

@@ -117,6 +117,7 @@ async fn session_of(trail: AuditHandle, session: usize, stop: Arc<AtomicBool>) {
             error: None,
             bytes_to_client: 180,
             masked: vec![Applied { rule: "email".to_owned(), cells: 1 }],
+            masked_by: vec![],
             duration: Duration::from_micros(412),
         };
         let Ok(receipt) = trail.record(vec![Event::Outcome(outcome)]).await else { return };

@@ -6,7 +6,7 @@ use crate::canon::Object;
 use crate::redact::redact_named;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_model::{Applied, Decision, Operation, Verdict};
+use weir_model::{Applied, Decision, JudgedBy, Operation, Verdict};
 
 /// An operation with the host's decision: the content of an intent, and of a refusal.
 #[derive(Clone, Debug)]
@@ -30,14 +30,16 @@ pub struct Attempt {
 pub enum RefusedBy {
     /// A policy, or the resource's default.
     Policy,
-    /// Too large, too many, too slow.
-    Limit,
+    /// The protocol's inspector: malformed, too large, or not to be masked safely.
+    Inspector,
     /// A plugin trapped, lied or was late.
     Plugin,
     /// The intent could not be recorded.
     Audit,
     /// People said no, or nobody said anything in time.
     Approval,
+    /// The client cancelled it, or went, while it waited.
+    Client,
 }
 
 /// An operation that never reached the upstream.
@@ -85,6 +87,8 @@ pub struct Outcome {
     pub bytes_to_client: u64,
     /// Cells changed in the answer, by rule.
     pub masked: Vec<Applied>,
+    /// The plugins that masked it.
+    pub masked_by: Vec<JudgedBy>,
     /// From the first byte sent to the last byte of the answer.
     pub duration: Duration,
 }
@@ -93,10 +97,11 @@ impl RefusedBy {
     pub fn as_word(self) -> &'static str {
         match self {
             Self::Policy => "policy",
-            Self::Limit => "limit",
+            Self::Inspector => "inspector",
             Self::Plugin => "plugin",
             Self::Audit => "audit",
             Self::Approval => "approval",
+            Self::Client => "client",
         }
     }
 }
@@ -137,11 +142,7 @@ impl Attempt {
             out.text("rule", &finding.rule);
             out.number("score", finding.score.into());
         });
-        out.objects("judged_by", &self.decision.judged_by, |out, judge| {
-            out.word("answer", judge.answer);
-            out.digest("digest", &judge.digest);
-            out.word("plugin", judge.plugin.as_str());
-        });
+        judges(out, "judged_by", &self.decision.judged_by);
         applied(out, "masked", &self.masked);
         out.texts("objects", &self.what.objects);
         out.text("operation_kind", &self.what.kind);
@@ -170,6 +171,14 @@ impl Attempt {
     }
 }
 
+fn judges(out: &mut Object<'_>, key: &'static str, judges: &[JudgedBy]) {
+    out.objects(key, judges, |out, judge| {
+        out.word("answer", judge.answer);
+        out.digest("digest", &judge.digest);
+        out.word("plugin", judge.plugin.as_str());
+    });
+}
+
 impl Refused {
     pub(super) fn detail(&self, out: &mut Object<'_>) {
         self.attempt.detail(out, Some(self));
@@ -188,6 +197,7 @@ impl Outcome {
             out.text("error_code", &failure.code);
         }
         applied(out, "masked", &self.masked);
+        judges(out, "masked_by", &self.masked_by);
         out.maybe_number("rows", self.rows);
         out.text("tag", &self.tag);
     }

@@ -61,6 +61,7 @@ pub(crate) fn outcome(place: &Place, operation: u64) -> Event {
         error: None,
         bytes_to_client: 1,
         masked: Vec::new(),
+        masked_by: vec![],
         duration: Duration::from_micros(1),
     })
 }
