@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use weir_admin::views::{
-    ApprovalView, AttributeView, ParameterView, PluginView, PrincipalView, ResourceView, SessionView, StatusView,
-    TrailView, Vote,
+    ApprovalView, AttributeView, ParameterView, PluginView, PrincipalView, ResourceView, SessionView,
+    StatusView, TrailView, Vote,
 };
 use weir_admin::{AdminApi, Exposition, Histogram, KillRefused, Review, ReviewRefused, Timestamp, Unhealthy};
 use weir_approvals::{Requested, ReviewError};
@@ -64,7 +64,8 @@ impl AdminApi for Api {
         let users = Arc::clone(&self.shared.running().users);
         let (name, password) = (name.to_owned(), Password::new(password.as_bytes()));
         let checked =
-            tokio::task::spawn_blocking(move || users.verify_password(&name, &password, SystemTime::now())).await;
+            tokio::task::spawn_blocking(move || users.verify_password(&name, &password, SystemTime::now()))
+                .await;
         checked.ok().and_then(Result::ok)
     }
 
@@ -135,7 +136,12 @@ impl AdminApi for Api {
             .iter()
             .map(|(name, counters)| {
                 let loaded = generation.find(name);
-                let file = running.config.settings().plugins.get(name).map(|plugin| plugin.file.display().to_string());
+                let file = running
+                    .config
+                    .settings()
+                    .plugins
+                    .get(name)
+                    .map(|plugin| plugin.file.display().to_string());
                 let calls = counters.calls.load(Ordering::Relaxed);
                 let total_ns = counters.time_total_ns.load(Ordering::Relaxed);
                 PluginView {
@@ -171,7 +177,8 @@ impl AdminApi for Api {
             Vote::Approve => weir_approvals::Vote::Approve,
             Vote::Deny => weir_approvals::Vote::Deny,
         };
-        let reviewed = self.shared.approvals.review(&review.id, &review.reviewer, vote, &review.comment).await;
+        let reviewed =
+            self.shared.approvals.review(&review.id, &review.reviewer, vote, &review.comment).await;
         reviewed.map(drop).map_err(|error| match error {
             ReviewError::NotWaiting(_) => ReviewRefused::NotWaiting,
             ReviewError::OwnRequest => ReviewRefused::OwnRequest,
@@ -247,14 +254,17 @@ fn render(shared: &Shared) -> String {
         ("weir_sessions_ended_total", "Sessions that ended.", |of| &of.sessions_ended),
         ("weir_sessions_failed_total", "Sessions that ended with an error.", |of| &of.sessions_failed),
         ("weir_logins_failed_total", "Clients turned away.", |of| &of.logins_failed),
-        ("weir_client_bytes_received_total", "Bytes from clients of ended sessions.", |of| &of.bytes_from_client),
+        ("weir_client_bytes_received_total", "Bytes from clients of ended sessions.", |of| {
+            &of.bytes_from_client
+        }),
         ("weir_client_bytes_sent_total", "Bytes to clients of ended sessions.", |of| &of.bytes_to_client),
         ("weir_operations_forwarded_total", "Operations allowed and forwarded.", |of| &of.allowed),
         ("weir_rows_total", "Rows the upstream reported.", |of| &of.rows),
         ("weir_cells_masked_total", "Values changed by maskers.", |of| &of.cells_masked),
     ];
     for (name, help, counter) in families {
-        let labels: Vec<[(&str, &str); 1]> = resources.iter().map(|(name, _)| [("resource", name.as_str())]).collect();
+        let labels: Vec<[(&str, &str); 1]> =
+            resources.iter().map(|(name, _)| [("resource", name.as_str())]).collect();
         let samples: Vec<(&[(&str, &str)], u64)> = labels
             .iter()
             .zip(&resources)
@@ -266,20 +276,34 @@ fn render(shared: &Shared) -> String {
     let mut outcomes = Vec::new();
     for (name, of) in &resources {
         for (by, count) in REFUSED_BY.iter().zip(&of.refused) {
-            refused.push(([("resource", name.as_str()), ("by", by.as_word())], count.load(Ordering::Relaxed)));
+            refused
+                .push(([("resource", name.as_str()), ("by", by.as_word())], count.load(Ordering::Relaxed)));
         }
         for (status, count) in STATUSES.iter().zip(&of.outcomes) {
-            outcomes.push(([("resource", name.as_str()), ("status", status.as_word())], count.load(Ordering::Relaxed)));
+            outcomes.push((
+                [("resource", name.as_str()), ("status", status.as_word())],
+                count.load(Ordering::Relaxed),
+            ));
         }
     }
     page = page.counter("weir_operations_refused_total", "Operations refused, by whom.", &borrowed(&refused));
-    page = page.counter("weir_operations_ended_total", "Operations that ended, by outcome.", &borrowed(&outcomes));
+    page = page.counter(
+        "weir_operations_ended_total",
+        "Operations that ended, by outcome.",
+        &borrowed(&outcomes),
+    );
     page = page.gauge("weir_sessions", "Live sessions.", &[(&[], shared.sessions.count() as f64)]);
-    page = page.gauge("weir_approvals_waiting", "Operations that wait for a person.", &[(&[], shared.approvals.list().len() as f64)]);
+    page = page.gauge(
+        "weir_approvals_waiting",
+        "Operations that wait for a person.",
+        &[(&[], shared.approvals.list().len() as f64)],
+    );
     audit(plugins(page, shared), shared).finish()
 }
 
-fn borrowed<'a, const N: usize>(samples: &'a [([(&'a str, &'a str); N], u64)]) -> Vec<(&'a [(&'a str, &'a str)], u64)> {
+fn borrowed<'a, const N: usize>(
+    samples: &'a [([(&'a str, &'a str); N], u64)],
+) -> Vec<(&'a [(&'a str, &'a str)], u64)> {
     samples.iter().map(|(labels, value)| (labels.as_slice(), *value)).collect()
 }
 
@@ -307,8 +331,10 @@ fn plugins(mut page: Exposition, shared: &Shared) -> Exposition {
         page = page.counter(name, help, &samples);
     }
     let bounds = TIME_BUCKETS_NS.map(|ns| ns as f64 / 1e9);
-    let counts: Vec<Vec<u64>> =
-        all.iter().map(|(_, of)| of.time.iter().map(|count| count.load(Ordering::Relaxed)).collect()).collect();
+    let counts: Vec<Vec<u64>> = all
+        .iter()
+        .map(|(_, of)| of.time.iter().map(|count| count.load(Ordering::Relaxed)).collect())
+        .collect();
     let samples: Vec<(&[(&str, &str)], Histogram<'_>)> = labels
         .iter()
         .zip(&all)
@@ -325,19 +351,36 @@ fn plugins(mut page: Exposition, shared: &Shared) -> Exposition {
         .map(|(labels, (_, of))| (labels.as_slice(), of.resident.load(Ordering::Relaxed) as f64))
         .collect();
     page = page.gauge("weir_plugin_instances", "Instances alive.", &resident);
-    page.gauge("weir_plugin_generation", "The set of plugins in service.", &[(&[], shared.guests.generation().number as f64)])
+    page.gauge(
+        "weir_plugin_generation",
+        "The set of plugins in service.",
+        &[(&[], shared.guests.generation().number as f64)],
+    )
 }
 
 fn audit(page: Exposition, shared: &Shared) -> Exposition {
     let of = shared.audit.metrics();
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let bounds = LATENCY_BOUNDS_US.map(|us| us as f64 / 1e6);
-    let histogram = Histogram { bounds: &bounds, counts: &of.latency.counts(), sum: of.latency.sum_us() as f64 / 1e6 };
+    let histogram =
+        Histogram { bounds: &bounds, counts: &of.latency.counts(), sum: of.latency.sum_us() as f64 / 1e6 };
     page.counter("weir_audit_records_total", "Records on disk.", &[(&[], load(&of.records))])
         .counter("weir_audit_groups_total", "Groups committed.", &[(&[], load(&of.groups))])
         .counter("weir_audit_failures_total", "Groups the store did not take.", &[(&[], load(&of.failures))])
-        .counter("weir_audit_refused_events_total", "Events that could not be recorded.", &[(&[], load(&of.refused_events))])
-        .gauge("weir_audit_queued_records", "Records that wait to be written.", &[(&[], load(&of.queued_records) as f64)])
-        .gauge("weir_audit_down", "1 while nothing can be recorded.", &[(&[], f64::from(of.down.load(Ordering::Relaxed)))])
+        .counter(
+            "weir_audit_refused_events_total",
+            "Events that could not be recorded.",
+            &[(&[], load(&of.refused_events))],
+        )
+        .gauge(
+            "weir_audit_queued_records",
+            "Records that wait to be written.",
+            &[(&[], load(&of.queued_records) as f64)],
+        )
+        .gauge(
+            "weir_audit_down",
+            "1 while nothing can be recorded.",
+            &[(&[], f64::from(of.down.load(Ordering::Relaxed)))],
+        )
         .histogram("weir_audit_durable_seconds", "From a record's birth to the disk.", &[(&[], histogram)])
 }

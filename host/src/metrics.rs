@@ -52,7 +52,8 @@ impl OfResource {
         match entry {
             Entry::Intent(_) => add(&self.allowed, 1),
             Entry::Refused { by, .. } => {
-                let counter = REFUSED_BY.iter().position(|known| known == by).and_then(|at| self.refused.get(at));
+                let counter =
+                    REFUSED_BY.iter().position(|known| known == by).and_then(|at| self.refused.get(at));
                 counter.into_iter().for_each(|counter| add(counter, 1));
             }
             Entry::Outcome(outcome) => {

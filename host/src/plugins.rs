@@ -8,7 +8,8 @@ use weir_audit::{Event, PluginFacts, PluginRefused};
 use weir_config::settings::{self, Plugin, Settings};
 use weir_config::{Code, Config, Place, Problem, Severity};
 use weir_guests::{
-    Capability, FailureMode, Generation, GuestEvent, LimitOverrides, LoadProblem, PluginSpec, ReloadOutcome, World,
+    Capability, FailureMode, Generation, GuestEvent, LimitOverrides, LoadProblem, PluginSpec, ReloadOutcome,
+    World,
 };
 use weir_model::{Digest, PluginName};
 
@@ -20,11 +21,9 @@ const FAILURE_MODE: Code = Code::new("failure-mode-inspector");
 
 /// What to load: every plugin that a pipeline names.
 pub(crate) fn specs(settings: &Settings) -> Vec<PluginSpec> {
-    let named: BTreeSet<&PluginName> = settings.resources.iter().flat_map(|resource| &resource.pipeline).collect();
-    named
-        .into_iter()
-        .filter_map(|name| settings.plugins.get(name).map(|plugin| spec(name, plugin)))
-        .collect()
+    let named: BTreeSet<&PluginName> =
+        settings.resources.iter().flat_map(|resource| &resource.pipeline).collect();
+    named.into_iter().filter_map(|name| settings.plugins.get(name).map(|plugin| spec(name, plugin))).collect()
 }
 
 fn spec(name: &PluginName, plugin: &Plugin) -> PluginSpec {
@@ -60,9 +59,12 @@ pub(crate) fn problems(
         match outcome {
             ReloadOutcome::Kept { problem, .. } => problems.push(refused(config, name, problem)),
             ReloadOutcome::Missing => {
-                let file = config.settings().plugins.get(name).map(|plugin| plugin.file.display().to_string());
-                let message = format!("the plugin {name} is missing: there is no file {}", file.unwrap_or_default());
-                let mut problem = config.problem(PLUGIN_MISSING, Severity::Error, &place_of(config, name), message);
+                let file =
+                    config.settings().plugins.get(name).map(|plugin| plugin.file.display().to_string());
+                let message =
+                    format!("the plugin {name} is missing: there is no file {}", file.unwrap_or_default());
+                let mut problem =
+                    config.problem(PLUGIN_MISSING, Severity::Error, &place_of(config, name), message);
                 problem.help = Some("put it there, or take the name out of the pipeline".into());
                 problems.push(problem);
             }
@@ -85,7 +87,10 @@ pub(crate) fn problems(
             );
             let place = Place::resource(index, "pipeline");
             let mut problem = config.problem(PIPELINE, Severity::Error, &place, message);
-            problem.help = Some("`pipeline = [\"postgres\", …]`: the inspector of the protocol, then policies and maskers".into());
+            problem.help = Some(
+                "`pipeline = [\"postgres\", …]`: the inspector of the protocol, then policies and maskers"
+                    .into(),
+            );
             problems.push(problem);
         }
     }
@@ -130,7 +135,8 @@ pub(crate) async fn record_events(shared: Arc<Shared>, mut events: UnboundedRece
 fn told(shared: &Shared, event: GuestEvent) -> Event {
     let facts = |name: &PluginName, digest: Digest, world: String, version: String, generation: u64| {
         let running = shared.running();
-        let file = running.config.settings().plugins.get(name).map(|plugin| plugin.file.display().to_string());
+        let file =
+            running.config.settings().plugins.get(name).map(|plugin| plugin.file.display().to_string());
         let file = file.unwrap_or_default();
         PluginFacts { name: name.clone(), file, digest, world, version, generation }
     };

@@ -100,7 +100,8 @@ pub(crate) async fn reload(shared: &Arc<Shared>, listeners: &mut Listeners) -> R
     };
     let told: Vec<String> = changes.iter().map(ToString::to_string).collect();
     let outcome = if changes.need_restart().next().is_some() { "needs-restart" } else { "applied" };
-    let event = Event::ConfigApplied(ConfigApplied { digest, outcome: outcome.into(), changes: told.clone() });
+    let event =
+        Event::ConfigApplied(ConfigApplied { digest, outcome: outcome.into(), changes: told.clone() });
     // In the trail before it takes effect.
     if let Err(down) = shared.record_durably(event).await {
         return ReloadOutcome::Kept(format!("the change could not be recorded: {down}"));
@@ -191,7 +192,8 @@ impl Listeners {
     fn bind_new(&self, settings: &Settings) -> Result<Bound, BindError> {
         let mut bound = Bound { new: BTreeMap::new(), keep: BTreeMap::new() };
         for resource in &settings.resources {
-            let same = self.serving.get(&resource.name).is_some_and(|(address, _)| *address == resource.listen);
+            let same =
+                self.serving.get(&resource.name).is_some_and(|(address, _)| *address == resource.listen);
             if same {
                 bound.keep.insert(resource.name.clone(), resource.listen);
             } else {

@@ -59,9 +59,8 @@ impl Sessions {
         if live.len() >= max_in_all {
             return Err(TooMany::InAll);
         }
-        let same = |other: &Arc<Live>| {
-            other.info.who.id == info.who.id && other.info.resource == info.resource
-        };
+        let same =
+            |other: &Arc<Live>| other.info.who.id == info.who.id && other.info.resource == info.resource;
         if live.values().filter(|other| same(other)).count() >= max_of_user {
             return Err(TooMany::OfUser(info.who.id.clone()));
         }

@@ -4,8 +4,8 @@ use crate::metrics::OfResource;
 use std::sync::Arc;
 use weir_approvals::{Ending, Journal, JournalDown, Requested, Vote};
 use weir_audit::{
-    Attempt, AuditDown, AuditHandle, Event, Failure, Held, Outcome, Place, Refused, RefusedBy, Review, Reviewed,
-    Status,
+    Attempt, AuditDown, AuditHandle, Event, Failure, Held, Outcome, Place, Refused, RefusedBy, Review,
+    Reviewed, Status,
 };
 use weir_model::{Fault, FaultSource};
 use weir_session::ports::{self, Entry, Intent, Trail};
@@ -128,8 +128,12 @@ impl Journal for ApprovalsTrail {
 
     async fn ended(&self, request: &Requested, ending: &Ending) -> Result<(), JournalDown> {
         let (review, reviewer, comment) = match ending {
-            Ending::Voted { vote: Vote::Approve, by, comment } => (Review::Approve, Some(by.clone()), comment.clone()),
-            Ending::Voted { vote: Vote::Deny, by, comment } => (Review::Deny, Some(by.clone()), comment.clone()),
+            Ending::Voted { vote: Vote::Approve, by, comment } => {
+                (Review::Approve, Some(by.clone()), comment.clone())
+            }
+            Ending::Voted { vote: Vote::Deny, by, comment } => {
+                (Review::Deny, Some(by.clone()), comment.clone())
+            }
             Ending::Expired => (Review::Expired, None, String::new()),
             Ending::Abandoned => (Review::ClientGone, None, String::new()),
             Ending::Shutdown => (Review::HostStopped, None, String::new()),

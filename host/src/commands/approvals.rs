@@ -22,7 +22,9 @@ pub(crate) fn approvals(config: &Path, command: ApprovalsCommand) -> anyhow::Res
             let approval = client.approval(&id).await?;
             match json {
                 true => println!("{}", render::json(&approval)?),
-                false => print!("{}", render::approval(&approval, weir_admin::Timestamp::now(), super::width())),
+                false => {
+                    print!("{}", render::approval(&approval, weir_admin::Timestamp::now(), super::width()))
+                }
             }
             Ok(())
         }),

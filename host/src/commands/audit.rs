@@ -21,7 +21,9 @@ pub(crate) fn audit(config: &Path, command: AuditCommand) -> anyhow::Result<Exit
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let state = &config.settings().server.state;
-        let trail = Reader::open(state).await.context("there is no trail to read yet: has `weir run` been started?")?;
+        let trail = Reader::open(state)
+            .await
+            .context("there is no trail to read yet: has `weir run` been started?")?;
         match command {
             AuditCommand::Tail { lines, follow, json } => tail(&trail, lines, follow, json).await,
             AuditCommand::Search { filter, json } => {
@@ -79,11 +81,13 @@ async fn export(trail: &Reader, from: u64, output: Option<&Path>) -> anyhow::Res
         None => Box::new(std::io::BufWriter::new(std::io::stdout())),
     };
     let mut failed = Ok(());
-    weir_audit::export(trail, from.saturating_sub(1), |record| match writeln!(out, "{}", export_line(record)) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            failed = Err(error);
-            ControlFlow::Break(())
+    weir_audit::export(trail, from.saturating_sub(1), |record| {
+        match writeln!(out, "{}", export_line(record)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Err(error);
+                ControlFlow::Break(())
+            }
         }
     })
     .await?;
@@ -114,9 +118,10 @@ async fn verify(trail: &Reader, head: Option<&str>) -> anyhow::Result<ExitCode> 
 
 fn anchor_of(text: &str) -> anyhow::Result<Anchor> {
     let parsed = text.split_once(':').and_then(|(seq, hash)| {
-        let digits = hash.as_bytes().chunks(2).map(|pair| {
-            std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
-        });
+        let digits = hash
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()));
         let hash: Vec<u8> = digits.collect::<Option<_>>()?;
         Some(Anchor { seq: seq.parse().ok()?, hash: hash.try_into().ok()? })
     });
@@ -157,7 +162,8 @@ fn moment(text: &str) -> anyhow::Result<i64> {
         };
         count.checked_mul(seconds)?.checked_mul(1_000_000)
     });
-    let age = age.with_context(|| format!("`{text}` is no moment: write 2026-11-23T12:00:00Z, or an age like 2h"))?;
+    let age =
+        age.with_context(|| format!("`{text}` is no moment: write 2026-11-23T12:00:00Z, or an age like 2h"))?;
     Ok(weir_audit::clock::now_us() - age)
 }
 
@@ -184,7 +190,8 @@ fn print<'r>(records: impl Iterator<Item = &'r Record>, json: bool) {
 /// One line per record: when, what, who, where, and the beginning of the text. Nothing from outside reaches the
 /// terminal unescaped.
 fn line(record: &Record) -> String {
-    let mut line = format!("{:>6}  {}  {:<15}", record.seq, weir_audit::clock::rfc3339(record.at_us), record.kind);
+    let mut line =
+        format!("{:>6}  {}  {:<15}", record.seq, weir_audit::clock::rfc3339(record.at_us), record.kind);
     for part in [&record.principal, &record.resource] {
         let _ = write!(line, " {:<10}", weir_admin::render::line(part.as_deref().unwrap_or("-")));
     }
@@ -213,7 +220,9 @@ fn line(record: &Record) -> String {
 fn details(record: &Record) -> String {
     let mut out = line(record);
     for (title, text) in [("body", Some(record.body.as_str())), ("payload", record.payload.as_deref())] {
-        let Some(value) = text.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok()) else { continue };
+        let Some(value) = text.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok()) else {
+            continue;
+        };
         let pretty = serde_json::to_string_pretty(&value).unwrap_or_default();
         let _ = write!(out, "\n  {title}: {}", shown_lines(&pretty));
     }

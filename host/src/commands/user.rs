@@ -55,7 +55,12 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
                 for user in all {
                     let owner = user.on_behalf_of.map(|owner| format!(" for {owner}")).unwrap_or_default();
                     let state = if user.disabled { " (disabled)" } else { "" };
-                    println!("{}\t{}{owner}\t{}{state}", user.name, user.kind.as_word(), user.groups.join(","));
+                    println!(
+                        "{}\t{}{owner}\t{}{state}",
+                        user.name,
+                        user.kind.as_word(),
+                        user.groups.join(",")
+                    );
                 }
             }
             Err(problems) => {

@@ -48,12 +48,7 @@ struct Relation {
 
 impl Catalog {
     pub(crate) fn new(account: Arc<Account>, database: DatabaseName) -> Self {
-        Self {
-            account,
-            database,
-            known: std::sync::Mutex::new(HashMap::new()),
-            connection: Mutex::new(None),
-        }
+        Self { account, database, known: std::sync::Mutex::new(HashMap::new()), connection: Mutex::new(None) }
     }
 
     fn remembered(&self, id: u32) -> Option<Option<Arc<Relation>>> {
@@ -113,8 +108,11 @@ impl Catalog {
         for (name, value) in [("application_name", "weir catalog"), ("search_path", "pg_catalog")] {
             parameters.push(name, value).map_err(|error| error.to_string())?;
         }
-        let upstream =
-            self.account.log_in(self.database.clone(), parameters).await.map_err(|error| error.to_string())?;
+        let upstream = self
+            .account
+            .log_in(self.database.clone(), parameters)
+            .await
+            .map_err(|error| error.to_string())?;
         let stream = connection.insert(upstream.stream);
         query(stream, id).await
     }
@@ -164,7 +162,8 @@ async fn query(stream: &mut Stream, id: u32) -> Result<Option<Relation>, String>
         let mut head = [0; 5];
         stream.read_exact(&mut head).await.map_err(|error| error.to_string())?;
         let [tag, length @ ..] = head;
-        let length = (u32::from_be_bytes(length) as usize).checked_sub(4).ok_or("a message without length")?;
+        let length =
+            (u32::from_be_bytes(length) as usize).checked_sub(4).ok_or("a message without length")?;
         total += length;
         if total > MAX_ANSWER_BYTES {
             return Err("the catalog's answer is too large".into());

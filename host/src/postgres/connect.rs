@@ -31,7 +31,11 @@ impl PostgresHouse {
                         "the gateway cannot reach the database of this resource",
                     ),
                 };
-                Err(identity.turned_away(report, error.to_string()))
+                let verbatim = match &error {
+                    UpstreamError::Login(error) => error.about_settings(),
+                    _ => None,
+                };
+                Err(TurnedAway { verbatim, ..identity.turned_away(report, error.to_string()) })
             }
         }
     }

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use weir_net::{Arrival, Stream};
 use weir_wire::postgres::{
-    ALPN, ClientTransport, EndPointHash, ErrorReport, ServerLogin, ServerLoginOptions, ServerStep,
-    ServerTls, SqlState, looks_like_tls,
+    ALPN, ClientTransport, EndPointHash, ErrorReport, ServerLogin, ServerLoginOptions, ServerStep, ServerTls,
+    SqlState, looks_like_tls,
 };
 
 /// One read of the login: packets are small, and what comes behind them is kept.
@@ -26,6 +26,7 @@ impl Talk {
         TurnedAway {
             stream: Some(self.stream),
             report,
+            verbatim: None,
             reason,
             claimed_user: self.claimed_user,
             client: self.client,
@@ -78,6 +79,7 @@ impl PostgresHouse {
         let turned_away = |stream: Option<Stream>, reason: String| TurnedAway {
             stream,
             report: None,
+            verbatim: None,
             reason,
             claimed_user: String::new(),
             client,
@@ -100,7 +102,10 @@ impl PostgresHouse {
             handshake.map_err(|error| turned_away(None, format!("the TLS handshake failed: {error}")))?;
         // Without the name, another protocol's client could be tricked into talking to us.
         if alpn.as_deref() != Some(ALPN) {
-            return Err(turned_away(None, "the client began with TLS without naming `postgresql` (ALPN)".into()));
+            return Err(turned_away(
+                None,
+                "the client began with TLS without naming `postgresql` (ALPN)".into(),
+            ));
         }
         let end_point = tls.end_point().map(EndPointHash::new);
         Ok(Some((stream, ClientTransport::Tls(end_point))))
@@ -111,6 +116,7 @@ impl PostgresHouse {
         let lost = |reason: String| TurnedAway {
             stream: None,
             report: None,
+            verbatim: None,
             reason,
             claimed_user: String::new(),
             client,
@@ -120,9 +126,7 @@ impl PostgresHouse {
         };
         let (stream, _) =
             tls.accept(socket).await.map_err(|error| lost(format!("the TLS handshake failed: {error}")))?;
-        login
-            .tls_started(tls.end_point().map(EndPointHash::new))
-            .map_err(|error| lost(error.to_string()))?;
+        login.tls_started(tls.end_point().map(EndPointHash::new)).map_err(|error| lost(error.to_string()))?;
         Ok(Talk { stream, login, client, claimed_user })
     }
 }

@@ -83,6 +83,7 @@ impl Identity {
         TurnedAway {
             stream: Some(self.stream),
             report: Some(report),
+            verbatim: None,
             reason,
             claimed_user: self.principal.id,
             client: self.client,

@@ -65,6 +65,8 @@ pub(crate) struct TurnedAway {
     stream: Option<Stream>,
     /// What the client reads.
     report: Option<ErrorReport>,
+    /// What it reads instead: the upstream's own words about its settings.
+    verbatim: Option<Vec<u8>>,
     /// What the log keeps.
     reason: String,
     claimed_user: String,
@@ -112,6 +114,7 @@ impl House for PostgresHouse {
         let late = || TurnedAway {
             stream: None,
             report: None,
+            verbatim: None,
             reason: "the client did not say what it wants in time".into(),
             claimed_user: String::new(),
             client,
@@ -123,7 +126,7 @@ impl House for PostgresHouse {
     async fn identify(&self, greeting: Greeting) -> Result<Identity, TurnedAway> {
         let (client, claimed_user) = (greeting.client, greeting.request.user.as_str().to_owned());
         let reason = "the client did not prove who it is in time".into();
-        let late = || TurnedAway { stream: None, report: None, reason, claimed_user, client };
+        let late = || TurnedAway { stream: None, report: None, verbatim: None, reason, claimed_user, client };
         let within = self.resource.settings.limits.login_timeout;
         tokio::time::timeout(within, self.identify_client(greeting)).await.unwrap_or_else(|_| Err(late()))
     }
@@ -136,15 +139,12 @@ impl House for PostgresHouse {
         self.connect_upstream(identity, permit).await
     }
 
-    async fn open(
-        &self,
-        connected: Connected,
-    ) -> Result<(Start<PostgresPorts>, Stream, Stream), TurnedAway> {
+    async fn open(&self, connected: Connected) -> Result<(Start<PostgresPorts>, Stream, Stream), TurnedAway> {
         self.open_session(connected).await
     }
 
     async fn turn_away(&self, turned_away: TurnedAway) {
-        let TurnedAway { stream, report, reason, claimed_user, client } = turned_away;
+        let TurnedAway { stream, report, verbatim, reason, claimed_user, client } = turned_away;
         let code = report.as_ref().map_or("08006", |report| report.sqlstate.as_str()).to_owned();
         tracing::info!(resource = %self.resource.name(), client = %client, user = claimed_user, reason, "turned away");
         self.shared.metrics.login_failed(self.resource.name());
@@ -157,8 +157,9 @@ impl House for PostgresHouse {
         if let Err(down) = self.shared.record_durably(event).await {
             tracing::error!(error = %down, "a failed login could not be recorded");
         }
-        if let (Some(mut stream), Some(report)) = (stream, report) {
-            farewell(&mut stream, &report).await;
+        let words = verbatim.or_else(|| report.map(|report| report.to_error_response()));
+        if let (Some(mut stream), Some(words)) = (stream, words) {
+            farewell(&mut stream, &words).await;
         }
     }
 
@@ -199,11 +200,10 @@ impl PostgresHouse {
 }
 
 /// Tells a client why and closes, giving it a moment to read.
-async fn farewell(stream: &mut Stream, report: &ErrorReport) {
+async fn farewell(stream: &mut Stream, bytes: &[u8]) {
     use tokio::io::AsyncWriteExt;
-    let bytes = report.to_error_response();
     let _ = tokio::time::timeout(std::time::Duration::from_secs(2), async {
-        let _ = stream.write_all(&bytes).await;
+        let _ = stream.write_all(bytes).await;
         let _ = stream.flush().await;
         let _ = stream.shutdown().await;
     })

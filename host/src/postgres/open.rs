@@ -16,8 +16,8 @@ use weir_session::decide::fold;
 use weir_session::exchange::{Limits, Start};
 use weir_session::ports::{Inspector, Policies};
 use weir_wire::postgres::{
-    BackendKey, CancelKey, ErrorReport, ProtocolVersion, Ready, SqlState, TransactionStatus, authentication_ok,
-    backend_key_data, parameter_status, ready_for_query,
+    BackendKey, CancelKey, ErrorReport, ProtocolVersion, Ready, SqlState, TransactionStatus,
+    authentication_ok, backend_key_data, parameter_status, ready_for_query,
 };
 
 impl PostgresHouse {
@@ -160,11 +160,7 @@ impl PostgresHouse {
 
     /// What the client may cancel with: the upstream's process id where it is free, so that clients who compare
     /// it find what they expect, and a secret of our own.
-    fn key(
-        &self,
-        ready: &Ready,
-        version: ProtocolVersion,
-    ) -> Result<BackendKey, (ErrorReport, String)> {
+    fn key(&self, ready: &Ready, version: ProtocolVersion) -> Result<BackendKey, (ErrorReport, String)> {
         let no_randomness = |error: getrandom::Error| {
             let message = "the gateway has no randomness".to_owned();
             (ErrorReport::fatal(SqlState::INTERNAL_ERROR, message), error.to_string())

@@ -43,7 +43,8 @@ pub(super) fn claims(settings: &[(String, String)]) -> Vec<Attribute> {
 pub(super) fn operations(settings: &[(String, String)]) -> Vec<Operation> {
     let judged = settings.iter().filter(|(name, value)| {
         let utf8 = name == "client_encoding"
-            && ["utf8", "utf-8", "unicode", "'utf-8'", "'utf8'"].contains(&value.to_ascii_lowercase().as_str());
+            && ["utf8", "utf-8", "unicode", "'utf-8'", "'utf8'"]
+                .contains(&value.to_ascii_lowercase().as_str());
         !utf8 && !HARMLESS.contains(&name.as_str()) && !name.contains('.')
     });
     judged
@@ -118,8 +119,7 @@ mod tests {
     #[test]
     fn options_are_settings() {
         let found = of(&[("options", r"-c role=admin --search-path=a\ b -cgw.conv=42 -x")]);
-        let expected =
-            [("role", "admin"), ("search_path", "a b"), ("gw.conv", "42"), ("_x", "")];
+        let expected = [("role", "admin"), ("search_path", "a b"), ("gw.conv", "42"), ("_x", "")];
         let found: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(found, expected);
     }

@@ -189,6 +189,17 @@ impl UpstreamReport {
         Self { fields }
     }
 
+    /// The same report as a message for a client, field by field.
+    pub(crate) fn to_error_response(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (name, text) in &self.fields {
+            body.push(*name);
+            put_text(&mut body, text);
+        }
+        body.push(0);
+        typed(b'E', &body)
+    }
+
     /// An error in the format of protocol 2: a bare text.
     pub(crate) fn bare(text: &[u8]) -> Self {
         Self { fields: vec![(b'M', String::from_utf8_lossy(text).trim_end().to_owned())] }

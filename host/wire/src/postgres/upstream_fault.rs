@@ -130,6 +130,24 @@ impl UpstreamLoginError {
     }
 }
 
+/// What a client's own startup settings can be refused with: undefined_object, invalid_parameter_value,
+/// cant_change_runtime_param.
+const OF_SETTINGS: [&str; 3] = ["42704", "22023", "55P02"];
+
+impl UpstreamLoginError {
+    /// The upstream's refusal of a setting the *client* brought, word for word: the client reads what it would
+    /// read without us. Such a text names the setting and nothing of the gateway's account.
+    pub fn about_settings(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Refused(report) => {
+                let state = report.sqlstate()?;
+                OF_SETTINGS.contains(&state.as_str()).then(|| report.to_error_response())
+            }
+            _ => None,
+        }
+    }
+}
+
 fn refused(report: &UpstreamReport) -> (SqlState, &'static str) {
     match report.sqlstate() {
         Some(state @ SqlState::TOO_MANY_CONNECTIONS) => {
@@ -163,6 +181,16 @@ mod tests {
         assert_eq!(busy.report().sqlstate, SqlState::TOO_MANY_CONNECTIONS);
         assert!(!busy.report().message.contains("sorry"));
         assert_eq!(busy.fault(), Fault::Upstream);
+    }
+
+    #[test]
+    fn a_setting_of_the_clients_own_is_refused_in_the_upstreams_words() {
+        let body = b"SFATAL\0C42704\0Munrecognized configuration parameter \"x\"\0Rfind_option\0\0";
+        let error = UpstreamLoginError::Refused(UpstreamReport::parse(body));
+        let words = error.about_settings().unwrap();
+        assert_eq!(words.get(5..), Some(&body[..]));
+        let login = UpstreamLoginError::Refused(UpstreamReport::parse(b"SFATAL\0C28P01\0Mno\0\0"));
+        assert_eq!(login.about_settings(), None);
     }
 
     #[test]
