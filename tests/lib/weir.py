@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -28,6 +29,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("WEIR_BINARY", ROOT / "target/release/weir"))
 PLUGINS = Path(os.environ.get("WEIR_PLUGINS", ROOT / "target/plugins"))
 START_SECONDS = 60
+#: compiled plugins are kept here between gateways, so that each start does not compile them anew
+COMPILED = ROOT / "tests/.cache/compiled"
+COMPILED_FILES = 64
 
 
 @dataclass
@@ -100,11 +104,34 @@ class Weir:
         self.port, self.admin_port = processes.free_port(), processes.free_port()
         self.config = self.folder / "weir.toml"
         self.write_config()
+        self.bring_compiled()
         for user in self.users:
             arguments = ["user", "add", user.name, "--kind", user.kind, "--password-stdin"]
             arguments += [part for group in user.groups for part in ("--group", group)]
             arguments += ["--on-behalf-of", user.on_behalf_of] if user.on_behalf_of else []
             self.command(*arguments, input=user.secret + "\n")
+
+    @property
+    def state_folder(self) -> Path:
+        return self.state or self.folder / "state"
+
+    def bring_compiled(self) -> None:
+        for folder in (self.state_folder, self.state_folder / "compiled"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for file in COMPILED.glob("*.cwasm"):
+            with contextlib.suppress(FileNotFoundError):  # somebody else tidies up
+                shutil.copy(file, self.state_folder / "compiled")
+
+    def keep_compiled(self) -> None:
+        COMPILED.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for file in (self.state_folder / "compiled").glob("*.cwasm"):
+            if not (COMPILED / file.name).exists():
+                beside = COMPILED / f".{file.name}.{os.getpid()}"
+                shutil.copy(file, beside)
+                beside.rename(COMPILED / file.name)
+        kept = sorted(COMPILED.glob("*.cwasm"), key=lambda file: file.stat().st_mtime, reverse=True)
+        for old in kept[COMPILED_FILES:]:
+            old.unlink(missing_ok=True)
 
     def install(self, name: str, file: Path) -> None:
         """Puts a plugin into the folder at once: written beside, then renamed."""
@@ -148,6 +175,7 @@ class Weir:
             if self.process.poll() is not None:
                 raise RuntimeError(f"weir left with exit code {self.process.returncode}; its log:\n{self.log_tail()}")
             if self.healthy():
+                self.keep_compiled()
                 return
             time.sleep(0.02)
         raise RuntimeError(f"weir was not ready within {START_SECONDS} s; its log:\n{self.log_tail()}")
@@ -206,11 +234,12 @@ class Weir:
         """Every record so far whose columns have these values, in order."""
         lines = self.command("audit", "export").stdout.splitlines()
         records = [json.loads(line) for line in lines]
-        return [record for record in records if all(record.get(key) == value for key, value in wanted.items())]
+        return [record for record in records
+                if all(record["body"].get(key) == value for key, value in wanted.items())]
 
     def metric(self, start: str) -> float:
         """The sum of all samples that start with this text."""
-        token = (self.folder / "state/admin.token").read_text().strip()
+        token = (self.state_folder / "admin.token").read_text().strip()
         request = urllib.request.Request(f"http://127.0.0.1:{self.admin_port}/metrics", headers={"Authorization": f"Bearer {token}"})
         with urllib.request.urlopen(request, timeout=5) as answer:
             lines = answer.read().decode().splitlines()
