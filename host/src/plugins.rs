@@ -142,11 +142,9 @@ fn told(shared: &Shared, event: GuestEvent) -> Event {
     };
     match event {
         GuestEvent::Loaded { name, digest, world, version, generation } => {
-            tracing::info!(plugin = %name, digest = %digest.short(), generation, "plugin loaded");
             Event::PluginLoaded(facts(&name, digest, world.to_string(), version, generation))
         }
         GuestEvent::Refused { name, digest, problem, generation } => {
-            tracing::error!(plugin = %name, reason = %problem, "plugin refused");
             let digest = digest.unwrap_or(Digest([0; 32]));
             Event::PluginRefused(PluginRefused {
                 plugin: facts(&name, digest, String::new(), String::new(), generation),
@@ -154,7 +152,6 @@ fn told(shared: &Shared, event: GuestEvent) -> Event {
             })
         }
         GuestEvent::Removed { name, digest, generation } => {
-            tracing::warn!(plugin = %name, "plugin removed");
             Event::PluginRemoved(facts(&name, digest, String::new(), String::new(), generation))
         }
     }

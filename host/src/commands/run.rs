@@ -88,11 +88,9 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let api = Arc::new(Api::new(Arc::clone(&shared), trail.reader()));
     let (stop_admin, admin_stopped) = tokio::sync::oneshot::channel::<()>();
     let auth = weir_admin::Auth::new(token);
-    let address = admin.address();
     let admin = tokio::spawn(weir_admin::serve(admin.into_inner(), Arc::clone(&api), auth, async {
         let _ = admin_stopped.await;
     }));
-    tracing::info!(%address, "admin API listening");
     listeners.serve(&shared);
 
     wait_for_the_end(&shared, &mut listeners, &api).await?;
