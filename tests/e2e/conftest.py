@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,15 @@ def connect():
     yield make
     for connection in opened:
         connection.close()
+
+
+@pytest.fixture
+def reached(server):
+    """Whether a text has reached PostgreSQL: every statement is in its log before it runs."""
+    return lambda text: text in server.log.read_text(errors="replace")
+
+
+@pytest.fixture
+def mark():
+    """Texts that occur nowhere else."""
+    return lambda: f"mark-{uuid.uuid4().hex}"
