@@ -39,7 +39,9 @@ pub(crate) fn check(settings: &str, schema: &str) -> Result<String, LoadProblem>
     compiler.set_default_draft(Draft::V2020_12);
     compiler.use_loader(Box::new(NothingOutside));
     let wrong = |error: boon::CompileError| {
-        let error = clean(error.to_string().replace('\n', " "), PROBLEM_CHARS);
+        let source =
+            std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        let error = clean(format!("{error}{source}").replace('\n', " "), PROBLEM_CHARS);
         LoadProblem::new(Stage::Describe, format!("its settings schema is wrong: {error}"))
     };
     compiler.add_resource(SCHEMA_NAME, schema).map_err(wrong)?;

@@ -193,8 +193,8 @@ fn split(name: &str) -> Option<(String, String)> {
 fn version(exports: &BTreeSet<(String, String)>) -> Result<ContractVersion, LoadProblem> {
     let served: Vec<_> = SERVED.iter().map(ToString::to_string).collect();
     let served = served.join(" and ");
-    let mut versions: Vec<_> = exports.iter().map(|(_, version)| version.as_str()).collect();
-    versions.dedup();
+    let versions: BTreeSet<_> = exports.iter().map(|(_, version)| version.as_str()).collect();
+    let versions: Vec<_> = versions.into_iter().collect();
     let problem = |message: String| {
         LoadProblem::new(Stage::Version, message)
             .help(format!("this host serves contract {served}; rebuild the plugin with a matching SDK"))

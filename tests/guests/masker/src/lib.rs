@@ -101,7 +101,7 @@ impl Masker for Loud {
                 edits.null(0, 0);
             }
             "growth" => {
-                for _ in 0..40 {
+                for _ in 0..20 {
                     edits.replace(0, 0, 0, &"x".repeat(1 << 20), 0);
                 }
             }

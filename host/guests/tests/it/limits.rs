@@ -1,0 +1,124 @@
+//! Guests that loop, recurse, grow, trap: refused, counted, and never for long.
+
+use crate::support::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use weir_guests::{FailureMode, ReloadOutcome, Stage};
+
+#[tokio::test]
+async fn whatever_stops_a_policy_the_next_operation_works() {
+    let house = usual_house().await;
+    let mut session = house.session("s1").await;
+    for (text, code) in [
+        ("panic", "plugin-trap"),
+        ("recurse", "plugin-trap"),
+        ("utf8", "plugin-trap"),
+        ("grow", "plugin-memory"),
+        ("huge 50000000", "plugin-output"),
+        ("loop", "plugin-timeout"),
+    ] {
+        let fault = ask_fault(&mut session, text).await;
+        assert_eq!(fault.code, code, "{text}: {fault:?}");
+        assert!(fault.message.starts_with("plugin policy "), "{fault:?}");
+        let after = ask(&mut session, "remember").await;
+        assert_eq!(tag(&after, "seen"), "remember", "a fresh instance after {text}");
+    }
+    let metrics = house.metrics("policy");
+    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    assert_eq!((of(&metrics.traps), of(&metrics.time_outs), of(&metrics.limit_hits)), (3, 1, 2));
+}
+
+#[tokio::test]
+async fn a_backtrace_names_functions() {
+    let house = usual_house().await;
+    let mut session = house.session("s1").await;
+    let fault = ask_fault(&mut session, "recurse").await;
+    assert!(fault.detail.contains("recurse"), "{}", fault.detail);
+    assert!(fault.detail.contains("call stack exhausted"), "{}", fault.detail);
+}
+
+#[tokio::test]
+async fn while_one_loops_others_go_on() {
+    // One thread: the looping guest must give way, or the counter stands still.
+    let house = usual_house_with(|spec| spec.limits.call_time = Some(Duration::from_millis(200))).await;
+    let (mut looping, mut working) = (house.session("looping").await, house.session("working").await);
+    let decided = Arc::new(AtomicU64::new(0));
+    let counting = Arc::clone(&decided);
+    let others = tokio::spawn(async move {
+        loop {
+            assert_eq!(ask(&mut working, "allow").await.by.answer, "allow");
+            counting.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let fault = ask_fault(&mut looping, "loop").await;
+    assert_eq!(fault.code, "plugin-timeout");
+    assert!(decided.load(Ordering::Relaxed) > 10, "{decided:?}");
+    others.abort();
+}
+
+#[tokio::test]
+async fn work_below_the_budget_is_answered() {
+    let house = usual_house_with(|spec| spec.limits.call_time = Some(Duration::from_secs(20))).await;
+    let mut session = house.session("s1").await;
+    // Long enough to give way many times.
+    assert_eq!(ask(&mut session, "work 100000000").await.by.answer, "allow");
+    // The next call has a whole budget again.
+    assert_eq!(ask(&mut session, "work 100000000").await.by.answer, "allow");
+}
+
+#[tokio::test]
+async fn a_failure_mode_is_told_with_the_answer() {
+    let house = usual_house_with(|spec| spec.failure_mode = FailureMode::Open).await;
+    let mut session = house.session("s1").await;
+    let answer = ask(&mut session, "panic").await;
+    assert!(answer.open_on_failure && answer.answer.is_err());
+}
+
+#[tokio::test]
+async fn a_version_that_fails_its_trial_is_refused() {
+    let small = 8 << 20;
+    for (settings, message) in [
+        (r#"{"configure": "fault"}"#, "plugin policy could not do its work"),
+        (r#"{"configure": "panic"}"#, "plugin policy failed"),
+        (r#"{"configure": "loop"}"#, "plugin policy took too long"),
+        (r#"{"configure": "grow"}"#, "plugin policy needed too much memory"),
+        (r#"{"open": "panic"}"#, "plugin policy failed"),
+        (r#"{"open": "loop"}"#, "plugin policy took too long"),
+    ] {
+        let house = house(&[("policy", guest("policy"))], false, |spec| {
+            spec.settings_json = settings.into();
+            spec.limits.memory_bytes = Some(small);
+            spec.limits.start_time = Some(Duration::from_millis(100));
+        })
+        .await;
+        let ReloadOutcome::Kept { problem, running: None } = &house.outcomes[0].1 else {
+            panic!("{settings}: {:?}", house.outcomes);
+        };
+        assert_eq!((problem.stage, problem.message.as_str()), (Stage::Start, message), "{problem:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_the_plugin_does_not_take_is_refused() {
+    let house = usual_house_with(|spec| {
+        if spec.name == name("policy") {
+            spec.settings_json = r#"{"open": "fault-unless-trial"}"#.into();
+        }
+    })
+    .await;
+    let fault = house.open("s1", &["inspector", "policy"]).await.err().unwrap();
+    assert_eq!(fault.code, "plugin-fault");
+    assert!(fault.detail.contains("told to refuse"));
+}
+
+#[tokio::test]
+async fn no_instance_stays_when_sessions_end() {
+    let house = usual_house().await;
+    let session = house.session("s1").await;
+    let resident = |plugin: &str| house.metrics(plugin).resident.load(Ordering::Relaxed);
+    assert_eq!([resident("inspector"), resident("policy"), resident("masker")], [1, 1, 1]);
+    drop(session);
+    assert_eq!([resident("inspector"), resident("policy"), resident("masker")], [0, 0, 0]);
+}
