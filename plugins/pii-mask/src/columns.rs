@@ -107,6 +107,9 @@ impl Named {
 
 /// `*` stands for any characters; letters fit in either case.
 pub fn glob(pattern: &str, text: &str) -> bool {
+    if pattern.is_ascii() && !pattern.contains('*') {
+        return pattern.eq_ignore_ascii_case(text);
+    }
     let (mut pattern, mut text) = (pattern.chars(), text.chars());
     // Where to go on when the last `*` must take one character more.
     let mut back: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;

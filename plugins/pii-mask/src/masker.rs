@@ -11,6 +11,7 @@ use crate::settings::Rules;
 use crate::shape::{Shape, Treatment};
 use crate::structure::{Scratch, each_element, each_json};
 use crate::taint::Analysis;
+use crate::vote::Ballots;
 use crate::{message, statement};
 use std::rc::Rc;
 use weir_sdk::Fault;
@@ -23,6 +24,7 @@ pub struct PiiMask {
     shapes: Vec<(u32, Shape)>,
     /// the last statement read: it is planned for the trail first and for its rows later
     last: Option<(String, String, Rc<Analysis>)>,
+    ballots: Ballots,
     memory: Memory,
 }
 
@@ -48,13 +50,14 @@ struct Found {
 impl PiiMask {
     pub fn new(rules: Rules) -> Self {
         let scanner = Scanner::new(rules.on);
-        Self { rules, scanner, shapes: Vec::new(), last: None, memory: Memory::default() }
+        let (ballots, memory) = (Ballots::default(), Memory::default());
+        Self { rules, scanner, shapes: Vec::new(), last: None, ballots, memory }
     }
 
     pub fn plan_shape(&mut self, shape: u32, columns: &[Column], operation: &Operation) -> MaskingPlan {
         let analysis = self.analysis(operation);
-        let (planned, plan) = Shape::plan(&self.rules, columns, operation, analysis);
         self.forget_shape(shape);
+        let (planned, plan) = Shape::plan(&self.rules, columns, operation, analysis, &self.ballots);
         if !plan.wanted.is_empty() {
             self.shapes.push((shape, planned));
         }
@@ -76,7 +79,13 @@ impl PiiMask {
     }
 
     pub fn forget_shape(&mut self, shape: u32) {
-        self.shapes.retain(|(number, _)| *number != shape);
+        let Some(place) = self.shapes.iter().position(|(number, _)| *number == shape) else { return };
+        let (_, forgotten) = self.shapes.swap_remove(place);
+        for treatment in forgotten.treatments {
+            if let Treatment::Detect { votes, origin: Some(origin), form: Form::Text, .. } = treatment {
+                self.ballots.keep(origin, votes);
+            }
+        }
     }
 
     /// # Errors
@@ -103,7 +112,8 @@ impl Work<'_> {
     fn detect(&mut self, shape: &mut Shape, values: &Batch) {
         self.memory.found.clear();
         for (index, (column, text)) in values.iter().enumerate() {
-            let Some(Treatment::Detect { hint, form, votes }) = shape.treatments.get_mut(usize::from(column))
+            let Some(Treatment::Detect { hint, form, votes, .. }) =
+                shape.treatments.get_mut(usize::from(column))
             else {
                 continue;
             };
@@ -196,7 +206,7 @@ impl Work<'_> {
                     let subject = self.subject(text, *method);
                     writer.whole(cell, *rule, *method, subject, *form);
                 }
-                Some(Treatment::Detect { hint, votes, form }) => match votes.decided() {
+                Some(Treatment::Detect { hint, votes, form, .. }) => match votes.decided() {
                     Some(kind) if !text.is_empty() => {
                         let method = self.rules.methods.of(kind);
                         writer.whole(cell, shape.rule(kind), method, Subject::Found(kind), Form::Text);

@@ -6,7 +6,7 @@ use crate::kind::{Kind, Kinds};
 use crate::method::Method;
 use crate::settings::{Messages, Rules};
 use crate::taint::Analysis;
-use crate::vote::Votes;
+use crate::vote::{Ballots, Origin, Votes};
 use std::rc::Rc;
 use weir_sdk::masker::{Column, MaskingPlan, Operation};
 
@@ -17,8 +17,8 @@ pub enum Treatment {
     Pass,
     /// every cell is hidden whole
     Whole { rule: u16, method: Method, form: Form },
-    /// detectors run over each cell
-    Detect { hint: Hint, form: Form, votes: Votes },
+    /// detectors run over each cell; `origin` is the column in truth
+    Detect { hint: Hint, form: Form, votes: Votes, origin: Option<Origin> },
     /// the text of a statement, for the trail
     Statement,
     /// a text for people
@@ -43,6 +43,7 @@ impl Shape {
         columns: &[Column],
         operation: &Operation,
         analysis: Rc<Analysis>,
+        ballots: &Ballots,
     ) -> (Shape, MaskingPlan) {
         let mut names: Vec<String> = rules.on.iter().map(|kind| kind.name().to_owned()).collect();
         let (computed, message) = (names.len() as u16, names.len() as u16 + 1);
@@ -50,8 +51,15 @@ impl Shape {
         let mut treatments = Vec::with_capacity(columns.len());
         let mut wanted = Vec::new();
         for (index, column) in columns.iter().enumerate() {
-            let context =
-                Context { rules, operation, analysis: &analysis, index, count: columns.len(), computed };
+            let context = Context {
+                rules,
+                operation,
+                analysis: &analysis,
+                ballots,
+                index,
+                count: columns.len(),
+                computed,
+            };
             let treatment = context.treatment(column, &mut names);
             if treatment != Treatment::Pass {
                 wanted.push(index as u16);
@@ -74,6 +82,7 @@ struct Context<'p> {
     rules: &'p Rules,
     operation: &'p Operation,
     analysis: &'p Analysis,
+    ballots: &'p Ballots,
     index: usize,
     count: usize,
     computed: u16,
@@ -88,6 +97,12 @@ impl Context<'_> {
             None => self.result_column(column, names),
             Some("statement") => Treatment::Statement,
             Some("parameter") => self.parameter(column),
+            // What another session says of protected things cannot be judged by this one's statement.
+            Some("notification")
+                if self.rules.messages == Messages::Strict && !self.rules.columns.is_empty() =>
+            {
+                self.hidden_text()
+            }
             // Errors, notices, notifications, and places nobody has told us of yet.
             Some(_) => self.text_for_people(),
         }
@@ -114,7 +129,11 @@ impl Context<'_> {
             Interest::Always => !self.rules.on.is_empty(),
         };
         match interest {
-            true => Treatment::Detect { hint, form, votes: Votes::default() },
+            true => {
+                let origin = Origin::of(column);
+                let votes = origin.as_ref().and_then(|origin| self.ballots.get(origin));
+                Treatment::Detect { hint, form, votes: votes.cloned().unwrap_or_default(), origin }
+            }
             false => Treatment::Pass,
         }
     }
@@ -129,17 +148,19 @@ impl Context<'_> {
         let hint = Hint::of_name(&column.name);
         match self.rules.on.is_empty() {
             true => Treatment::Pass,
-            false => Treatment::Detect { hint, form, votes: Votes::default() },
+            false => Treatment::Detect { hint, form, votes: Votes::default(), origin: None },
         }
+    }
+
+    fn hidden_text(&self) -> Treatment {
+        Treatment::Whole { rule: self.computed + 1, method: Method::Redact, form: Form::Text }
     }
 
     fn text_for_people(&self) -> Treatment {
         match self.rules.messages {
             Messages::Scan if self.rules.on.is_empty() => Treatment::Pass,
             Messages::Scan => Treatment::Message { strict: false },
-            Messages::Redact => {
-                Treatment::Whole { rule: self.computed + 1, method: Method::Redact, form: Form::Text }
-            }
+            Messages::Redact => self.hidden_text(),
             Messages::Strict => Treatment::Message { strict: !self.rules.columns.is_empty() },
         }
     }

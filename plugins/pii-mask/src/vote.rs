@@ -2,6 +2,8 @@
 //! mistake in them, and hiding only the well-formed ones would show exactly those.
 
 use crate::kind::Kind;
+use std::collections::HashMap;
+use weir_sdk::masker::Column;
 
 /// Fewest values that can decide.
 const MIN_VALUES: u32 = 8;
@@ -38,5 +40,34 @@ impl Votes {
 
     pub fn decided(&self) -> Option<Kind> {
         self.decided
+    }
+}
+
+/// What a column is in truth: relation and source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin(String, String);
+
+impl Origin {
+    pub fn of(column: &Column) -> Option<Origin> {
+        (!column.source.is_empty()).then(|| Origin(column.relation.clone(), column.source.clone()))
+    }
+}
+
+/// The votes of columns seen in this session: clients that fetch one row at a time have majorities too.
+#[derive(Debug, Default)]
+pub struct Ballots(HashMap<Origin, Votes>);
+
+/// Columns remembered; those that come later vote anew for each shape.
+const MAX_COLUMNS: usize = 512;
+
+impl Ballots {
+    pub fn get(&self, origin: &Origin) -> Option<&Votes> {
+        self.0.get(origin)
+    }
+
+    pub fn keep(&mut self, origin: Origin, votes: Votes) {
+        if self.0.len() < MAX_COLUMNS || self.0.contains_key(&origin) {
+            self.0.insert(origin, votes);
+        }
     }
 }

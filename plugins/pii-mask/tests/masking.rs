@@ -178,10 +178,15 @@ fn a_majority_decides_for_the_column() {
     // sticky for the shape
     let edits = masker.mask_shape(1, &common::batch(&[(0, "carol at example")])).unwrap();
     assert_eq!(edits.cells, [0]);
-    // a new plan starts anew
-    let (_, masked) =
-        plan_and_mask(&mut masker, &columns, "select contact from t", &[(0, "carol at example")]);
-    assert_eq!(masked[0].as_deref(), Some("carol at example"));
+    // and for the column in this session, in whatever result
+    let carol: &[(u16, &str)] = &[(0, "carol at example")];
+    let (_, masked) = plan_and_mask(&mut masker, &columns, "select contact from t", carol);
+    assert_eq!(masked[0].as_deref(), Some("[EMAIL]"));
+    // not for another column, or one without an origin
+    for other in [column("contact", "public.u", "text"), column("contact", "", "text")] {
+        let (_, masked) = plan_and_mask(&mut masker, &[other], "select contact from u", carol);
+        assert_eq!(masked[0].as_deref(), Some("carol at example"));
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::columns::Named;
 use relations::{Relation, everywhere, is};
 use select::Select;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use weir_sql::Kind;
 use words::{Word, words, words_of_string};
 
@@ -25,8 +26,9 @@ pub struct Analysis {
     /// it names something protected
     pub mentions: bool,
     computed: Computed,
-    /// every name in it, sorted
-    names: Vec<String>,
+    text: String,
+    /// every name in it, sorted; asked for only when a message comes
+    names: OnceCell<Vec<String>>,
     /// its text is SQL
     pub is_sql: bool,
     /// it runs code nobody has read: DO, CALL
@@ -96,17 +98,13 @@ impl Analysis {
             return Analysis { is_sql, ..Analysis::of_unreadable(text, columns) };
         };
         let mentions = mentions(&words, &strings, columns);
-        let mut names: Vec<String> =
-            words.iter().filter_map(|word| word.name.as_deref()).map(str::to_owned).collect();
-        names.sort_unstable();
-        names.dedup();
         let runs_code = words.first().is_some_and(|word| word.is_any(&["do", "call"]));
         let computed = if words.is_empty() || kind == "sql.call" {
             Computed::All
         } else {
             computed(&words, &strings, mentions, columns)
         };
-        Analysis { mentions, computed, names, is_sql, runs_code }
+        Analysis { mentions, computed, text: text.to_owned(), is_sql, runs_code, ..Analysis::default() }
     }
 
     /// Nobody can say what it does: whatever it computes is tainted.
@@ -115,7 +113,7 @@ impl Analysis {
         let named =
             columns.iter().flat_map(Named::fixed_parts).any(|part| lower.contains(&part.to_lowercase()));
         let mentions = named || lower.contains("u&") || lower.contains('\\');
-        Analysis { mentions, computed: Computed::All, names: Vec::new(), is_sql: false, runs_code: true }
+        Analysis { mentions, computed: Computed::All, runs_code: true, ..Analysis::default() }
     }
 
     /// Whether column `index` of `count`, which has no origin, may hold something protected.
@@ -148,7 +146,15 @@ impl Analysis {
 
     /// Whether the statement itself contains this name.
     pub fn names(&self, name: &str) -> bool {
-        self.names.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
+        let names = self.names.get_or_init(|| {
+            let words = words(&self.text).map(|(words, _)| words).unwrap_or_default();
+            let mut names: Vec<String> =
+                words.iter().filter_map(|word| word.name.as_deref()).map(str::to_owned).collect();
+            names.sort_unstable();
+            names.dedup();
+            names
+        });
+        names.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
     }
 
     /// A name the server made from one the statement contains: `customers_pkey`.
@@ -196,6 +202,9 @@ fn computed(words: &[Word<'_>], strings: &[Cow<'_, str>], mentions: bool, column
     if elsewhere || words.iter().enumerate().any(|word| calls(&word)) {
         return Computed::All;
     }
+    if let Some(query) = copied_query(words) {
+        return computed(&query, strings, mentions, columns);
+    }
     let any_table = columns.iter().any(Named::is_any_table);
     if !mentions && !any_table {
         return Computed::Clean;
@@ -234,6 +243,18 @@ fn computed(words: &[Word<'_>], strings: &[Cow<'_, str>], mentions: bool, column
         Item::Column { tainted }
     });
     Computed::Items(items.collect())
+}
+
+/// The query of `COPY (query) TO …`, when that is all there is.
+fn copied_query<'t>(words: &[Word<'t>]) -> Option<Vec<Word<'t>>> {
+    let [copy, open, rest @ ..] = words else { return None };
+    let several = words.iter().any(|word| word.kind == Kind::Semicolon);
+    if !copy.is("copy") || open.kind != Kind::LeftParen || several {
+        return None;
+    }
+    let close = rest.iter().position(|word| word.depth == 0)?;
+    let query = rest.get(..close)?.iter().cloned();
+    Some(query.map(|word| Word { depth: word.depth.saturating_sub(1), ..word }).collect())
 }
 
 /// Reads the items of a plain SELECT.
