@@ -112,6 +112,10 @@ class Wire:
     def close(self) -> None:
         self.socket.close()
 
+    def reset(self) -> None:
+        """The next close is a TCP reset."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
     def send(self, *pieces: bytes) -> None:
         self.socket.sendall(b"".join(pieces))
 

@@ -1,0 +1,481 @@
+"""What is approved is what is executed: operations that wait for a person, and every way the waiting can end."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import threading
+import urllib.error
+import urllib.request
+
+import psycopg
+import pytest
+import wire
+from weir import PEOPLE, PLUGINS, User, Weir
+from wire import Wire, bind, errors, execute, extended, parse, query, rows, tags
+
+PIPELINE = ("postgres", "sql-guard", "gate")
+# Besides those of the harness: a lead who asks as well, and one whose agent asks.
+EVERYBODY = (*PEOPLE, User("max", groups=("engineers", "leads")), User("lea-agent", kind="agent", on_behalf_of="lea"))
+
+
+def start(upstream, **arguments) -> Weir:
+    files = {"gate": PLUGINS / "allow.wasm"} | arguments.pop("files", {})
+    return Weir(upstream, pipeline=PIPELINE, default="deny", files=files, users=EVERYBODY, **arguments)
+
+
+@pytest.fixture(scope="module")
+def weir(upstream):
+    with start(upstream) as running:
+        yield running
+
+
+@pytest.fixture
+def alone(upstream):
+    """A gateway for one test that breaks it."""
+    started = []
+
+    def make(**arguments) -> Weir:
+        weir = start(upstream, **arguments)
+        started.append(weir)
+        return weir.__enter__()
+
+    yield make
+    for weir in started:
+        weir.stop()
+
+
+@pytest.fixture
+def table(server, mark):
+    """A table of three rows; changing it without WHERE is held."""
+    name = f"held_{mark()[5:21]}"
+    server.sql(f"create table {name} as select g as id, 0 as touched from generate_series(1, 3) g", "customers")
+    yield name
+    server.sql(f"drop table {name}", "customers")
+
+
+@pytest.fixture
+def touched(server, table):
+    """How often the update has run."""
+    return lambda: int(server.sql(f"select max(touched) from {table}", "customers"))
+
+
+def update(table: str, mark: str = "") -> str:
+    return f"update {table} set touched = touched + 1 /* {mark} */"
+
+
+def hold(weir: Weir, client: Wire, *pieces: bytes) -> str:
+    """Sends, waits for the notice, and tells the request's id."""
+    client.send(*pieces)
+    notice = client.until("N", "E")[-1]
+    assert notice.tag == "N" and notice.text.startswith("weir: waiting for approval "), notice
+    identifier = notice.text.split()[4].rstrip(":")
+    assert identifier in [each["id"] for each in waiting(weir)]
+    return identifier
+
+
+def waiting(weir: Weir, who: str = "lea") -> list[dict]:
+    return json.loads(weir.as_person(who, "approvals", "list", "--json").stdout)
+
+
+def approve(weir: Weir, identifier: str, who: str = "lea", *more: str) -> None:
+    weir.as_person(who, "approvals", "approve", identifier, *more)
+
+
+def review(weir: Weir, identifier: str, who: str, vote: str = "approve", **body) -> tuple[int, str]:
+    """Status and code of the API's answer."""
+    user = next(user for user in weir.users if user.name == who)
+    secret = base64.b64encode(f"{user.name}:{user.secret}".encode()).decode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{weir.admin_port}/v1/approvals/{identifier}/{vote}", json.dumps(body).encode(), method="POST",
+        headers={"Authorization": f"Basic {secret}", "Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, ""
+    except urllib.error.HTTPError as refused:
+        return refused.code, json.loads(refused.read())["error"]["code"]
+
+
+def reviews(weir: Weir, identifier: str) -> list[str]:
+    return [each["body"]["status"] for each in weir.trail(kind="reviewed")
+            if each["body"]["detail"]["approval"] == identifier]
+
+
+def usable(client: Wire) -> None:
+    assert rows(client.ask_text("select 1")) == [("1",)]
+
+
+# --- approve and deny
+
+
+def test_approved_from_the_command_line_runs_once(weir, table, touched, mark):
+    text = update(table, mark())
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(text))
+        assert touched() == 0
+        (listed,) = [each for each in waiting(weir) if each["id"] == identifier]
+        assert listed["text"] == text and listed["requester"]["id"] == "ann" and listed["code"] == "bulk-write"
+        assert identifier in weir.as_person("lea", "approvals", "list").stdout
+        shown = weir.as_person("lea", "approvals", "show", identifier).stdout
+        assert table in shown and listed["digest"] in shown.replace("\n", "").replace(" ", "") and "ann" in shown
+        approve(weir, identifier, "lea", "--reason", "agreed", "--digest", listed["digest"])
+        said = client.until_ready()
+        assert tags(said) == "CZ" and said[0].body == b"UPDATE 3\0"
+        assert touched() == 1
+        usable(client)
+    (held,) = [each for each in weir.trail(kind="held") if each["body"]["detail"]["approval"] == identifier]
+    (reviewed,) = [each for each in weir.trail(kind="reviewed") if each["body"]["detail"]["approval"] == identifier]
+    (intent,) = [each for each in weir.trail(kind="intent") if each["body"]["detail"].get("approval") == identifier]
+    assert held["body"]["detail"]["digest"] == reviewed["body"]["detail"]["digest"] == listed["digest"]
+    assert reviewed["body"]["detail"]["reviewer"] == "lea" and reviewed["payload"]["comment"] == "agreed"
+    assert intent["payload"]["text"] == text and intent["body"]["verdict"] == "hold"
+    assert held["seq"] < reviewed["seq"] < intent["seq"]
+    # Used once: it is no longer there to be approved again.
+    assert review(weir, identifier, "lea") == (404, "not-waiting")
+    assert touched() == 1
+
+
+def test_the_same_text_asks_again(weir, table, touched):
+    with Wire(weir.endpoint) as client:
+        first = hold(weir, client, query(update(table)))
+        approve(weir, first)
+        client.until_ready()
+        second = hold(weir, client, query(update(table)))
+        assert second != first and touched() == 1
+        assert review(weir, second, "lea", "deny", comment="once is enough") == (200, "")
+        assert "once is enough" in errors(client.until_ready())[0].text
+    assert touched() == 1
+
+
+def test_denied_with_a_reason(weir, table, touched):
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        weir.as_person("lea", "approvals", "deny", identifier, "--reason", "not on a Friday")
+        said = client.until_ready()
+        (error,) = errors(said)
+        assert error.sqlstate == "42501" and error.text == "lea did not approve this operation: not on a Friday"
+        assert tags(said) == "EZ"
+        usable(client)
+    assert touched() == 0
+    (refused,) = [each for each in weir.trail(kind="refused") if table in each["payload"]["text"]]
+    assert refused["body"]["detail"]["by"] == "approval"
+
+
+def test_parameters_are_shown_and_run_as_shown(weir, table, touched, server):
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, parse(f"update {table} set touched = $1::int"), bind("41"), wire.describe(), execute(), wire.SYNC)
+        (listed,) = [each for each in waiting(weir) if each["id"] == identifier]
+        assert [each["value"] for each in listed["parameters"]] == ["41"]
+        approve(weir, identifier)
+        assert tags(client.until_ready()) == "12nCZ"
+    assert touched() == 41
+
+
+def test_inside_a_transaction(weir, table, touched):
+    with Wire(weir.endpoint) as client:
+        client.ask_text("begin")
+        identifier = hold(weir, client, query(update(table)))
+        weir.as_person("lea", "approvals", "deny", identifier)
+        assert client.until_ready()[-1].body == b"E", "a refusal fails the transaction like any error"
+        client.ask_text("rollback")
+        client.ask_text("begin")
+        approve(weir, hold(weir, client, query(update(table))))
+        assert client.until_ready()[-1].body == b"T"
+        assert client.ask_text("commit")[-1].body == b"I"
+    assert touched() == 1
+
+
+def test_a_driver_waits_and_shows_the_notice(weir, connect, table, touched):
+    connection, notices = connect(weir.endpoint), []
+    connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+    waits = threading.Thread(target=connection.execute, args=(update(table),))
+    waits.start()
+    (request,) = weir.wait_for("the request", lambda: [each for each in waiting(weir) if table in each["text"]])
+    approve(weir, request["id"])
+    waits.join(20)
+    assert not waits.is_alive() and touched() == 1
+    assert notices == [f"weir: waiting for approval {request['id']}: {request['reason']}"]
+
+
+# --- who may review
+
+
+def test_nobody_approves_their_own_nor_do_their_agents(weir, table, touched):
+    max_asks, his_agent_asks = weir.endpoint_of("max"), weir.endpoint_of("lea-agent")
+    with Wire(max_asks) as client:
+        identifier = hold(weir, client, query(update(table)))
+        assert review(weir, identifier, "max") == (403, "own-request")
+        refused = weir.as_person("max", "approvals", "approve", identifier, check=False)
+        assert refused.returncode != 0 and "own" in refused.stderr
+        assert review(weir, identifier, "ann")[0] == 403
+        assert review(weir, identifier, "ann-agent")[0] == 403
+        assert touched() == 0
+        approve(weir, identifier)
+        assert tags(client.until_ready()) == "CZ"
+    with Wire(his_agent_asks) as client:
+        identifier = hold(weir, client, query(update(table)))
+        assert review(weir, identifier, "lea") == (403, "own-request")
+        assert touched() == 1
+        approve(weir, identifier, "max")
+        client.until_ready()
+    assert touched() == 2
+
+
+def test_who_is_no_reviewer_learns_and_does_nothing(weir, table, touched):
+    with Wire(weir.endpoint_of("max")) as client:
+        identifier = hold(weir, client, query(update(table)))
+        assert review(weir, identifier, "ann") == (403, "not-reviewer")
+        assert identifier not in [each["id"] for each in waiting(weir, "ann")]
+        assert weir.as_person("ann", "approvals", "show", identifier, check=False).returncode != 0
+        # The operator's token names no person.
+        assert weir.command("approvals", "approve", identifier, check=False).returncode != 0
+        wrong = weir.command("approvals", "approve", identifier, check=False, env={"WEIR_USER": "lea", "WEIR_PASSWORD": "wrong"})
+        assert wrong.returncode != 0
+        assert touched() == 0 and identifier in [each["id"] for each in waiting(weir)]
+        weir.as_person("lea", "approvals", "deny", identifier)
+        client.until_ready()
+    assert touched() == 0
+
+
+def test_another_digest_is_a_conflict(weir, table, touched):
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        assert review(weir, identifier, "lea", digest="0" * 64) == (409, "other-digest")
+        assert touched() == 0
+        weir.as_person("lea", "approvals", "deny", identifier)
+        client.until_ready()
+    assert touched() == 0
+
+
+# --- endings nobody reviews
+
+
+def test_expiry(alone, table, touched):
+    weir = alone(resource={"limits": {"approval_timeout": "1s"}})
+    with Wire(weir.endpoint) as client:
+        client.send(query(update(table)))
+        said = client.until_ready()
+        assert tags(said) == "EZ"
+        assert (errors(said)[0].sqlstate, errors(said)[0].text) == ("42501", "nobody approved this operation in time")
+        usable(client)
+    (held,) = weir.trail(kind="held")
+    identifier = held["body"]["detail"]["approval"]
+    weir.wait_for("its record", lambda: reviews(weir, identifier) == ["expired"])
+    assert review(weir, identifier, "lea") == (404, "not-waiting")
+    assert touched() == 0
+
+
+def test_cancelled_while_held(weir, table, touched):
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        wire.cancel(weir.endpoint, client.key)
+        said = client.until_ready()
+        assert errors(said)[0].sqlstate == "57014" and tags(said) == "EZ"
+        usable(client)
+        assert review(weir, identifier, "lea") == (404, "not-waiting")
+    weir.wait_for("its record", lambda: reviews(weir, identifier) == ["client-gone"])
+    assert touched() == 0
+
+
+def test_cancel_with_a_wrong_key_does_nothing(weir, table, touched):
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        wire.cancel(weir.endpoint, (client.key[0], bytes(len(client.key[1]))))
+        approve(weir, identifier)
+        assert tags(client.until_ready()) == "CZ"
+    assert touched() == 1
+
+
+@pytest.mark.parametrize("how", ["terminate", "close", "reset"])
+def test_client_gone_means_nothing_runs(weir, table, touched, how):
+    client = Wire(weir.endpoint)
+    identifier = hold(weir, client, query(update(table)))
+    if how == "terminate":
+        client.send(wire.TERMINATE)
+    if how == "reset":
+        client.reset()
+    client.close()
+    weir.wait_for("the request to go", lambda: identifier not in [each["id"] for each in waiting(weir)])
+    assert review(weir, identifier, "lea") == (404, "not-waiting")
+    weir.wait_for("its record", lambda: reviews(weir, identifier) == ["client-gone"])
+    (refused,) = weir.wait_for("the refusal", lambda: [each for each in weir.trail(kind="refused") if table in each["payload"]["text"]])
+    assert refused["body"]["detail"]["by"] == "client"
+    assert touched() == 0
+
+
+def test_session_killed_while_held(weir, table, touched):
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        (session,) = [each["session"] for each in waiting(weir) if each["id"] == identifier]
+        weir.command("sessions", "kill", session)
+        (error,) = errors(client.until_closed())
+        assert (error.fields["S"], error.sqlstate) == ("FATAL", "57P01")
+    assert review(weir, identifier, "lea") == (404, "not-waiting")
+    weir.wait_for("its record", lambda: len(reviews(weir, identifier)) == 1)
+    weir.wait_for("the end", lambda: weir.trail(kind="session-ended", session=session))
+    assert touched() == 0
+
+
+def test_gateway_stopped_while_held(alone, table, touched):
+    weir = alone()
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        weir.process.send_signal(signal.SIGTERM)
+        assert {error.sqlstate for error in errors(client.until_closed())} == {"57P01"}
+    assert weir.process.wait(20) == 0
+    assert reviews(weir, identifier) == ["host-stopped"]
+    assert touched() == 0
+    weir.start()
+    assert waiting(weir) == [] and review(weir, identifier, "lea") == (404, "not-waiting")
+    assert touched() == 0
+    weir.command("audit", "verify")
+
+
+def test_gateway_killed_while_held(alone, table, touched):
+    weir = alone()
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        weir.kill()
+    weir.start()
+    assert waiting(weir) == [] and reviews(weir, identifier) == ["host-stopped"]
+    assert touched() == 0
+    weir.command("audit", "verify")
+
+
+# --- for this and for nothing else
+
+
+def test_approval_does_not_cover_what_is_pipelined_behind(weir, table, touched, server, reached, mark):
+    """Another held statement sent behind the first waits for its own approval."""
+    behind = mark()
+    with Wire(weir.endpoint) as client:
+        first = hold(weir, client, query(update(table)), query(f"delete from {table} /* {behind} */"))
+        assert [each["id"] for each in waiting(weir) if table in each["text"]] == [first], "one at a time"
+        approve(weir, first)
+        said = client.until_ready()
+        assert tags(said) == "CZ"
+        # The notice about the second comes as soon as it waits, maybe before the first is answered.
+        notice = next((each for each in said if each.tag == "N"), None) or client.until("N")[-1]
+        second = notice.text.split()[4].rstrip(":")
+        assert second != first and not reached(behind)
+        weir.as_person("lea", "approvals", "deny", second)
+        assert tags(client.until_ready()) == "EZ"
+        usable(client)
+    assert touched() == 1 and not reached(behind)
+
+
+def test_bytes_that_come_while_it_waits_change_nothing(weir, table, touched, reached, mark):
+    behind = mark()
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        client.send(query(f"select '{behind}'"), b"Q\0\0")
+        assert not reached(behind)
+        approve(weir, identifier)
+        assert tags(client.until_ready(2)) == "CZTDCZ"
+    assert touched() == 1 and reached(behind)
+
+
+def test_held_in_the_middle_of_a_batch(weir, table, touched, mark):
+    """What stands before it runs at once, what is behind waits with it; denied, it is skipped."""
+    one, two = mark(), mark()
+    batch = extended(f"select '{one}'"), extended(update(table)), extended(f"select '{two}'"), wire.SYNC
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, *batch)
+        weir.as_person("lea", "approvals", "deny", identifier)
+        said = client.until_ready()
+        assert errors(said) and not [row for row in rows(said) if row == (two,)]
+        usable(client)
+        identifier = hold(weir, client, *batch)
+        approve(weir, identifier)
+        said = client.until_ready()
+        assert not errors(said) and (two,) in rows(said)
+    assert touched() == 1
+
+
+def test_two_sessions_with_the_same_text_need_two_approvals(weir, table, touched):
+    with Wire(weir.endpoint) as one, Wire(weir.endpoint) as two:
+        first, second = (hold(weir, client, query(update(table))) for client in (one, two))
+        digests = {each["id"]: each["digest"] for each in waiting(weir) if each["id"] in (first, second)}
+        assert len(set(digests.values())) == 2, "bound to the session"
+        assert review(weir, second, "lea", digest=digests[first]) == (409, "other-digest")
+        approve(weir, first)
+        assert tags(one.until_ready()) == "CZ"
+        assert touched() == 1 and second in [each["id"] for each in waiting(weir)]
+        approve(weir, second)
+        assert tags(two.until_ready()) == "CZ"
+    assert touched() == 2
+
+
+def test_prepared_statement_replaced_while_it_waits(weir, table, touched, server):
+    """The held Execute runs what was shown, whatever the client sends behind it."""
+    with Wire(weir.endpoint) as client:
+        client.ask(parse(update(table), "s"), wire.SYNC)
+        identifier = hold(weir, client, bind(statement="s"), execute(), wire.SYNC,
+                          wire.close("s"), parse(f"delete from {table}", "s"), wire.SYNC)
+        (listed,) = [each for each in waiting(weir) if each["id"] == identifier]
+        assert listed["text"] == update(table)
+        approve(weir, identifier)
+        assert tags(client.until_ready(2)) == "2CZ31Z"
+        second = hold(weir, client, bind(statement="s"), execute(), wire.SYNC)
+        (listed,) = [each for each in waiting(weir) if each["id"] == second]
+        assert listed["text"] == f"delete from {table}"
+        weir.as_person("lea", "approvals", "deny", second)
+        client.until_ready()
+    assert touched() == 1
+
+
+def test_policy_that_denies_now_wins_over_the_approval(alone, table, touched):
+    weir = alone()
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        loaded = len(weir.trail(kind="plugin-loaded"))
+        weir.install("gate", PLUGINS / "closed.wasm")
+        weir.wait_for("the new policy", lambda: len(weir.trail(kind="plugin-loaded")) > loaded)
+        approve(weir, identifier)
+        said = client.until_ready()
+        assert errors(said)[0].text == "the house is closed" and tags(said) == "EZ"
+        assert touched() == 0
+        loaded = len(weir.trail(kind="plugin-loaded"))
+        weir.install("gate", PLUGINS / "allow.wasm")
+        weir.wait_for("the old policy", lambda: len(weir.trail(kind="plugin-loaded")) > loaded)
+        usable(client)
+    (refused,) = [each for each in weir.trail(kind="refused") if table in each["payload"]["text"]]
+    assert refused["body"]["detail"]["by"] == "policy" and refused["body"]["detail"]["approval"] == identifier
+
+
+def test_policy_that_is_gone_wins_over_the_approval(alone, table, touched):
+    weir = alone()
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        (weir.plugins_folder / "gate.wasm").unlink()
+        weir.wait_for("the removal", lambda: weir.trail(kind="plugin-removed"))
+        approve(weir, identifier)
+        assert errors(client.until_ready())[0].text == "the policy gate could not decide"
+    assert touched() == 0
+
+
+def test_nobody_to_ask_is_a_refusal(gateway, table, touched):
+    weir = gateway(pipeline=("postgres", "sql-guard"), default="deny", resource={"reviewers": []})
+    with Wire(weir.endpoint) as client:
+        said = client.ask_text(update(table))
+        assert "nobody may approve" in errors(said)[0].text and tags(said) == "EZ"
+        usable(client)
+    assert touched() == 0
+
+
+def test_psycopg_cancel_while_held(weir, connect, table, touched):
+    connection, failed = connect(weir.endpoint), []
+
+    def run() -> None:
+        try:
+            connection.execute(update(table))
+        except psycopg.errors.QueryCanceled as cancelled:
+            failed.append(cancelled)
+
+    waits = threading.Thread(target=run)
+    waits.start()
+    weir.wait_for("the request", lambda: [each for each in waiting(weir) if table in each["text"]])
+    connection.cancel()
+    waits.join(20)
+    assert failed and touched() == 0
