@@ -244,12 +244,15 @@ fn quantile_us(counters: &PluginMetrics, quantile: f64) -> f64 {
     0.0
 }
 
+/// Name, help, and where the number is.
+type Family<Of> = (&'static str, &'static str, fn(&Of) -> &AtomicU64);
+
 /// All metrics of this host. A new one of a resource: a field in `metrics::OfResource` and a line here.
 fn render(shared: &Shared) -> String {
     let resources: Vec<(String, Arc<OfResource>)> =
         shared.metrics.all().into_iter().map(|(name, counters)| (name.to_string(), counters)).collect();
     let mut page = Exposition::new();
-    let families: [(&str, &str, fn(&OfResource) -> &AtomicU64); 9] = [
+    let families: [Family<OfResource>; 9] = [
         ("weir_sessions_opened_total", "Sessions let in.", |of| &of.sessions_opened),
         ("weir_sessions_ended_total", "Sessions that ended.", |of| &of.sessions_ended),
         ("weir_sessions_failed_total", "Sessions that ended with an error.", |of| &of.sessions_failed),
@@ -310,7 +313,7 @@ fn borrowed<'a, const N: usize>(
 fn plugins(mut page: Exposition, shared: &Shared) -> Exposition {
     let all: Vec<(String, Arc<PluginMetrics>)> =
         shared.guests.metrics().into_iter().map(|(name, counters)| (name.to_string(), counters)).collect();
-    let families: [(&str, &str, fn(&PluginMetrics) -> &AtomicU64); 9] = [
+    let families: [Family<PluginMetrics>; 9] = [
         ("weir_plugin_calls_total", "Calls into the plugin.", |of| &of.calls),
         ("weir_plugin_traps_total", "Calls that trapped.", |of| &of.traps),
         ("weir_plugin_time_outs_total", "Calls cut because they took too long.", |of| &of.time_outs),

@@ -141,7 +141,7 @@ pub(crate) enum AuditCommand {
     /// Records that match everything given
     Search {
         #[command(flatten)]
-        filter: Filter,
+        filter: Box<Filter>,
         #[arg(long)]
         json: bool,
     },

@@ -27,7 +27,7 @@ pub(crate) fn audit(config: &Path, command: AuditCommand) -> anyhow::Result<Exit
         match command {
             AuditCommand::Tail { lines, follow, json } => tail(&trail, lines, follow, json).await,
             AuditCommand::Search { filter, json } => {
-                let found = trail.search(&filter_of(filter)?).await?;
+                let found = trail.search(&filter_of(*filter)?).await?;
                 print(found.iter().rev(), json);
                 Ok(ExitCode::SUCCESS)
             }

@@ -31,11 +31,13 @@ impl PostgresHouse {
                         "the gateway cannot reach the database of this resource",
                     ),
                 };
-                let verbatim = match &error {
-                    UpstreamError::Login(error) => error.about_settings(),
-                    _ => None,
-                };
-                Err(TurnedAway { verbatim, ..identity.turned_away(report, error.to_string()) })
+                let mut turned_away = identity.turned_away(report, error.to_string());
+                if let (UpstreamError::Login(error), Some(words)) = (&error, &mut turned_away.words)
+                    && let Some(message) = error.about_settings()
+                {
+                    words.message = message;
+                }
+                Err(turned_away)
             }
         }
     }

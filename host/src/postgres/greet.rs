@@ -25,8 +25,7 @@ impl Talk {
     pub(super) fn turned_away(self, report: Option<ErrorReport>, reason: String) -> TurnedAway {
         TurnedAway {
             stream: Some(self.stream),
-            report,
-            verbatim: None,
+            words: report.map(Into::into),
             reason,
             claimed_user: self.claimed_user,
             client: self.client,
@@ -78,8 +77,7 @@ impl PostgresHouse {
     ) -> Result<Option<(Stream, ClientTransport)>, TurnedAway> {
         let turned_away = |stream: Option<Stream>, reason: String| TurnedAway {
             stream,
-            report: None,
-            verbatim: None,
+            words: None,
             reason,
             claimed_user: String::new(),
             client,
@@ -115,8 +113,7 @@ impl PostgresHouse {
         let Talk { stream, mut login, client, claimed_user } = talk;
         let lost = |reason: String| TurnedAway {
             stream: None,
-            report: None,
-            verbatim: None,
+            words: None,
             reason,
             claimed_user: String::new(),
             client,

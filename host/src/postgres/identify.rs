@@ -82,8 +82,7 @@ impl Identity {
     pub(super) fn turned_away(self, report: ErrorReport, reason: String) -> TurnedAway {
         TurnedAway {
             stream: Some(self.stream),
-            report: Some(report),
-            verbatim: None,
+            words: Some(report.into()),
             reason,
             claimed_user: self.principal.id,
             client: self.client,

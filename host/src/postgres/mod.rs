@@ -27,7 +27,7 @@ use weir_net::{Arrival, Stream};
 use weir_session::exchange::{Ended, Start};
 use weir_session::life::House;
 use weir_session::ports::Ports;
-use weir_wire::postgres::{Authenticated, ErrorReport, ServerLogin, StartupRequest};
+use weir_wire::postgres::{Authenticated, ErrorReport, ServerLogin, SqlState, StartupRequest};
 
 /// The house as one listener of one resource shows it. Made anew for each connection, so that each session sees
 /// one configuration from its beginning to its end.
@@ -63,14 +63,24 @@ pub(crate) struct Connected {
 /// Somebody who does not get in.
 pub(crate) struct TurnedAway {
     stream: Option<Stream>,
-    /// What the client reads.
-    report: Option<ErrorReport>,
-    /// What it reads instead: the upstream's own words about its settings.
-    verbatim: Option<Vec<u8>>,
+    /// What the client reads, if it can still be told anything.
+    words: Option<Box<Words>>,
     /// What the log keeps.
     reason: String,
     claimed_user: String,
     client: std::net::IpAddr,
+}
+
+/// A last message.
+struct Words {
+    sqlstate: SqlState,
+    message: Vec<u8>,
+}
+
+impl From<ErrorReport> for Box<Words> {
+    fn from(report: ErrorReport) -> Self {
+        Box::new(Words { sqlstate: report.sqlstate, message: report.to_error_response() })
+    }
 }
 
 /// The rooms a PostgreSQL session uses.
@@ -113,8 +123,7 @@ impl House for PostgresHouse {
         let client = arrival.client.ip();
         let late = || TurnedAway {
             stream: None,
-            report: None,
-            verbatim: None,
+            words: None,
             reason: "the client did not say what it wants in time".into(),
             claimed_user: String::new(),
             client,
@@ -126,7 +135,7 @@ impl House for PostgresHouse {
     async fn identify(&self, greeting: Greeting) -> Result<Identity, TurnedAway> {
         let (client, claimed_user) = (greeting.client, greeting.request.user.as_str().to_owned());
         let reason = "the client did not prove who it is in time".into();
-        let late = || TurnedAway { stream: None, report: None, verbatim: None, reason, claimed_user, client };
+        let late = || TurnedAway { stream: None, words: None, reason, claimed_user, client };
         let within = self.resource.settings.limits.login_timeout;
         tokio::time::timeout(within, self.identify_client(greeting)).await.unwrap_or_else(|_| Err(late()))
     }
@@ -144,8 +153,8 @@ impl House for PostgresHouse {
     }
 
     async fn turn_away(&self, turned_away: TurnedAway) {
-        let TurnedAway { stream, report, verbatim, reason, claimed_user, client } = turned_away;
-        let code = report.as_ref().map_or("08006", |report| report.sqlstate.as_str()).to_owned();
+        let TurnedAway { stream, words, reason, claimed_user, client } = turned_away;
+        let code = words.as_ref().map_or("08006", |words| words.sqlstate.as_str()).to_owned();
         tracing::info!(resource = %self.resource.name(), client = %client, user = claimed_user, reason, "turned away");
         self.shared.metrics.login_failed(self.resource.name());
         let event = Event::LoginFailed(LoginFailed {
@@ -157,9 +166,8 @@ impl House for PostgresHouse {
         if let Err(down) = self.shared.record_durably(event).await {
             tracing::error!(error = %down, "a failed login could not be recorded");
         }
-        let words = verbatim.or_else(|| report.map(|report| report.to_error_response()));
         if let (Some(mut stream), Some(words)) = (stream, words) {
-            farewell(&mut stream, &words).await;
+            farewell(&mut stream, &words.message).await;
         }
     }
 
