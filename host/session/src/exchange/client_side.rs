@@ -84,7 +84,11 @@ impl<P: Ports> Exchange<P> {
     /// What the inspector left lies in the buffer until more of it comes: there must be room for that.
     fn make_room_for_more(&mut self) -> Result<(), Stop> {
         let inlet = &mut self.from_client;
-        if self.waiting || inlet.fresh || inlet.ended || inlet.len() < inlet.need.max(self.limits.buffer_bytes) {
+        if self.waiting
+            || inlet.fresh
+            || inlet.ended
+            || inlet.len() < inlet.need.max(self.limits.buffer_bytes)
+        {
             return Ok(());
         }
         if inlet.len() >= self.limits.max_operation_bytes.saturating_add(self.limits.buffer_bytes) {

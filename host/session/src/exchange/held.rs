@@ -97,7 +97,9 @@ impl<P: Ports> Exchange<P> {
                 let intent = Intent { decision, ..with_approval(held.intent, approved) };
                 self.stage_refused(intent, by, why).await
             }
-            Fate::Ask { rewritten: None, decision, .. } if !same_reviewers(&decision, &held.intent.decision) => {
+            Fate::Ask { rewritten: None, decision, .. }
+                if !same_reviewers(&decision, &held.intent.decision) =>
+            {
                 let message = "a policy asks others for approval than those who were asked";
                 self.refuse_held(held, RefusedBy::Policy, "42501", message).await
             }

@@ -1,0 +1,126 @@
+//! Masked means masked: for the client, in the trail, before reviewers.
+
+use crate::scene::Scene;
+use crate::toy::to_hex;
+use weir_model::{EndReason, Fault};
+use weir_session::ports::Entry;
+
+#[tokio::test(start_paused = true)]
+async fn edits_go_to_the_right_cells() {
+    let mut live = Scene::new().masking().start();
+    live.client.says("one\n").await;
+    live.upstream.says("cols a,plain,b\nrow secret,secret,x\nrow y,secret,\\N\nbetween\n").await;
+    live.upstream.says("row \\N,secret,a secret\nrow void,secret,z\nok 4\n").await;
+    live.client.hears("cols a,plain,b\nrow ***,secret,x\nrow y,secret,\\N\nbetween\n").await;
+    live.client.hears("row \\N,secret,a ***\nrow \\N,secret,z\nok 4\n").await;
+    let Entry::Outcome(outcome) = &live.entries()[1] else { panic!("an outcome") };
+    assert_eq!(outcome.masked.iter().map(|applied| applied.cells).sum::<u64>(), 3);
+    assert_eq!(outcome.masked_by.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_events_of_rows_in_one_answer() {
+    let mut live = Scene::new().masking().start();
+    live.client.says("one\n").await;
+    let rows = "row secret,\\N\nrow b,secret\nx\nrow \\N,\\N\nrow c,d\ny\nrow secret,secret\nnote a secret\n";
+    live.upstream.says(&format!("(cols) a,b\n{rows}ok 5\n")).await;
+    live.client.hears(&format!("{}ok 5\n", rows.replace("secret", "***"))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_that_travel_in_another_form() {
+    let mut live = Scene::new().masking().start();
+    live.client.says("one\n").await;
+    let (old, plain) = (to_hex("my secret"), to_hex("hi"));
+    live.upstream.says(&format!("(cols) a,b\nrow x:{plain},x:{old}\nrow secret,x:{old}\nok 2\n")).await;
+    let new = to_hex("my ***");
+    live.client.hears(&format!("row x:{plain},x:{new}\nrow ***,x:{new}\nok 2\n")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_result_has_columns_of_its_own() {
+    let mut live = Scene::new().masking().start();
+    live.client.says("one\ntwo\nthree\n").await;
+    live.upstream
+        .says("(cols) a,plain\nrow secret,secret\nok 1\n(cols) plain,a\nrow secret,secret\nok 1\n")
+        .await;
+    live.upstream.says("(cols) plain\nrow secret\nok 1\n").await;
+    live.client.hears("row ***,secret\nok 1\nrow secret,***\nok 1\nrow secret\nok 1\n").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_masked_for_the_client_and_for_the_trail() {
+    let mut live = Scene::new().masking().start();
+    live.client.says("one\n").await;
+    live.upstream.says("note the secret\nfail no secret here\nnote plain\n").await;
+    live.client.hears("note the ***\nfail no *** here\nnote plain\n").await;
+    let Entry::Outcome(outcome) = &live.entries()[1] else { panic!("an outcome") };
+    assert_eq!(outcome.message, "no *** here");
+}
+
+#[tokio::test(start_paused = true)]
+async fn texts_parameters_and_claims_are_masked_before_they_are_recorded_or_shown() {
+    let mut live = Scene::new().masking().start();
+    let text = "hold secret $a=secret $b $c=plain -- secret claim\n";
+    live.client.says(text).await;
+    let (request, asked) = live.request().await;
+    asked.approve();
+    live.upstream.hears(text).await;
+    let Entry::Intent(intent) = &live.entries()[0] else { panic!("an intent") };
+    for operation in [&request.shown, &intent.operation] {
+        assert!(!format!("{operation:?}").contains("secret"), "{operation:?}");
+        assert_eq!(operation.text, "hold *** $a=*** $b $c=plain");
+        let values: Vec<_> =
+            operation.parameters.iter().map(|parameter| parameter.value.as_deref()).collect();
+        assert_eq!(values, [Some("***"), None, Some("plain")]);
+        assert_eq!(operation.claimed[0].value, "*** claim");
+    }
+    assert_eq!(
+        live.hub.judged.lock().unwrap()[0],
+        "hold secret $a=secret $b $c=plain",
+        "policies see it all"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_are_recorded_masked() {
+    let mut live = Scene::new().masking().start();
+    live.client.says("deny secret\n?secret\n").await;
+    live.upstream.hears("nop\nskip\n").await;
+    assert_eq!(
+        live.story(),
+        ["refused 1 by policy denied: deny ***", "refused 2 by inspector malformed: ?***"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_cannot_be_masked_are_not_sent() {
+    let mut live = Scene::new().masking().start();
+    live.client.says("one\n").await;
+    live.upstream.says("before\n(cols) a\nrow fine\nrow trap\nok 2\n").await;
+    let EndReason::Failed(Fault { code, .. }) = live.end().await.reason else { panic!("it goes on") };
+    assert_eq!(code, "trapped");
+    live.client.hears_last("before\nfarewell trapped\n").await;
+    assert_eq!(live.story()[1..], ["outcome 1 unknown 0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_recorded_masked_is_not_run() {
+    for text in ["trap\n", "hold it $a=trap\n", "deny it $a=trap\n", "ok -- trap\n"] {
+        let mut live = Scene::new().masking().start();
+        live.client.says(text).await;
+        assert!(matches!(live.end().await.reason, EndReason::Failed(_)));
+        live.upstream.hears_last("").await;
+        live.client.hears_last("farewell trapped\n").await;
+        assert!(live.story().is_empty(), "nothing unmasked is recorded");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_maskers_nothing_is_touched() {
+    let mut live = Scene::new().start();
+    live.client.says("secret\n").await;
+    live.upstream.says("cols a\nrow secret\nrow trap\nnote secret\nfail secret\n").await;
+    live.client.hears("cols a\nrow secret\nrow trap\nnote secret\nfail secret\n").await;
+    assert_eq!(live.story(), ["intent 1: secret", "outcome 1 error 0"]);
+}

@@ -1,0 +1,41 @@
+//! A trail that keeps what it is told, and can be slow or down.
+
+use crate::scene::Hub;
+use std::sync::Arc;
+use weir_model::{Fault, FaultSource};
+use weir_session::ports::{Entry, Trail};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disk {
+    Up,
+    /// what is to be durable waits
+    Slow,
+    /// refuses at once
+    Down,
+}
+
+pub(crate) struct ToyTrail(pub(crate) Arc<Hub>);
+
+impl ToyTrail {
+    fn keep(&self, entries: Vec<Entry>) -> Result<(), Fault> {
+        let mut left = self.0.writes_left.lock().unwrap();
+        if *self.0.disk.borrow() == Disk::Down || *left == Some(0) {
+            return Err(Fault::new(FaultSource::Host, "disk-down", "not recorded"));
+        }
+        *left = left.map(|left| left - 1);
+        self.0.entries.lock().unwrap().extend(entries);
+        Ok(())
+    }
+}
+
+impl Trail for ToyTrail {
+    async fn durable(&self, entries: Vec<Entry>) -> Result<(), Fault> {
+        let mut disk = self.0.disk.subscribe();
+        disk.wait_for(|disk| *disk != Disk::Slow).await.unwrap();
+        self.keep(entries)
+    }
+
+    async fn queued(&self, entries: Vec<Entry>) -> Result<(), Fault> {
+        self.keep(entries)
+    }
+}
