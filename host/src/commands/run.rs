@@ -151,6 +151,8 @@ fn trail_settings(audit: &Audit) -> TrailSettings {
 fn start_log(settings: &Settings) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log.filter).context("log.level")?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A full disk or a closed pipe behind stderr costs lines. Told there as well, it would end whoever logs.
+    let log = log.log_internal_errors(false);
     match settings.log.format {
         LogFormat::Text => log.with_ansi(false).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
