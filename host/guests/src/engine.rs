@@ -32,7 +32,8 @@ pub struct EngineConfig {
     pub wasm_stack_bytes: usize,
     /// Whether to try the pool at all.
     pub pooling: bool,
-    /// Plugins compiled at the same time. Each compilation uses all cores by itself.
+    /// Plugins compiled at the same time. Each compilation uses all cores by itself; the second place is for
+    /// the day when one of them hangs.
     pub compilers: usize,
 }
 
@@ -44,7 +45,7 @@ impl Default for EngineConfig {
             tick: Duration::from_millis(2),
             wasm_stack_bytes: 512 * 1024,
             pooling: true,
-            compilers: 1,
+            compilers: 2,
         }
     }
 }

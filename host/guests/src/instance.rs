@@ -129,13 +129,9 @@ impl Fenced {
             Err(error) => {
                 self.life = Life::Dead;
                 let fault = fault::stopped(&self.bounds, call, &self.store.data().fence, &error);
-                tracing::warn!(
-                    plugin = self.bounds.plugin.as_str(),
-                    digest = %self.bounds.digest.short(),
-                    code = %fault.code,
-                    detail = %fault.detail,
-                    "plugin stopped"
-                );
+                let (plugin, digest) = (self.bounds.plugin.as_str(), self.bounds.digest.short());
+                tracing::warn!(plugin, digest, call, code = %fault.code, "plugin stopped");
+                tracing::debug!(plugin, digest, detail = %fault.detail, "where it stopped");
                 Err(fault)
             }
         }

@@ -25,9 +25,14 @@ use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use weir_model::{Digest, Fault, JudgedBy, PluginName};
+
+/// Longest wait for a compilation: the largest plugin we know takes 15 s on a busy machine. Native compilation
+/// cannot be cut; what takes longer goes on in its thread and holds its place there.
+const COMPILE_TIME: Duration = Duration::from_secs(120);
 
 /// What happens to an operation when a policy fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,7 +143,7 @@ pub(crate) struct Loader {
     pub(crate) engine: GuestEngine,
     linker: Linker<GuestState>,
     cache: Option<CodeCache>,
-    compilers: Semaphore,
+    compilers: Arc<Semaphore>,
     pub(crate) metrics: Arc<RoomMetrics>,
     known: Mutex<HashMap<Digest, Weak<Compiled>>>,
 }
@@ -157,7 +162,7 @@ impl Loader {
             // Types only, but a component imports the interface by its name.
             linker.instance(&format!("{PACKAGE}/types@{served}"))?;
         }
-        let compilers = Semaphore::new(compilers.max(1));
+        let compilers = Arc::new(Semaphore::new(compilers.max(1)));
         Ok(Self { engine, linker, cache, compilers, metrics, known: Mutex::default() })
     }
 
@@ -228,17 +233,29 @@ impl Loader {
         digest: Digest,
         metrics: &Arc<PluginMetrics>,
     ) -> Result<Arc<Compiled>, LoadProblem> {
-        let broken = |what: &str| {
-            LoadProblem::new(Stage::Parse, format!("reading it {what}: the file is not usable"))
-                .help("please report this file to the authors of weir")
-        };
-        let permit = self.compilers.acquire().await.map_err(|_| broken("was given up"))?;
         let (loader, spec_of_task) = (Arc::clone(self), spec.clone());
-        // A panic in a decoder becomes an error of the task: a strange file never takes the host down.
-        let compiling =
-            tokio::task::spawn_blocking(move || loader.compile_now(&spec_of_task, &bytes, &digest));
-        let (surface, code) = compiling.await.map_err(|_| broken("made the decoder stop"))??;
-        drop(permit);
+        let compiling = async move {
+            // The permit goes with the work: a compilation nobody waits for any more still counts.
+            let permit = Arc::clone(&loader.compilers).acquire_owned().await.ok();
+            let work = move || {
+                let compiled = loader.compile_now(&spec_of_task, &bytes, &digest);
+                drop(permit);
+                compiled
+            };
+            tokio::task::spawn_blocking(work).await
+        };
+        let (surface, code) = match tokio::time::timeout(COMPILE_TIME, compiling).await {
+            Ok(Ok(compiled)) => compiled?,
+            // A panic in a decoder is an error of the task: a strange file never takes the host down.
+            Ok(Err(_)) => {
+                return Err(LoadProblem::new(Stage::Parse, "it makes the decoder stop: not usable")
+                    .help("please report this file to the authors of weir"));
+            }
+            Err(_) => {
+                let message = format!("it is not compiled within {} s", COMPILE_TIME.as_secs());
+                return Err(LoadProblem::new(Stage::Compile, message));
+            }
+        };
         let bounds = self.bounds(spec, digest, surface.world, Arc::clone(metrics));
         let manifest = describe(&code, bounds).await?;
         let compiled = Arc::new(Compiled { digest, surface, code, manifest });
@@ -312,10 +329,11 @@ pub(crate) fn read(spec: &PluginSpec) -> Result<(Arc<[u8]>, Digest), LoadProblem
     use std::io::Read;
     let cannot =
         |error: std::io::Error| LoadProblem::new(Stage::Read, format!("{}: {error}", spec.file.display()));
-    let file = std::fs::File::open(&spec.file).map_err(cannot)?;
-    if !file.metadata().map_err(cannot)?.is_file() {
+    // Asked by name first: opening a pipe would wait for somebody to write.
+    if !std::fs::metadata(&spec.file).map_err(cannot)?.is_file() {
         return Err(LoadProblem::new(Stage::Read, format!("{}: not a regular file", spec.file.display())));
     }
+    let file = std::fs::File::open(&spec.file).map_err(cannot)?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use weir_guests::{FailureMode, ReloadOutcome, Stage};
+use weir_model::FaultSource;
 
 #[tokio::test]
 async fn whatever_stops_a_policy_the_next_operation_works() {
-    let house = usual_house().await;
+    let house = usual_house_with(|spec| spec.limits.memory_bytes = Some(32 << 20)).await;
     let mut session = house.session("s1").await;
     for (text, code) in [
         ("panic", "plugin-trap"),
         ("recurse", "plugin-trap"),
         ("utf8", "plugin-trap"),
         ("grow", "plugin-memory"),
-        ("huge 50000000", "plugin-output"),
+        ("huge 5000000", "plugin-output"),
         ("loop", "plugin-timeout"),
     ] {
         let fault = ask_fault(&mut session, text).await;
@@ -111,6 +112,25 @@ async fn a_session_the_plugin_does_not_take_is_refused() {
     let fault = house.open("s1", &["inspector", "policy"]).await.err().unwrap();
     assert_eq!(fault.code, "plugin-fault");
     assert!(fault.detail.contains("told to refuse"));
+}
+
+#[tokio::test]
+async fn a_full_pool_refuses_sessions_and_recovers() {
+    // Room for 4 * 64 + 32 instances; each session takes three.
+    let house = usual_house().await;
+    let mut sessions = Vec::new();
+    let fault = loop {
+        match house.open("s", &["inspector", "policy", "masker"]).await {
+            Ok(session) => sessions.push(session),
+            Err(fault) => break fault,
+        }
+        assert!(sessions.len() <= 96, "the pool has an end");
+    };
+    assert_eq!((fault.code.as_str(), fault.source), ("plugin-capacity", FaultSource::Host), "{fault:?}");
+    assert!(sessions.len() >= 90, "{}", sessions.len());
+    assert_eq!(ask(&mut sessions[0], "allow").await.by.answer, "allow");
+    sessions.truncate(10);
+    house.session("again").await;
 }
 
 #[tokio::test]

@@ -1,12 +1,24 @@
 //! Plugins, well-behaved and hostile, against the real engine. The guests are in `tests/guests`.
+//!
+//! (`cfg(test)` tells the lints that helpers here may unwrap as tests may.)
 
+#[cfg(test)]
 mod bad_files;
+#[cfg(test)]
 mod cache;
+#[cfg(test)]
 mod decide;
+#[cfg(test)]
 mod inspect;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod load;
+#[cfg(test)]
 mod mask;
+#[cfg(test)]
 mod measure;
+#[cfg(test)]
 mod reload;
+#[cfg(test)]
 mod support;

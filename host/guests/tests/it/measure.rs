@@ -21,12 +21,11 @@ async fn best<F: Future<Output = ()>>(calls: u32, mut round: impl FnMut() -> F) 
 #[ignore = "prints measurements"]
 async fn calls_and_instances() {
     let house = usual_house().await;
-    let session = std::cell::RefCell::new(house.session("s1").await);
+    let session = tokio::sync::Mutex::new(house.session("s1").await);
     const CALLS: u32 = 1000;
-    #[allow(clippy::await_holding_refcell_ref, reason = "one task, one borrow at a time")]
     let inspect = async |bytes: &[u8]| {
         let took = best(CALLS, || async {
-            let mut session = session.borrow_mut();
+            let mut session = session.lock().await;
             for _ in 0..CALLS {
                 session.inspector.server(bytes, false).await.unwrap();
             }
@@ -36,18 +35,16 @@ async fn calls_and_instances() {
     println!("server, 6 bytes, one event: {:?}", inspect(b"select").await);
     println!("server, 1 KiB, one event: {:?}", inspect(&[b'x'; 1024]).await);
     println!("server, 16 KiB, one event: {:?}", inspect(&[b'x'; 16384]).await);
-    #[allow(clippy::await_holding_refcell_ref, reason = "one task, one borrow at a time")]
     let took = best(CALLS, || async {
-        let mut session = session.borrow_mut();
+        let mut session = session.lock().await;
         for _ in 0..CALLS {
             session.inspector.client(b"select abalance from accounts\n", false).await.unwrap();
         }
     });
     println!("client, one operation: {:?}", took.await);
     let allow = operation("allow");
-    #[allow(clippy::await_holding_refcell_ref, reason = "one task, one borrow at a time")]
     let took = best(CALLS, || async {
-        let mut session = session.borrow_mut();
+        let mut session = session.lock().await;
         for _ in 0..CALLS {
             session.policies.decide(&allow).await;
         }
@@ -56,19 +53,17 @@ async fn calls_and_instances() {
     let columns = [weir_model::Column { name: "upper".into(), ..Default::default() }];
     let mut batch = Batch::default();
     (0..500).for_each(|_| batch.push(b"ann@example.com", 0).unwrap());
-    session.borrow_mut().maskers.plan(1, &columns, &allow).await.unwrap();
-    #[allow(clippy::await_holding_refcell_ref, reason = "one task, one borrow at a time")]
+    session.lock().await.maskers.plan(1, &columns, &allow).await.unwrap();
     let took = best(500 * 20, || async {
-        let mut session = session.borrow_mut();
+        let mut session = session.lock().await;
         for _ in 0..20 {
             session.maskers.mask(1, batch.clone()).await.unwrap();
         }
     });
     println!("mask, per cell of 500, all edited: {:?}", took.await);
-    #[allow(clippy::await_holding_refcell_ref, reason = "one task, one borrow at a time")]
     let took = best(20, || async {
         for _ in 0..20 {
-            let mut session = session.borrow_mut();
+            let mut session = session.lock().await;
             session.maskers.plan(1, &columns, &allow).await.unwrap();
         }
     });
@@ -131,4 +126,39 @@ async fn change_to_effect() {
         println!("change to effect: {:?}", start.elapsed());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// The standard plugins as `plugins/build` left them.
+#[tokio::test]
+#[ignore = "prints measurements"]
+async fn standard_plugins() {
+    let names = ["postgres", "sql-guard", "pii-mask"];
+    let built =
+        |name: &str| std::fs::read(repository().join("target/plugins").join(name).with_extension("wasm"));
+    let Ok(files) = names.iter().map(|name| Ok((*name, built(name)?))).collect::<std::io::Result<Vec<_>>>()
+    else {
+        println!("not built");
+        return;
+    };
+    let start = Instant::now();
+    let house = house(&files, false, |_| {}).await;
+    println!("all three compiled and tried: {:?}", start.elapsed());
+    for (name, outcome) in &house.outcomes {
+        println!("{name}: {outcome:?}");
+    }
+    let took = best(10, || async {
+        for _ in 0..10 {
+            house.open("s", &names).await.unwrap();
+        }
+    });
+    println!("session opened and dropped: {:?}", took.await);
+    let session = tokio::sync::Mutex::new(house.open("s", &names).await.unwrap());
+    let statement = operation("SELECT abalance FROM pgbench_accounts WHERE aid = 4711");
+    let took = best(500, || async {
+        let mut session = session.lock().await;
+        for _ in 0..500 {
+            session.policies.decide(&statement).await;
+        }
+    });
+    println!("sql-guard, a plain select: {:?}", took.await);
 }
