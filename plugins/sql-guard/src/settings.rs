@@ -84,7 +84,9 @@ impl Settings {
                 let class = CLASSES.into_iter().find(|class| class.name() == name);
                 let class = class.ok_or_else(|| format!("there is no class `{name}`"))?;
                 if answers.iter().any(|(known, _)| *known == class) {
-                    return Err(format!("the class `{name}` is named twice: put it in one of allow, hold, deny"));
+                    return Err(format!(
+                        "the class `{name}` is named twice: put it in one of allow, hold, deny"
+                    ));
                 }
                 answers.push((class, answer));
             }
