@@ -9,8 +9,9 @@ pub const ERROR: usize = 0;
 pub const NOTICE: usize = 1;
 pub const NOTIFICATION: usize = 2;
 
-/// Message, detail, hint, context, internal query. The other fields are names and places in the server.
-const TEXT_FIELDS: &[u8] = b"MDHWq";
+/// Message, detail, hint, context, internal query; and schema, table, column, data type and constraint, which
+/// code can fill with anything (`RAISE … USING COLUMN = …`). The other fields are places in the server.
+const TEXT_FIELDS: &[u8] = b"MDHWqstcdn";
 
 /// Emits the `message` event with its cells. `None` when the message is malformed.
 pub fn show(out: &mut ServerSide, header: Header, body: &[u8], at: usize) -> Option<()> {
@@ -87,16 +88,16 @@ mod tests {
 
     #[test]
     fn only_texts_for_people_are_shown() {
-        let body = b"SERROR\0C23505\0Mduplicate\0DKey (email)=(a@b.c)\0ttable\0nname\0\0";
+        let body = b"SERROR\0C23505\0Mduplicate\0DKey (email)=(a@b.c)\0ttable\0Rroutine\0\0";
         let found = texts(b'E', body).unwrap();
         assert_eq!(
             found.iter().map(|(_, text)| *text).collect::<Vec<_>>(),
-            [&b"duplicate"[..], b"Key (email)=(a@b.c)"]
+            [&b"duplicate"[..], b"Key (email)=(a@b.c)", b"table"]
         );
         assert!(body[found[1].0..].starts_with(b"Key"));
         let new =
             rebuild(b'E', body, |index| (index == 1).then(|| b"Key (email)=([EMAIL])".to_vec())).unwrap();
-        assert_eq!(&new[5..], b"SERROR\0C23505\0Mduplicate\0DKey (email)=([EMAIL])\0ttable\0nname\0\0");
+        assert_eq!(&new[5..], b"SERROR\0C23505\0Mduplicate\0DKey (email)=([EMAIL])\0ttable\0Rroutine\0\0");
     }
 
     #[test]
