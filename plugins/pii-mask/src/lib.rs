@@ -1,9 +1,8 @@
 //! The standard masker: hides personal data and secrets in results, messages and the trail.
 //!
-//! Three layers. *Detection* (`detect`, `scan`, `hint`, `vote`) knows values by their form. *Named columns*
-//! (`columns`, `taint`) are hidden whatever they hold, and so is whatever a statement computes from them.
-//! *Texts* (`message`, `statement`) lose the values they echo. `masker` puts them together; this file is only
-//! the glue to the contract.
+//! *Detection* (`detect`, `scan`, `hint`, `vote`) knows values by their form. *Named columns* (`columns`, `taint`)
+//! are hidden whatever they hold, and so is what a statement computes from them. *Texts* (`message`, `statement`)
+//! lose the values they echo. `masker` puts them together; this file is only the glue to the contract.
 
 pub mod bytes;
 pub mod cell;

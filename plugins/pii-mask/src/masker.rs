@@ -218,6 +218,11 @@ impl Work<'_> {
                     let parts = statement::values(text, &shape.analysis);
                     self.parts(&mut writer, shape, cell, &parts, shape.computed);
                 }
+                Some(Treatment::KeptStatement) => {
+                    let analysis = Analysis::of("sql.query", text, &self.rules.columns);
+                    let parts = statement::values(text, &analysis);
+                    self.parts(&mut writer, shape, cell, &parts, shape.computed);
+                }
                 Some(Treatment::Message { strict }) => {
                     let parts = if *strict { message::strict(text, &shape.analysis) } else { Vec::new() };
                     self.parts(&mut writer, shape, cell, &parts, shape.message);

@@ -21,6 +21,8 @@ pub enum Treatment {
     Detect { hint: Hint, form: Form, votes: Votes, origin: Option<Origin> },
     /// the text of a statement, for the trail
     Statement,
+    /// the text of some other statement, kept by the database
+    KeptStatement,
     /// a text for people
     Message { strict: bool },
 }
@@ -122,6 +124,9 @@ impl Context<'_> {
         if column.source.is_empty() && self.analysis.taints(self.index, self.count) {
             return Treatment::Whole { rule: self.computed, method: Method::Redact, form };
         }
+        if is_kept_statement(column) {
+            return Treatment::KeptStatement;
+        }
         let hint = Hint::of_name(&column.name).or(Hint::of_name(&column.source));
         let interest = match Interest::of_type(&column.type_name) {
             Interest::Never => false,
@@ -164,6 +169,16 @@ impl Context<'_> {
             Messages::Strict => Treatment::Message { strict: !self.rules.columns.is_empty() },
         }
     }
+}
+
+/// Where PostgreSQL shows what other sessions run.
+fn is_kept_statement(column: &Column) -> bool {
+    let table = column.relation.rsplit('.').next().unwrap_or_default();
+    matches!(
+        (table, column.source.as_str()),
+        ("pg_stat_activity" | "pg_stat_statements", "query")
+            | ("pg_prepared_statements" | "pg_cursors", "statement")
+    )
 }
 
 /// Kinds that fit into an integer.

@@ -73,6 +73,14 @@ fn a_named_column() {
         ("select row_to_json(o) from orders o join customers c on c.id = o.customer", "a", ""),
         ("select row_to_json(c) from orders o, customers c", "a", "a"),
         ("select row_to_json(c) from orders o left join only customers as c using (id) where true", "a", "a"),
+        // keywords as labels do not hide the FROM
+        ("select c, 1 distinct from customers c", "a b", "a"),
+        ("select c, o.as from customers c, orders o", "a b", "a"),
+        ("select c, 1 as as from customers c", "a b", "a"),
+        ("select c, 1 as distinct from customers c", "a b", "a"),
+        ("select a is not distinct from b, c from customers c", "a b", "b"),
+        ("select set from customers set", "a", "a"),
+        ("(select c from customers c)", "a", "a"),
         // names changed on the way, and everything that is not a plain SELECT
         ("select x || '' from customers as c(a, b, x)", "a", "a"),
         ("select y from (select full_name || '' as y from customers) s", "a", "a"),
@@ -149,6 +157,20 @@ fn a_column_of_any_table() {
         ("select x || '' from (select * from people) p(x)", "a", "a"),
         ("select x || '' from (select * from people) p", "a", "a"),
         ("select x || '' from (select p as x from people p) q", "a", "a"),
+        ("select p::text from (people p cross join pets)", "a", "a"),
+        ("select x, p::text from pets, ((people p cross join pets y))", "a b", "a b"),
+        ("select 1 as from, p::text from people p tablesample system (10)", "a b", "a b"),
+        ("select 1 using, p::text from people p tablesample system (10)", "a b", "a b"),
+        ("delete from pets using pets x, people p returning 1, p::text", "a b", "a b"),
+        ("delete from people p returning 1, p", "a b", "a b"),
+        ("delete from people p returning id + 1", "a", ""),
+        ("select s + 1 from (select 1) x, generate_series(1, 3) as s(i)", "a", ""),
+        ("select (select sum(x) from unnest(array[1, 2]) x)", "a", ""),
+        ("select v.a + 1 from (values (1)) v(a)", "a", ""),
+        ("select x from unnest(array(select p from people p)) x", "a", "a"),
+        ("select x::text from rows from (f()) x(a)", "a", "a"),
+        ("select (select set::text from people set)", "a", "a"),
+        ("select (select p::text from people as p limit 1)", "a", "a"),
         ("with t as (table people) select upper(x) from t", "a", "a"),
         ("select 'x' union select p::text from people p", "a", "a"),
         ("select '' as a union select * from t", "a", "a"),
@@ -181,6 +203,19 @@ fn a_whole_table() {
     ];
     for (statement, names, tainted) in table {
         check(whole, statement, names, tainted);
+    }
+}
+
+#[test]
+fn everything() {
+    let table: &[(&str, &str, &str)] = &[
+        ("select upper(x) from (select city as x from pets) s", "a", "a"),
+        ("select upper(city), now() from pets", "a b", "a"),
+        ("select 1", "a", ""),
+    ];
+    for (statement, names, tainted) in table {
+        check(r#"{"columns":["*.*"]}"#, statement, names, tainted);
+        check(r#"{"columns":["*"]}"#, statement, names, tainted);
     }
 }
 

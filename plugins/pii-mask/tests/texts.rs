@@ -223,3 +223,15 @@ fn other_protocols() {
     let masked = common::applied(&cells, &edits, plan.rules.len());
     assert_eq!(masked[0].as_deref(), Some("GET /v1/customers/{id}?mail=[EMAIL]"));
 }
+
+#[test]
+fn statements_kept_by_the_database() {
+    let activity = || common::column("query", "pg_catalog.pg_stat_activity", "text");
+    let shown = |text: &str| one(NAMED, activity(), "select query from pg_stat_activity", text).unwrap();
+    assert_eq!(
+        shown("select * from customers where full_name = 'Ann'"),
+        "select * from customers where full_name = '[REDACTED]'"
+    );
+    assert_eq!(shown("select 'x' from orders"), "select 'x' from orders");
+    assert_eq!(shown("select * from customers where full_name = 'An"), "[REDACTED]");
+}

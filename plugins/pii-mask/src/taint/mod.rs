@@ -8,12 +8,16 @@
 //! What the text does not show, this cannot know: a view that renames a protected column and a function that
 //! reads a protected table without being told its name look like any other. Protect them by their own names.
 
+mod item;
 mod relations;
+mod rows;
 mod select;
 mod words;
 
 use crate::columns::Named;
-use relations::{Relation, everywhere, is};
+use item::{Judge, is_count, is_plain_star, is_star};
+use relations::is;
+use rows::may_use_rows;
 use select::Select;
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -81,10 +85,6 @@ const RUN_SQL: &[&str] = &[
     "pg_logical_slot_get_changes",
     "pg_logical_slot_peek_changes",
 ];
-
-/// `c.row_to_json` is `row_to_json(c)`: functions that take any row.
-const TAKE_ROWS: &[&str] =
-    &["json", "agg", "record", "hstore", "concat", "quote_", "hash_", "any_value", "xml"];
 
 impl Analysis {
     /// Reads an operation's text. Nothing is protected without `columns`.
@@ -179,7 +179,8 @@ fn mentions(words: &[Word<'_>], strings: &[Cow<'_, str>], columns: &[Named]) -> 
 }
 
 fn names_it(column: &Named, name: &str) -> bool {
-    column.may_name_table(name) || (!column.is_any_column() && column.may_name_column(name))
+    let everything = column.is_any_column() && column.is_any_table();
+    everything || column.may_name_table(name) || (!column.is_any_column() && column.may_name_column(name))
 }
 
 /// SQL inside a string. A string that merely is a protected name is a value.
@@ -236,7 +237,8 @@ fn computed(words: &[Word<'_>], strings: &[Cow<'_, str>], mentions: bool, column
     let items = select.items.iter().map(|item| {
         let own = words.get(item.clone()).unwrap_or_default();
         if is_star(own) {
-            return Item::Star { tainted: !is_plain_star(own) };
+            // What a join merges has no origin either, but its name.
+            return Item::Star { tainted: !is_plain_star(own) || judge.whole_table };
         }
         let tainted = !is_count(own)
             && (sql_in_string && own.iter().any(|word| word.kind.is_text()) || judge.taints(item.clone()));
@@ -255,205 +257,4 @@ fn copied_query<'t>(words: &[Word<'t>]) -> Option<Vec<Word<'t>>> {
     let close = rest.iter().position(|word| word.depth == 0)?;
     let query = rest.get(..close)?.iter().cloned();
     Some(query.map(|word| Word { depth: word.depth.saturating_sub(1), ..word }).collect())
-}
-
-/// Reads the items of a plain SELECT.
-struct Judge<'w, 't> {
-    words: &'w [Word<'t>],
-    columns: &'w [Named],
-    /// names that stand for whole rows of protected tables
-    rows: Vec<&'w str>,
-    /// a table is read all of whose columns are protected
-    whole_table: bool,
-}
-
-impl<'w, 't> Judge<'w, 't> {
-    fn new(words: &'w [Word<'t>], relations: &'w [Relation], columns: &'w [Named]) -> Self {
-        let protects = |relation: &Relation, column: &Named| {
-            column.may_name_table(&relation.table) || (column.is_any_table() && !relation.system)
-        };
-        let protected = |relation: &&Relation| columns.iter().any(|column| protects(relation, column));
-        let rows = relations
-            .iter()
-            .filter(protected)
-            .flat_map(|relation| [relation.row_name(), &relation.table])
-            .collect();
-        let whole_table = relations.iter().any(|relation| {
-            columns.iter().any(|column| column.is_any_column() && protects(relation, column))
-        });
-        Judge { words, columns, rows, whole_table }
-    }
-
-    fn taints(&self, item: std::ops::Range<usize>) -> bool {
-        let label = item.end.checked_sub(1).filter(|last| {
-            last.checked_sub(1).and_then(|at| self.words.get(at)).is_some_and(|word| word.is("as"))
-        });
-        item.into_iter().any(|at| {
-            let Some(word) = self.words.get(at) else { return true };
-            let Some(name) = word.name.as_deref() else { return false };
-            let follows = |kind: Kind| is(self.words, at + 1, kind);
-            let after_dot = at > 0 && is(self.words, at - 1, Kind::Dot);
-            if self.columns.iter().any(|column| !column.is_any_column() && column.may_name_column(name)) {
-                return true;
-            }
-            if after_dot && takes_rows(name) {
-                return true;
-            }
-            let is_row = self.rows.contains(&name) && !after_dot && !follows(Kind::LeftParen);
-            if is_row {
-                // `c.id` is a column, `c.*` and `c` are rows.
-                return !follows(Kind::Dot) || is(self.words, at + 2, Kind::Star);
-            }
-            // Any name can be a column of a table that is protected as a whole.
-            let something_else = follows(Kind::LeftParen)
-                || follows(Kind::Dot)
-                || Some(at) == label
-                || word.is_any(NEVER_COLUMNS);
-            self.whole_table && !something_else
-        })
-    }
-}
-
-/// Words in expressions that are no columns.
-const NEVER_COLUMNS: &[&str] = &[
-    "as",
-    "and",
-    "or",
-    "not",
-    "null",
-    "true",
-    "false",
-    "is",
-    "in",
-    "case",
-    "when",
-    "then",
-    "else",
-    "end",
-    "distinct",
-    "current_date",
-    "current_timestamp",
-    "current_time",
-    "current_user",
-    "session_user",
-    "over",
-    "partition",
-    "by",
-    "order",
-    "asc",
-    "desc",
-    "filter",
-    "where",
-    "between",
-    "like",
-    "ilike",
-    "interval",
-    "all",
-    "any",
-];
-
-/// `*`, `c.*`, `public.customers.*`
-fn is_plain_star(item: &[Word<'_>]) -> bool {
-    let Some((_, path)) = item.split_last() else { return false };
-    path.chunks(2).all(|pair| matches!(pair, [name, dot] if name.name.is_some() && dot.kind == Kind::Dot))
-}
-
-/// An item that stands for several columns: its last word is a star and no operand follows.
-fn is_star(item: &[Word<'_>]) -> bool {
-    item.last().is_some_and(|word| word.kind == Kind::Star)
-}
-
-/// `count(*)`, `count(x)`, with or without a label.
-fn is_count(item: &[Word<'_>]) -> bool {
-    let item = match item {
-        [counted @ .., r#as, label] if r#as.is("as") && label.name.is_some() => counted,
-        [counted @ .., close, label] if close.kind == Kind::RightParen && label.name.is_some() => {
-            counted.len().checked_add(1).and_then(|end| item.get(..end)).unwrap_or_default()
-        }
-        _ => item,
-    };
-    let item = match item {
-        [schema, dot, rest @ ..] if schema.is("pg_catalog") && dot.kind == Kind::Dot => rest,
-        _ => item,
-    };
-    let (Some(first), Some(last)) = (item.first(), item.last()) else { return false };
-    let closes =
-        item.iter().skip(2).filter(|word| word.kind == Kind::RightParen && word.depth == first.depth).count();
-    first.is("count") && is(item, 1, Kind::LeftParen) && last.kind == Kind::RightParen && closes == 1
-}
-
-fn takes_rows(name: &str) -> bool {
-    TAKE_ROWS.iter().any(|part| name.contains(part))
-        || matches!(name, "min" | "max" | "first_value" | "last_value")
-}
-
-/// For columns protected in whatever table: whether a statement that does not name them may still use them,
-/// through rows as a whole or through columns under another name. `several`: its result is not that of one
-/// SELECT, so names on top may come from elsewhere.
-fn may_use_rows(words: &[Word<'_>], several: bool) -> bool {
-    let relations = everywhere(words);
-    if relations.iter().any(|relation| relation.renames) {
-        return true;
-    }
-    let sets =
-        several && words.iter().any(|word| word.depth == 0 && word.is_any(&["union", "intersect", "except"]));
-    words.iter().enumerate().any(|(at, word)| {
-        let before = at.checked_sub(1).and_then(|before| words.get(before));
-        let after_dot = before.is_some_and(|word| word.kind == Kind::Dot);
-        if word.kind == Kind::Star {
-            return is_select_star(words, at) && (word.depth > 0 || sets);
-        }
-        let Some(name) = word.name.as_deref() else { return false };
-        if word.is("table")
-            && before.is_none_or(|word| {
-                !word.is_any(&[
-                    "create",
-                    "alter",
-                    "drop",
-                    "temp",
-                    "temporary",
-                    "unlogged",
-                    "foreign",
-                    "lock",
-                    "comment",
-                    "on",
-                ])
-            })
-        {
-            return true;
-        }
-        if after_dot && takes_rows(name) {
-            return true;
-        }
-        let row = relations.iter().any(|relation| !relation.system && relation.row_name() == name);
-        let declared =
-            relations.iter().any(|relation| relation.last == at) || is_declaration(&relations, words, at);
-        row && !after_dot && !declared && !is(words, at + 1, Kind::Dot) && !is(words, at + 1, Kind::LeftParen)
-    })
-}
-
-/// The table's own name in front of its alias, or a CTE's name in front of its body.
-fn is_declaration(relations: &[Relation], words: &[Word<'_>], at: usize) -> bool {
-    let body = words.get(at + 1).is_some_and(|word| word.is("as")) && is(words, at + 2, Kind::LeftParen);
-    let aliased = relations.iter().any(|relation| {
-        relation.alias.is_some()
-            && (relation.last == at + 1
-                || (relation.last == at + 2 && words.get(at + 1).is_some_and(|word| word.is("as"))))
-    });
-    body || aliased
-}
-
-/// A star that means all columns: not a product, not `count(*)`.
-fn is_select_star(words: &[Word<'_>], at: usize) -> bool {
-    let Some(before) = at.checked_sub(1).and_then(|before| words.get(before)) else { return true };
-    match before.kind {
-        Kind::Dot | Kind::Comma => true,
-        Kind::LeftParen => {
-            at.checked_sub(2).and_then(|at| words.get(at)).is_none_or(|word| word.name.is_none())
-        }
-        Kind::RightParen => words
-            .get(at + 1)
-            .is_none_or(|word| word.is("from") || matches!(word.kind, Kind::Comma | Kind::RightParen)),
-        _ => before.is_any(&["select", "all", "distinct", "returning"]),
-    }
 }

@@ -47,15 +47,12 @@ const AFTER: &[&str] = &[
     "natural",
     "on",
     "using",
-    "set",
-    "values",
     "select",
     "returning",
     "when",
     "tablesample",
     "with",
     "default",
-    "overriding",
     "from",
     "as",
 ];
@@ -97,35 +94,35 @@ pub(super) fn relation_at(words: &[Word<'_>], start: usize) -> Option<Relation> 
 pub(super) fn everywhere(words: &[Word<'_>]) -> Vec<Relation> {
     let mut found = Vec::new();
     for (index, word) in words.iter().enumerate() {
-        if !word.is_any(&["from", "join", "update", "into", "using", "table", "copy", "merge"]) {
+        if !word.is_any(STARTS) || is_label(words, index) || is_from_of_expression(words, index) {
             continue;
         }
-        if word.is("from") && is_from_of_expression(words, index) {
-            continue;
-        }
-        let mut at = index + 1;
+        // Only behind FROM is it sure that a list goes on with relations. Elsewhere the place may be a use, so
+        // it does not count as the place where the name is given.
+        let sure = word.is("from");
+        let mut at = behind_parentheses(words, index + 1);
         while let Some(relation) = relation_at(words, at) {
             at = relation.last + 1;
             found.push(relation);
-            if !is(words, at, Kind::Comma) {
+            if !sure || !is(words, at, Kind::Comma) {
                 break;
             }
-            at += 1;
+            at = behind_parentheses(words, at + 1);
         }
-        // Behind a list that begins with something else there can be more.
+        // Behind a list that begins with something else, or a condition, there can be more.
         let depth = word.depth;
         let rest = words.get(at..).unwrap_or_default();
         for (offset, next) in rest.iter().enumerate() {
-            if next.depth < depth
-                || (next.depth == depth && next.is_any(&["where", "select", "group", "order", "set"]))
-            {
+            let end = next.is_any(ENDS) && !is_label(words, at + offset);
+            if next.depth < depth || (next.depth == depth && end) {
                 break;
             }
             if next.depth == depth
                 && next.kind == Kind::Comma
-                && let Some(relation) = relation_at(words, at + offset + 1)
+                && let Some(relation) = relation_at(words, behind_parentheses(words, at + offset + 1))
             {
-                found.push(relation);
+                let last = if sure { relation.last } else { usize::MAX };
+                found.push(Relation { last, ..relation });
             }
             // (SELECT …) AS x
             if next.kind == Kind::RightParen && next.depth == depth {
@@ -136,20 +133,103 @@ pub(super) fn everywhere(words: &[Word<'_>]) -> Vec<Relation> {
     found
 }
 
-/// The alias behind a subquery or a function.
+/// `(a cross join b)`: joins can stand in parentheses.
+fn behind_parentheses(words: &[Word<'_>], at: usize) -> usize {
+    let open = words.iter().skip(at).take_while(|word| word.kind == Kind::LeftParen).count();
+    at + open
+}
+
+/// Words behind which a relation stands. Most of them may be names too.
+const STARTS: &[&str] = &["from", "join", "update", "into", "using", "table", "copy", "merge"];
+
+/// Words that end a list of relations.
+const ENDS: &[&str] = &[
+    "where",
+    "select",
+    "group",
+    "order",
+    "set",
+    "returning",
+    "having",
+    "window",
+    "limit",
+    "offset",
+    "fetch",
+    "for",
+    "union",
+    "intersect",
+    "except",
+    "from",
+    "values",
+    "when",
+];
+
+/// A keyword behind a dot or `AS` is a name, `as` itself too: in `1 as as from` only `from` is what it seems.
+pub(super) fn is_label(words: &[Word<'_>], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1) else { return false };
+    is(words, before, Kind::Dot)
+        || (words.get(before).is_some_and(|word| word.is("as")) && !is_label(words, before))
+}
+
+/// The alias behind a subquery, a function or a list of values. Of the latter two nothing protected comes that is
+/// not named inside the parentheses.
 fn alias_of_parenthesis(words: &[Word<'_>], close: usize) -> Option<Relation> {
     let explicit = words.get(close + 1)?.is("as");
     let at = close + 1 + usize::from(explicit);
     let alias = words.get(at).filter(|word| word.kind.is_name() && (explicit || !word.is_any(AFTER)))?;
     let alias = alias.name.as_deref()?.to_owned();
-    let renames = is(words, at + 1, Kind::LeftParen);
-    Some(Relation { table: alias.clone(), alias: Some(alias), system: false, renames, last: at })
+    let named_inside = is_call_or_values(words, close);
+    let renames = !named_inside && is(words, at + 1, Kind::LeftParen);
+    Some(Relation { table: alias.clone(), alias: Some(alias), system: named_inside, renames, last: at })
 }
+
+fn is_call_or_values(words: &[Word<'_>], close: usize) -> bool {
+    let depth = words.get(close).map_or(0, |word| word.depth);
+    let head = words.get(..close).unwrap_or_default();
+    let Some(open) = head.iter().rposition(|word| word.depth == depth && word.kind == Kind::LeftParen) else {
+        return false;
+    };
+    let function = open.checked_sub(1).and_then(|at| words.get(at));
+    let call = function.is_some_and(|word| word.name.is_some() && !word.is_any(BEFORE_PARENTHESES));
+    call || words.get(open + 1).is_some_and(|word| word.is("values"))
+}
+
+/// Words before a parenthesis that are no functions.
+const BEFORE_PARENTHESES: &[&str] = &[
+    "from",
+    "join",
+    "lateral",
+    "only",
+    "as",
+    "materialized",
+    "on",
+    "using",
+    "in",
+    "exists",
+    "any",
+    "all",
+    "some",
+    "not",
+    "where",
+    "and",
+    "or",
+    "select",
+    "table",
+    "update",
+    "into",
+    "union",
+    "intersect",
+    "except",
+    "distinct",
+    "returning",
+];
 
 /// `IS DISTINCT FROM`, `extract(year FROM x)` and its like.
 fn is_from_of_expression(words: &[Word<'_>], from: usize) -> bool {
-    let Some(before) = from.checked_sub(1) else { return false };
-    if words.get(before).is_some_and(|word| word.is("distinct")) {
+    if !words.get(from).is_some_and(|word| word.is("from")) {
+        return false;
+    }
+    if is_distinct_from(words, from) {
         return true;
     }
     let depth = words.get(from).map_or(0, |word| word.depth);
@@ -168,4 +248,11 @@ fn name_at(words: &[Word<'_>], at: usize) -> Option<String> {
 
 pub(super) fn is(words: &[Word<'_>], at: usize, kind: Kind) -> bool {
     words.get(at).is_some_and(|word| word.kind == kind)
+}
+
+/// The `from` of `IS [NOT] DISTINCT FROM`. In `1 distinct from t` it is what it seems, and `distinct` a label.
+pub(super) fn is_distinct_from(words: &[Word<'_>], from: usize) -> bool {
+    let before = |count: usize| from.checked_sub(count).and_then(|at| words.get(at));
+    let is = |count: usize, keyword: &str| before(count).is_some_and(|word| word.is(keyword));
+    is(1, "distinct") && (is(2, "is") || (is(2, "not") && is(3, "is")))
 }

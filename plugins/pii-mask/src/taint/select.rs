@@ -1,6 +1,6 @@
 //! The select list of a statement, item by item, when it is a SELECT plain enough to say what each item reads.
 
-use super::relations::{Relation, is, relation_at};
+use super::relations::{Relation, is, is_distinct_from, is_label, relation_at};
 use super::words::Word;
 use std::ops::Range;
 use weir_sql::Kind;
@@ -83,8 +83,7 @@ fn items(words: &[Word<'_>], start: usize) -> Option<(Vec<Range<usize>>, usize)>
     let mut end = start;
     while let Some(word) = words.get(end) {
         if word.depth == 0 && !is_label(words, end) {
-            let distinct_from =
-                word.is("from") && end > 0 && words.get(end - 1).is_some_and(|word| word.is("distinct"));
+            let distinct_from = word.is("from") && is_distinct_from(words, end);
             if (word.is("from") && !distinct_from) || word.is_any(CLAUSES) {
                 break;
             }
@@ -102,19 +101,13 @@ fn items(words: &[Word<'_>], start: usize) -> Option<(Vec<Range<usize>>, usize)>
     items.iter().all(|item| !item.is_empty()).then_some((items, end))
 }
 
-/// A keyword behind `AS` or a dot is a name.
-fn is_label(words: &[Word<'_>], at: usize) -> bool {
-    at.checked_sub(1)
-        .and_then(|before| words.get(before))
-        .is_some_and(|word| word.kind == Kind::Dot || word.is("as"))
-}
-
 /// The relations of a FROM clause of tables and joins at `from`; none when there is anything else in it.
 fn relations(words: &[Word<'_>], from: usize) -> Option<Vec<Relation>> {
     let mut found = Vec::new();
     if !words.get(from).is_some_and(|word| word.is("from")) {
         // Without FROM, or with INTO in the way.
-        return (!words.get(from).is_some_and(|word| word.is("into"))).then_some(found);
+        let other = words.iter().any(|word| word.is("from") && word.depth == 0 || word.is("into"));
+        return (!other).then_some(found);
     }
     let mut at = from + 1;
     loop {

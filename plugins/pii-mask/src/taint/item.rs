@@ -1,0 +1,140 @@
+//! What one item of a select list depends on, told from its own words.
+
+use super::relations::{Relation, is};
+use super::words::Word;
+use crate::columns::Named;
+use weir_sql::Kind;
+
+/// Reads the items of a plain SELECT.
+pub(super) struct Judge<'w, 't> {
+    words: &'w [Word<'t>],
+    columns: &'w [Named],
+    /// names that stand for whole rows of protected tables
+    rows: Vec<&'w str>,
+    /// a table is read all of whose columns are protected
+    pub(super) whole_table: bool,
+}
+
+impl<'w, 't> Judge<'w, 't> {
+    pub(super) fn new(words: &'w [Word<'t>], relations: &'w [Relation], columns: &'w [Named]) -> Self {
+        let protects = |relation: &Relation, column: &Named| {
+            column.may_name_table(&relation.table) || (column.is_any_table() && !relation.system)
+        };
+        let protected = |relation: &&Relation| columns.iter().any(|column| protects(relation, column));
+        let rows = relations
+            .iter()
+            .filter(protected)
+            .flat_map(|relation| [relation.row_name(), &relation.table])
+            .collect();
+        let whole_table = relations.iter().any(|relation| {
+            columns.iter().any(|column| column.is_any_column() && protects(relation, column))
+        });
+        Judge { words, columns, rows, whole_table }
+    }
+
+    pub(super) fn taints(&self, item: std::ops::Range<usize>) -> bool {
+        let label = item.end.checked_sub(1).filter(|last| {
+            last.checked_sub(1).and_then(|at| self.words.get(at)).is_some_and(|word| word.is("as"))
+        });
+        item.into_iter().any(|at| {
+            let Some(word) = self.words.get(at) else { return true };
+            let Some(name) = word.name.as_deref() else { return false };
+            let follows = |kind: Kind| is(self.words, at + 1, kind);
+            let after_dot = at > 0 && is(self.words, at - 1, Kind::Dot);
+            if self.columns.iter().any(|column| !column.is_any_column() && column.may_name_column(name)) {
+                return true;
+            }
+            if after_dot && takes_rows(name) {
+                return true;
+            }
+            let is_row = self.rows.contains(&name) && !after_dot && !follows(Kind::LeftParen);
+            if is_row {
+                // `c.id` is a column, `c.*` and `c` are rows.
+                return !follows(Kind::Dot) || is(self.words, at + 2, Kind::Star);
+            }
+            // Any name can be a column of a table that is protected as a whole.
+            let something_else = follows(Kind::LeftParen)
+                || follows(Kind::Dot)
+                || Some(at) == label
+                || word.is_any(NEVER_COLUMNS);
+            self.whole_table && !something_else
+        })
+    }
+}
+
+/// Words in expressions that are no columns.
+const NEVER_COLUMNS: &[&str] = &[
+    "as",
+    "and",
+    "or",
+    "not",
+    "null",
+    "true",
+    "false",
+    "is",
+    "in",
+    "case",
+    "when",
+    "then",
+    "else",
+    "end",
+    "distinct",
+    "current_date",
+    "current_timestamp",
+    "current_time",
+    "current_user",
+    "session_user",
+    "over",
+    "partition",
+    "by",
+    "order",
+    "asc",
+    "desc",
+    "filter",
+    "where",
+    "between",
+    "like",
+    "ilike",
+    "interval",
+    "all",
+    "any",
+];
+
+/// `*`, `c.*`, `public.customers.*`
+pub(super) fn is_plain_star(item: &[Word<'_>]) -> bool {
+    let Some((_, path)) = item.split_last() else { return false };
+    path.chunks(2).all(|pair| matches!(pair, [name, dot] if name.name.is_some() && dot.kind == Kind::Dot))
+}
+
+/// An item that stands for several columns: its last word is a star and no operand follows.
+pub(super) fn is_star(item: &[Word<'_>]) -> bool {
+    item.last().is_some_and(|word| word.kind == Kind::Star)
+}
+
+/// `count(*)`, `count(x)`, with or without a label.
+pub(super) fn is_count(item: &[Word<'_>]) -> bool {
+    let item = match item {
+        [counted @ .., r#as, label] if r#as.is("as") && label.name.is_some() => counted,
+        [counted @ .., close, label] if close.kind == Kind::RightParen && label.name.is_some() => {
+            counted.len().checked_add(1).and_then(|end| item.get(..end)).unwrap_or_default()
+        }
+        _ => item,
+    };
+    let item = match item {
+        [schema, dot, rest @ ..] if schema.is("pg_catalog") && dot.kind == Kind::Dot => rest,
+        _ => item,
+    };
+    let (Some(first), Some(last)) = (item.first(), item.last()) else { return false };
+    let closes =
+        item.iter().skip(2).filter(|word| word.kind == Kind::RightParen && word.depth == first.depth).count();
+    first.is("count") && is(item, 1, Kind::LeftParen) && last.kind == Kind::RightParen && closes == 1
+}
+
+pub(super) fn takes_rows(name: &str) -> bool {
+    TAKE_ROWS.iter().any(|part| name.contains(part))
+        || matches!(name, "min" | "max" | "first_value" | "last_value")
+}
+
+/// `c.row_to_json` is `row_to_json(c)`: functions that take any row.
+const TAKE_ROWS: &[&str] =
+    &["json", "agg", "record", "hstore", "concat", "quote_", "hash_", "any_value", "xml"];

@@ -1,0 +1,77 @@
+//! Whole rows and renamed columns in statements nobody has read item by item.
+
+use super::item::takes_rows;
+use super::relations::{Relation, everywhere, is};
+use super::words::Word;
+use weir_sql::Kind;
+
+/// For columns protected in whatever table: whether a statement that does not name them may still use them,
+/// through rows as a whole or through columns under another name. `several`: its result is not that of one
+/// SELECT, so names on top may come from elsewhere.
+pub(super) fn may_use_rows(words: &[Word<'_>], several: bool) -> bool {
+    let relations = everywhere(words);
+    if relations.iter().any(|relation| relation.renames) {
+        return true;
+    }
+    let sets =
+        several && words.iter().any(|word| word.depth == 0 && word.is_any(&["union", "intersect", "except"]));
+    words.iter().enumerate().any(|(at, word)| {
+        let before = at.checked_sub(1).and_then(|before| words.get(before));
+        let after_dot = before.is_some_and(|word| word.kind == Kind::Dot);
+        if word.kind == Kind::Star {
+            return is_select_star(words, at) && (word.depth > 0 || sets);
+        }
+        let Some(name) = word.name.as_deref() else { return false };
+        if word.is("table")
+            && before.is_none_or(|word| {
+                !word.is_any(&[
+                    "create",
+                    "alter",
+                    "drop",
+                    "temp",
+                    "temporary",
+                    "unlogged",
+                    "foreign",
+                    "lock",
+                    "comment",
+                    "on",
+                ])
+            })
+        {
+            return true;
+        }
+        if after_dot && takes_rows(name) {
+            return true;
+        }
+        let row = relations.iter().any(|relation| !relation.system && relation.row_name() == name);
+        let declared =
+            relations.iter().any(|relation| relation.last == at) || is_declaration(&relations, words, at);
+        row && !after_dot && !declared && !is(words, at + 1, Kind::Dot) && !is(words, at + 1, Kind::LeftParen)
+    })
+}
+
+/// The table's own name in front of its alias, or a CTE's name in front of its body.
+fn is_declaration(relations: &[Relation], words: &[Word<'_>], at: usize) -> bool {
+    let body = words.get(at + 1).is_some_and(|word| word.is("as")) && is(words, at + 2, Kind::LeftParen);
+    let aliased = relations.iter().any(|relation| {
+        relation.alias.is_some()
+            && (relation.last == at + 1
+                || (relation.last == at + 2 && words.get(at + 1).is_some_and(|word| word.is("as"))))
+    });
+    body || aliased
+}
+
+/// A star that means all columns: not a product, not `count(*)`.
+fn is_select_star(words: &[Word<'_>], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).and_then(|before| words.get(before)) else { return true };
+    match before.kind {
+        Kind::Dot | Kind::Comma => true,
+        Kind::LeftParen => {
+            at.checked_sub(2).and_then(|at| words.get(at)).is_none_or(|word| word.name.is_none())
+        }
+        Kind::RightParen => words
+            .get(at + 1)
+            .is_none_or(|word| word.is("from") || matches!(word.kind, Kind::Comma | Kind::RightParen)),
+        _ => before.is_any(&["select", "all", "distinct", "returning"]),
+    }
+}
