@@ -143,4 +143,4 @@ stop_servers() {
 }
 
 # Is this process our gateway, and not something that got its number later?
-is_weir() { [ -n "$1" ] && tr '\0' ' ' < "/proc/$1/cmdline" 2> /dev/null | grep -qF -- "--config $work/weir.toml run"; }
+is_weir() { [ -n "$1" ] && { tr '\0' ' ' < "/proc/$1/cmdline"; } 2> /dev/null | grep -qF -- "--config $work/weir.toml run"; }

@@ -83,11 +83,11 @@ ask() {
         [ "$line" != "-- answered" ] || break
         seen+=$line$'\n'
     done
-    printf '%s\n' "$seen"
+    printf '%s\n' "$seen" | cat -s
 }
 
-generation_of_house_rules() { weir plugins 2> /dev/null 9>&- | awk '$1 == "house-rules" { print $4 }'; }
-house_rules_changed() { [ "$(generation_of_house_rules)" != "$1" ]; }
+digest_of_house_rules() { weir plugins 2> /dev/null 9>&- | awk '$1 == "house-rules" { print $5 }'; }
+house_rules_changed() { [ "$(digest_of_house_rules)" != "$1" ]; }
 
 replaced() {
     title "6. A policy is replaced, and no session notices but by its verdicts"
@@ -98,7 +98,7 @@ replaced() {
     ask 'select avg(salary)::int from employees where id <= 60;'
     shows_not ERROR
     shows "(1 row)"
-    before=$(generation_of_house_rules)
+    before=$(digest_of_house_rules)
     say "Another policy takes its place: examples/house-rules, twenty lines of Rust. The session stays open."
     show "cp '$work/policies/house-rules.wasm' '$work/plugins/.new' && mv '$work/plugins/.new' '$work/plugins/house-rules.wasm'"
     succeeds
