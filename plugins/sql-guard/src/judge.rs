@@ -220,7 +220,10 @@ mod tests {
         assert_eq!(answer(&mut guard, "sql.query", "prepare x as select 1"), "allow");
         assert_eq!(answer(&mut guard, "sql.query", "execute x"), "hold bulk-write");
         assert_eq!(answer(&mut guard, "sql.query", "prepare y as select 1; execute y"), "allow");
-        assert_eq!(answer(&mut guard, "sql.query", "prepare z as select my_function(1)"), "deny function-call");
+        assert_eq!(
+            answer(&mut guard, "sql.query", "prepare z as select my_function(1)"),
+            "deny function-call"
+        );
     }
 
     #[test]
