@@ -3,9 +3,9 @@
 //! The classes and the rules for telling them apart are `weir-sql`'s; what is allowed, held or denied is
 //! [`settings`]'; what the session has prepared under a name is [`prepared`]'s.
 
-mod judge;
-mod prepared;
-mod settings;
+pub mod judge;
+pub mod prepared;
+pub mod settings;
 
 use judge::Guard;
 use settings::Settings;
