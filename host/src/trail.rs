@@ -28,7 +28,7 @@ impl Trail for SessionTrail {
     async fn queued(&self, entries: Vec<Entry>) -> Result<(), Fault> {
         let events = entries.into_iter().map(|entry| self.event(entry)).collect();
         // The place in the queue is all that is asked for: the effect has already happened.
-        self.audit.record(events).await.map(drop).map_err(|down| not_recorded(&down))
+        self.audit.note(events).await.map_err(|down| not_recorded(&down))
     }
 }
 

@@ -84,13 +84,13 @@ impl Object<'_> {
 
     /// Lower-case hexadecimal digits.
     pub(crate) fn digest(&mut self, key: &'static str, digest: &Digest) {
+        let mut digits = [0u8; 64];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(digest.0) {
+            *pair = [hex_digit(byte >> 4), hex_digit(byte & 15)];
+        }
         let out = self.key(key);
         out.push('"');
-        for byte in digest.0 {
-            out.extend(
-                [byte >> 4, byte & 15].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)),
-            );
-        }
+        out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
         out.push('"');
     }
 
@@ -132,6 +132,10 @@ impl Object<'_> {
         }
         out.push(']');
     }
+}
+
+fn hex_digit(half_byte: u8) -> u8 {
+    if half_byte < 10 { b'0' + half_byte } else { b'a' + half_byte - 10 }
 }
 
 /// Appends a quoted string.

@@ -52,6 +52,8 @@ pub(crate) struct Batch {
     pub(crate) drafts: Vec<Draft>,
     pub(crate) bytes: usize,
     pub(crate) since: Instant,
+    /// Somebody waits until it is durable.
+    pub(crate) awaited: bool,
     pub(crate) done: oneshot::Sender<Result<(), AuditDown>>,
 }
 
@@ -91,15 +93,28 @@ impl AuditHandle {
     /// At once while the store is down, or after the configured patience when the queue stays full. Every event
     /// refused here is counted and will be told by a `gap` record.
     pub async fn record(&self, events: Vec<Event>) -> Result<Receipt, AuditDown> {
+        self.counted(events, true).await
+    }
+
+    /// Puts events into the queue that nobody waits for, because what they tell has happened: they go to the disk
+    /// together with the next that somebody waits for, or soon.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn note(&self, events: Vec<Event>) -> Result<(), AuditDown> {
+        self.counted(events, false).await.map(drop)
+    }
+
+    async fn counted(&self, events: Vec<Event>, awaited: bool) -> Result<Receipt, AuditDown> {
         let count = events.len() as u64;
-        let outcome = self.enqueue(events).await;
+        let outcome = self.enqueue(events, awaited).await;
         if let Err(why) = &outcome {
             self.shared.miss(count, why);
         }
         outcome
     }
 
-    async fn enqueue(&self, events: Vec<Event>) -> Result<Receipt, AuditDown> {
+    async fn enqueue(&self, events: Vec<Event>, awaited: bool) -> Result<Receipt, AuditDown> {
         let shared = &*self.shared;
         if let Some(why) = shared.why_down() {
             return Err(why);
@@ -126,7 +141,7 @@ impl AuditHandle {
         }
 
         let (done, receipt) = oneshot::channel();
-        let batch = Batch { drafts, bytes, since, done };
+        let batch = Batch { drafts, bytes, since, awaited, done };
         shared.metrics.queued_records.fetch_add(batch.drafts.len() as u64, Ordering::Relaxed);
         shared.metrics.queued_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         records.forget();

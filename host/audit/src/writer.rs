@@ -40,6 +40,9 @@ pub struct WriterSettings {
     pub patience: Duration,
     /// Records in one transaction. More would not be faster, but the first of them would wait longer.
     pub max_group_records: usize,
+    /// How long records that nobody waits for wait for company: each commit costs the disk a flush, and a record
+    /// somebody waits for that comes meanwhile would have to wait for that flush, too.
+    pub linger: Duration,
     /// The first pause before a failed store is tried again; it doubles up to `max_retry`.
     pub first_retry: Duration,
     pub max_retry: Duration,
@@ -56,6 +59,7 @@ impl Default for WriterSettings {
             max_queued_bytes: 64 << 20,
             patience: Duration::from_secs(2),
             max_group_records: 512,
+            linger: Duration::from_millis(5),
             first_retry: Duration::from_millis(50),
             max_retry: Duration::from_secs(2),
             idle_after: Duration::from_millis(20),
@@ -153,6 +157,7 @@ impl<S: TrailStore> Task<S> {
         loop {
             match self.next(&mut stopped).await {
                 Next::Batch(first) => {
+                    let first = self.company(first).await;
                     let group = self.gather(first);
                     if let Err(error) = self.commit(group).await
                         && self.recover(error, &mut stopped).await.is_break()
@@ -196,8 +201,29 @@ impl<S: TrailStore> Task<S> {
         }
     }
 
-    /// The first batch and whatever else is queued, up to a full group.
-    fn gather(&mut self, first: Batch) -> Group {
+    /// Batches to begin a group with: all before the first that somebody waits for.
+    async fn company(&mut self, first: Batch) -> Vec<Batch> {
+        let mut records = first.drafts.len();
+        let mut awaited = first.awaited;
+        let mut batches = vec![first];
+        let until = tokio::time::Instant::now() + self.settings.linger;
+        while !awaited && records < self.settings.max_group_records {
+            let next = match self.queued.try_recv() {
+                Ok(next) => next,
+                Err(_) => match tokio::time::timeout_at(until, self.queued.recv()).await {
+                    Ok(Some(next)) => next,
+                    Ok(None) | Err(_) => break,
+                },
+            };
+            records += next.drafts.len();
+            awaited = next.awaited;
+            batches.push(next);
+        }
+        batches
+    }
+
+    /// The first batches and whatever else is queued, up to a full group.
+    fn gather(&mut self, first: Vec<Batch>) -> Group {
         let mut group = Group::default();
         let mut head = self.head;
         let now = now_us();
@@ -205,7 +231,8 @@ impl<S: TrailStore> Task<S> {
         if let Some(missed) = &group.gap {
             seal_gap(missed, &mut head, now, &mut group.records);
         }
-        let mut next = Some(first);
+        let mut first = first.into_iter();
+        let mut next = first.next();
         while let Some(batch) = next.take() {
             self.free(&batch);
             group.events += batch.drafts.len() as u64;
@@ -216,6 +243,10 @@ impl<S: TrailStore> Task<S> {
                 group.records.push(record);
             }
             group.waiting.push((batch.since, batch.done));
+            next = first.next();
+            if next.is_some() {
+                continue;
+            }
             next = self.queued.try_recv().ok();
             let room = self.settings.max_group_records.saturating_sub(group.records.len());
             if next.as_ref().is_some_and(|batch| batch.drafts.len() > room) {
@@ -386,7 +417,7 @@ impl<S: TrailStore> Task<S> {
                 self.fail(first);
                 continue;
             }
-            let group = self.gather(first);
+            let group = self.gather(vec![first]);
             if let Err(error) = self.commit(group).await {
                 tracing::error!(%error, "audit store failed while stopping");
             }

@@ -55,9 +55,12 @@ CREATE TABLE meta (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// A commit that brings the log above so many pages (of 4 KiB) empties it into the file at once. Normally that
+/// A group of records takes some such pages; each page is a frame of the log with two system calls.
+const PAGE_BYTES: u32 = 8192;
+
+/// A commit that brings the log above so many pages empties it into the file at once. Normally that
 /// happens before, while the writer rests.
-const LOG_PAGES: &str = "4000";
+const LOG_PAGES: &str = "2000";
 
 /// The log file is cut back to this after it has been larger.
 const LOG_BYTES: &str = "67108864";
@@ -76,6 +79,7 @@ pub(super) async fn connect(path: &Path) -> Result<SqliteConnection, StoreError>
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
+        .page_size(PAGE_BYTES)
         .busy_timeout(Duration::from_secs(1))
         // Pages that are split must not keep copies of what may be erased later.
         .pragma("secure_delete", "FAST")
