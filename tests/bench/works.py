@@ -18,9 +18,9 @@ from pathlib import Path
 
 import data
 import meter
+from drain import Drain
 from load import Load, percentile
 from weir import BINARY
-from wire import Wire
 
 Figures = dict[str, float]
 IDLE_SESSIONS = 200
@@ -64,7 +64,7 @@ def rows(target, seconds: float, table: str, size: Callable[[str], int]) -> Figu
     """MB/s and CPU by what the upstream sends, not by what is left of it behind a masker."""
     query, sent = f"select * from {table}", size(table)
     masked = target.masks and table == "rows_personal"
-    with Wire(target.endpoint) as client:
+    with Drain(target.endpoint) as client:
         count, cpu, begin = 0, meter.cpu_seconds(target.pids), time.monotonic()
         while time.monotonic() - begin < seconds:
             received = client.drain(query, data.UNMASKED if masked else None)
@@ -77,13 +77,13 @@ def rows(target, seconds: float, table: str, size: Callable[[str], int]) -> Figu
 
 def idle_sessions(target, _seconds: float) -> Figures:
     """Each has asked something once: what is made at the first use counts."""
-    open_sessions: list[Wire] = []
+    open_sessions: list[Drain] = []
     try:
-        with Wire(target.endpoint) as first:
+        with Drain(target.endpoint) as first:
             first.drain("select 1")
             before = meter.resident_kib(target.pids)
             for _ in range(IDLE_SESSIONS):
-                open_sessions.append(Wire(target.endpoint))
+                open_sessions.append(Drain(target.endpoint))
                 open_sessions[-1].drain("select 1")
             after = meter.resident_kib(target.pids)
     finally:
