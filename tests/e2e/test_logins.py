@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import socket
 import ssl
 import struct
 
@@ -240,6 +242,51 @@ def test_somebody_who_takes_binding_out_of_the_offer_is_noticed(encrypted, other
         between = impostor.endpoint.at(sslmode="require")
         assert connect(between, channel_binding="disable").execute("select 1").fetchone() == (1,)
         assert "channel binding negotiation error" in refused(connect, between, channel_binding="prefer")
+
+
+# --- passwords kept under another hash: clients say them in clear
+
+
+#: of "password", from Argon2's own test vectors
+ARGON2 = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+
+
+@pytest.fixture(scope="module")
+def hashing(upstream, certificate):
+    """Listens on every address of this machine; ann's password is kept as an Argon2 hash."""
+    weir = listening(upstream, certificate, required=False)
+    weir.prepare()
+    weir.resource["listen"] = f"0.0.0.0:{weir.port}"
+    weir.write_config()
+    users = weir.folder / "users.toml"
+    users.write_text(re.sub(r'(name = "ann"\n(?:.*\n)*?)(password = ).*', rf'\1\2"{ARGON2}"', users.read_text(), count=1))
+    try:
+        weir.start()
+        yield weir
+    finally:
+        weir.stop()
+
+
+def test_a_password_in_clear_from_this_machine(hashing, connect):
+    ann = hashing.endpoint.at(password="password")
+    assert connect(ann, require_auth="password").execute("select 1").fetchone() == (1,)
+    assert "password authentication failed" in refused(connect, ann.at(password="passwort"))
+    assert connect(hashing.endpoint_of("lea"), require_auth="scram-sha-256").execute("select 1").fetchone() == (1,)
+
+
+def test_a_password_in_clear_from_elsewhere(hashing, connect):
+    """Over the network only inside TLS: it is not even asked for."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        ann = hashing.endpoint.at(host=probe.getsockname()[0], password="password")
+    assert connect(ann.at(sslmode="require"), require_auth="password").execute("select 1").fetchone() == (1,)
+    with Wire(ann, log_in=False) as client:
+        client.send(wire.startup(user="ann", database="customers"))
+        (error,) = client.until_closed()
+        assert error.tag == "E" and "TLS" in error.text
 
 
 # --- the upstream: how it is asked for TLS, and who it is
