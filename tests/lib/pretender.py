@@ -4,8 +4,8 @@
         …
         assert pretender.told() == SSL_REQUEST
 
-Each connection goes through the steps: bytes are the answer to what the other side says next, `TLS` is the server's part
-of a handshake, `BYE` hangs up when the other side has said something more. Behind the last step it only listens, until the
+Each connection goes through the steps: bytes are the answer to what the other side says next, `TLS` is the server's part of
+a handshake, `BYE` hangs up when the other side has said something more. Behind the last step it only listens, until the
 other side hangs up.
 """
 
@@ -16,7 +16,6 @@ import socket
 import ssl
 import threading
 
-import wire
 from certificates import Certificates
 
 PATIENCE_SECONDS = 20
