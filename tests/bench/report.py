@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -126,6 +127,43 @@ def cells(results: Results, work: str, target: str, keys: list[str]):
         if key in RATIOS:
             ratio = None if is_absent else results.ratio(work, target, key, RATIOS[key][0])
             yield "–" if ratio is None else f"{ratio:.2f}"
+
+
+#: README's table: works, and which of their figures.
+README = {
+    "simple-16": ("simple query, 16 clients", ("tps", "p50", "p99", "cpu_us")),
+    "prepared-16": ("prepared query, 16 clients", ("tps", "p50", "p99", "cpu_us")),
+    "logins": ("login and one query", ("tps", "cpu_us")),
+    "rows-plain": ("1,000,000 rows, no masker interested", ("mb_s", "cpu_s_gb")),
+    "rows-masked": ("1,000,000 rows, three columns masked", ("mb_s", "cpu_s_gb")),
+    "memory": ("idle session", ("kib",)),
+}
+README_TARGETS = {"direct": "direct", "floor": "copy loop", "pgbouncer": "PgBouncer", "weir": "weir"}
+README_BLOCK = re.compile(r"(?<=<!-- benchmark:start -->\n).*?(?=<!-- benchmark:end -->)", re.DOTALL)
+
+
+def readme_table(results: Results) -> str:
+    lines = [header(["work", "", *README_TARGETS.values(), "weir / direct", "weir / copy loop"])]
+    for work, (title, keys) in README.items():
+        for key in keys:
+            of_proxy = key.startswith(("cpu", "kib"))
+            label, form = ("KiB" if key == "kib" else COLUMNS[key][0]), COLUMNS[key][1]
+            figures = [None if target == "direct" and of_proxy else results.figure(work, target, key) for target in README_TARGETS]
+            ratios = [None if key == "kib" or to == "direct" and of_proxy else results.ratio(work, "weir", key, to)
+                      for to in ("direct", "floor")]
+            lines.append(row([title, label, *(form.format(each) if each is not None else "" for each in figures),
+                              *(f"{each:.2f}" if each is not None else "" for each in ratios)]))
+            title = ""
+    return "\n".join(lines)
+
+
+def into_readme(text: str, results: Results, about: str) -> str:
+    """README's text with this run's figures between the markers."""
+    if missing := [work for work in README if work in results.failures or "weir" not in results.rounds.get(work, {})]:
+        raise RuntimeError(f"README.md stays as it is: it needs figures of {', '.join(missing)}")
+    if not README_BLOCK.search(text):
+        raise RuntimeError("README.md has no lines <!-- benchmark:start --> and <!-- benchmark:end -->")
+    return README_BLOCK.sub(lambda _: f"{readme_table(results)}\n\n{about}\n", text, count=1)
 
 
 def header(names: list[str]) -> str:

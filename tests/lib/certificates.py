@@ -18,13 +18,13 @@ class Certificates:
     key: Path
 
 
-def make(folder: Path) -> Certificates:
+def make(folder: Path, names: str = NAMES) -> Certificates:
     folder.mkdir(parents=True, exist_ok=True)
     authority, authority_key = folder / "ca.crt", folder / "ca.key"
     certificate, key, request = folder / "server.crt", folder / "server.key", folder / "server.csr"
     extensions = folder / "extensions"
-    extensions.write_text(NAMES + "\n")
-    openssl("req", "-x509", *NEW_KEY, "-days", DAYS, "-subj", "/CN=throwaway test authority",
+    extensions.write_text(names + "\n")
+    openssl("req", "-x509", *NEW_KEY, "-days", DAYS, "-subj", f"/CN=throwaway test authority of {folder.name}",
             "-keyout", authority_key, "-out", authority)
     openssl("req", *NEW_KEY, "-subj", "/CN=localhost", "-keyout", key, "-out", request)
     openssl("x509", "-req", "-in", request, "-CA", authority, "-CAkey", authority_key, "-CAcreateserial",

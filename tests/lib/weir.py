@@ -69,6 +69,7 @@ class Weir:
     #: file to put into the plugins folder, by name; default: the standard one of that name
     files: dict[str, Path] = field(default_factory=dict)
     users: tuple[User, ...] = PEOPLE
+    #: keys of the resource in place of the usual ones; None leaves one out
     resource: dict = field(default_factory=dict)
     sections: dict[str, dict] = field(default_factory=dict)
     log_level: str = "info"
@@ -158,7 +159,7 @@ class Weir:
         lines: list[str] = []
         for name, values in sections.items():
             lines += [f"[{name}]"] + [f"{key} = {toml(value)}" for key, value in values.items()] + [""]
-        lines += ["[[resource]]"] + [f"{key} = {toml(value)}" for key, value in resource.items()] + [""]
+        lines += ["[[resource]]"] + [f"{key} = {toml(value)}" for key, value in resource.items() if value is not None] + [""]
         for name, values in self.plugins.items():
             lines += [f"[plugin.{name}]"] + [f"{key} = {toml(value)}" for key, value in values.items()] + [""]
         self.config.write_text("\n".join(lines))

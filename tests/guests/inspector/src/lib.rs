@@ -49,7 +49,9 @@ impl StreamInspector for Lines {
                     outcome.refusals.push(Fault::new("bad\u{7}", "cannot\ngo on"));
                     outcome.events.push(event(kind::FATAL, 0, 0, 0));
                 }
-                b"!zero\n" => outcome.operations.push(Request { id: 0, continues: 0, operation: operation("") }),
+                b"!zero\n" => {
+                    outcome.operations.push(Request { id: 0, continues: 0, operation: operation("") })
+                }
                 b"!insert-instead\n" => {
                     outcome.operations.push(Request { id: 9, continues: 0, operation: operation("x") });
                     outcome.events.push(Event {

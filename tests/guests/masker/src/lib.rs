@@ -2,8 +2,8 @@
 //! the operation's text asks for it.
 
 use serde::Deserialize;
-use weir_sdk::masker::{Batch, Column, Edits, Masker, MaskingPlan, Operation, SessionInfo};
 use weir_sdk::Fault;
+use weir_sdk::masker::{Batch, Column, Edits, Masker, MaskingPlan, Operation, SessionInfo};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,8 +25,7 @@ struct Loud {
 
 impl Masker for Loud {
     const NAME: &'static str = "loud";
-    const SETTINGS_SCHEMA: &'static str =
-        r#"{ "type": "object", "properties": { "prefix": { "type": "string" }, "instead": { "type": "string" } } }"#;
+    const SETTINGS_SCHEMA: &'static str = r#"{ "type": "object", "properties": { "prefix": { "type": "string" }, "instead": { "type": "string" } } }"#;
     type Settings = Settings;
 
     fn open(settings: &Settings, _: &SessionInfo) -> Result<Self, Fault> {

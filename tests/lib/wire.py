@@ -8,12 +8,14 @@ import hashlib
 import hmac
 import os
 import socket
+import ssl
 import struct
 from typing import NamedTuple
 
 PATIENCE_SECONDS = 60
 PROTOCOL = 196608
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
+GSSENC_REQUEST = struct.pack("!II", 8, 80877104)
 
 
 class Message(NamedTuple):
@@ -78,12 +80,12 @@ def extended(text: str, *values: str | None) -> bytes:
 SYNC, FLUSH, TERMINATE = message("S"), message("H"), message("X")
 
 
-def startup(**parameters: str) -> bytes:
-    body = struct.pack("!I", PROTOCOL) + b"".join(cstr(name) + cstr(value) for name, value in parameters.items()) + b"\0"
+def startup(protocol: int = PROTOCOL, **parameters: str) -> bytes:
+    body = struct.pack("!I", protocol) + b"".join(cstr(name) + cstr(value) for name, value in parameters.items()) + b"\0"
     return struct.pack("!I", len(body) + 4) + body
 
 
-class Closed(Exception):
+class Closed(ConnectionError):
     """The other side hung up."""
 
 
@@ -96,6 +98,8 @@ class Wire:
         self.buffer = b""
         self.key: tuple[int, bytes] | None = None
         self.parameters: dict[str, str] = {}
+        #: what NegotiateProtocolVersion said, if it came
+        self.negotiated: bytes | None = None
         if log_in:
             try:
                 self.log_in(endpoint, **parameters)
@@ -111,6 +115,10 @@ class Wire:
 
     def close(self) -> None:
         self.socket.close()
+
+    def encrypt(self, context: ssl.SSLContext, name: str | None = None) -> None:
+        """From here on inside TLS."""
+        self.socket = context.wrap_socket(self.socket, server_hostname=name)
 
     def reset(self) -> None:
         """The next close is a TCP reset."""
@@ -142,7 +150,7 @@ class Wire:
         try:
             while True:
                 found.append(self.read())
-        except (Closed, ConnectionError):
+        except ConnectionError:
             return found
 
     def ask(self, *pieces: bytes) -> list[Message]:
@@ -176,10 +184,13 @@ class Wire:
 
     def _expect(self, kind: int) -> bytes:
         got = self.read()
+        if got.tag == "v":
+            self.negotiated = got.body
+            got = self.read()
         if got.tag == "E":
             raise Refused(got)
         if got.tag != "R" or struct.unpack_from("!I", got.body)[0] != kind:
-            raise AssertionError(f"in the login the server said {got}")
+            raise RuntimeError(f"in the login the server said {got}")
         return got.body[4:]
 
     def _exactly(self, count: int) -> bytes:
@@ -192,7 +203,7 @@ class Wire:
         return taken
 
 
-class Refused(Exception):
+class Refused(RuntimeError):
     """An error instead of a login."""
 
     def __init__(self, said: Message):
