@@ -234,5 +234,16 @@ async fn a_refusal_that_fails_ends_the_session_and_what_was_judged_is_recorded()
     live.client.says("one\ndeny two\nthree\n").await;
     ends_with_a_plugin_fault(&mut live).await;
     live.upstream.hears_last("").await;
-    assert_eq!(live.story(), ["refused 1 by plugin 57P01: one"]);
+    assert_eq!(live.story(), ["refused 1 by plugin 57P01: one", "refused 2 by policy denied: deny two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rewrite_that_kills_the_inspector_is_recorded() {
+    let mut live = Scene::new().start();
+    *live.hub.rewrite_fails.lock().unwrap() = Some(fault(FaultSource::Plugin, "trapped"));
+    *live.hub.refuse_fails.lock().unwrap() = Some(fault(FaultSource::Plugin, "gone"));
+    live.client.says("rewrite one\n").await;
+    ends_with_a_plugin_fault(&mut live).await;
+    live.upstream.hears_last("").await;
+    assert_eq!(live.story(), ["refused 1 by plugin trapped: rewrite one"]);
 }
