@@ -335,12 +335,7 @@ fn denial(why: &Fault) -> Verdict {
 }
 
 fn denied(why: &Fault, inspector: weir_model::JudgedBy) -> Decision {
-    Decision {
-        verdict: denial(why),
-        findings: vec![],
-        tags: vec![],
-        judged_by: vec![inspector],
-    }
+    Decision { verdict: denial(why), findings: vec![], tags: vec![], judged_by: vec![inspector] }
 }
 
 /// The inspector broke its contract: the session cannot go on.

@@ -68,7 +68,12 @@ async fn write_cut(
 }
 
 async fn run(script: String, client_cuts: Vec<usize>, server_cuts: Vec<usize>, pipe_bytes: usize) -> Trace {
-    let mut live = Scene::new().masking().pipes(pipe_bytes).start();
+    let mut scene = Scene::new().masking().pipes(pipe_bytes);
+    if script.contains("hold it") {
+        // Who sends more than is kept behind what is held does not wait, however it is cut.
+        scene.limits.buffer_bytes = 256 * 1024;
+    }
+    let mut live = scene.start();
     let (mut client_in, mut client_out) = tokio::io::split(live.client.take());
     let (upstream_in, mut upstream_out) = tokio::io::split(live.upstream.take());
     let client = tokio::spawn(async move {

@@ -78,7 +78,9 @@ async fn an_approval_that_comes_too_late_is_none() {
     live.client.says("hold one\n").await;
     live.asked().await.approve();
     live.upstream.hears("nop\n").await;
-    live.client.hears(&format!("{NOTICE}refused 1 42501: the approval of this operation has expired\n")).await;
+    live.client
+        .hears(&format!("{NOTICE}refused 1 42501: the approval of this operation has expired\n"))
+        .await;
     assert_eq!(live.story(), ["refused 1 by approval 42501: hold one"]);
     live.runs("two").await;
 }
@@ -306,6 +308,7 @@ async fn much_behind_it_is_carried_out_in_pieces() {
     live.client.says("hold one\n").await;
     let behind = "!behind\n".repeat(500);
     live.client.says(&behind).await;
+    live.client.hears(NOTICE).await;
     live.asked().await.approve();
     live.upstream.hears(&format!("hold one\n{behind}")).await;
     assert!(live.hub.most_of_client.load(std::sync::atomic::Ordering::Relaxed) <= 1024);
@@ -318,7 +321,8 @@ async fn who_sends_more_than_is_kept_does_not_wait() {
     live.client.says("hold one\n").await;
     let behind = "!behind\n".repeat(1000);
     live.client.says(&behind).await;
-    let told = "refused 1 54000: more was sent behind this operation than is kept while it waits for approval\n";
+    let told =
+        "refused 1 54000: more was sent behind this operation than is kept while it waits for approval\n";
     live.client.hears(&format!("{NOTICE}{told}")).await;
     live.upstream.hears(&format!("nop\n{behind}")).await;
     assert!(live.story()[0].starts_with("refused 1 by client 54000"));

@@ -66,7 +66,8 @@ pub(crate) fn fault(source: FaultSource, code: &str) -> Fault {
 /// `text p1=v1 p2 :: fact -- claim`: parameters are the words with `$` in front, claims stand behind `--`.
 pub(crate) fn operation(text: &str) -> Operation {
     let (command, claim) = text.split_once(" -- ").map_or((text, None), |(text, claim)| (text, Some(claim)));
-    let (command, fact) = command.split_once(" :: ").map_or((command, None), |(text, fact)| (text, Some(fact)));
+    let (command, fact) =
+        command.split_once(" :: ").map_or((command, None), |(text, fact)| (text, Some(fact)));
     let parameters = command.split(' ').filter_map(|word| word.strip_prefix('$')).map(|word| {
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         Parameter { name: name.into(), type_name: "text".into(), value: value.map(Into::into) }
