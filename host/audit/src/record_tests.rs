@@ -93,11 +93,6 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::SessionEnded(ended(EndReason::Failed(
             Fault::new(FaultSource::Plugin, "XX000", "sorry").with_detail("trapped"),
         ))),
-        Event::SessionKilled(SessionKilled {
-            place: place(),
-            actor: "operator".into(),
-            address: "10.0.0.2".into(),
-        }),
         Event::LoginFailed(LoginFailed {
             resource: ResourceName::new("customers"),
             claimed_user: "eve".into(),
@@ -152,6 +147,11 @@ pub(crate) fn every_event() -> Vec<Event> {
             changes: vec!["+ resource x".into()],
         }),
         Event::ConfigRefused(ConfigRefused { digest, problems: vec!["line 3".into()] }),
+        Event::SessionKilled(SessionKilled {
+            place: place(),
+            actor: "operator".into(),
+            address: "10.0.0.2".into(),
+        }),
         Event::Gap(Gap { events: 3, from_us: 0, until_us: 1, reason: "disk full".into() }),
         Event::Recovered(Recovered { operations: 1, holds: 2 }),
         Event::PayloadsErased(PayloadsErased {
