@@ -1,6 +1,7 @@
 //! The host as the admin API sees it: facts as views, reviews into the approvals room.
 
-use crate::metrics::{OfResource, REFUSED_BY, STATUSES};
+use crate::metrics::OfResource;
+use crate::plugins::PluginProblem;
 use crate::reload::ReloadOutcome;
 use crate::shared::Shared;
 use std::net::IpAddr;
@@ -13,9 +14,9 @@ use weir_admin::views::{
 };
 use weir_admin::{AdminApi, Exposition, Histogram, KillRefused, Review, ReviewRefused, Timestamp, Unhealthy};
 use weir_approvals::{Requested, ReviewError};
-use weir_audit::{Event, LATENCY_BOUNDS_US, LoginFailed, TrailReader};
-use weir_guests::{PluginMetrics, TIME_BUCKETS_NS};
-use weir_model::{EndReason, Principal, ResourceName, SessionInfo};
+use weir_audit::{Event, LATENCY_BOUNDS_US, LoginFailed, Place, SessionKilled, TrailReader};
+use weir_guests::{Generation, PluginMetrics, TIME_BUCKETS_NS};
+use weir_model::{EndReason, PluginName, Principal, RefusedBy, ResourceName, SessionInfo, Status};
 use weir_store::Reader;
 use weir_wire::postgres::Password;
 
@@ -87,12 +88,13 @@ impl AdminApi for Api {
 
     async fn status(&self) -> StatusView {
         let running = self.shared.running();
+        let generation = self.shared.guests.generation();
         let resources = running.resources.values().map(|resource| ResourceView {
             name: resource.name().to_string(),
             protocol: resource.settings.protocol.as_word().to_owned(),
             listen: resource.settings.listen.to_string(),
             sessions: self.sessions_of(resource.name().as_str()),
-            problem: None,
+            problem: unusable(&resource.settings.pipeline, &generation),
         });
         let reload_problem = self.reload_problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
         StatusView {
@@ -108,7 +110,7 @@ impl AdminApi for Api {
             resources: resources.collect(),
             sessions: self.shared.sessions.count() as u64,
             approvals: self.shared.approvals.list().len() as u64,
-            plugins: self.shared.guests.generation().plugins().count() as u64,
+            plugins: generation.plugins().count() as u64,
         }
     }
 
@@ -118,24 +120,30 @@ impl AdminApi for Api {
         sessions.iter().map(|info| session(info)).collect()
     }
 
-    async fn kill_session(&self, id: &str) -> Result<(), KillRefused> {
-        let mut found = false;
-        self.shared.sessions.end(|info| {
-            let this = info.id.as_str() == id;
-            found |= this;
-            this.then_some(EndReason::Revoked)
+    async fn kill_session(&self, id: &str, from: IpAddr) -> Result<(), KillRefused> {
+        let sessions = self.shared.sessions.list();
+        let info = sessions.iter().find(|info| info.id.as_str() == id).ok_or(KillRefused::NoSuchSession)?;
+        let event = Event::SessionKilled(SessionKilled {
+            place: Place::of(info),
+            actor: "operator".into(),
+            address: from.to_string(),
         });
-        if found { Ok(()) } else { Err(KillRefused::NoSuchSession) }
+        let recorded = self.shared.record_durably(event).await;
+        recorded.map_err(|down| KillRefused::NotRecorded(down.to_string()))?;
+        self.shared.sessions.end(|info| (info.id.as_str() == id).then_some(EndReason::Revoked));
+        Ok(())
     }
 
     async fn plugins(&self) -> Vec<PluginView> {
         let generation = self.shared.guests.generation();
         let running = self.shared.running();
         let metrics = self.shared.guests.metrics();
+        let problems = self.shared.plugin_problems.all();
         metrics
             .iter()
             .map(|(name, counters)| {
                 let loaded = generation.find(name);
+                let problem = problems.get(name).cloned();
                 let file = running
                     .config
                     .settings()
@@ -150,7 +158,7 @@ impl AdminApi for Api {
                     digest: loaded.map(|loaded| loaded.digest.to_string()).unwrap_or_default(),
                     world: loaded.map(|loaded| loaded.world.to_string()).unwrap_or_default(),
                     generation: generation.number,
-                    state: if loaded.is_some() { "ready" } else { "missing" }.to_owned(),
+                    state: plugin_state(loaded.is_some(), problem.as_ref()).to_owned(),
                     calls,
                     mean_us: if calls == 0 { 0.0 } else { total_ns as f64 / calls as f64 / 1000.0 },
                     p50_us: quantile_us(counters, 0.5),
@@ -158,7 +166,7 @@ impl AdminApi for Api {
                     traps: counters.traps.load(Ordering::Relaxed),
                     time_outs: counters.time_outs.load(Ordering::Relaxed),
                     refusals: counters.refusals.load(Ordering::Relaxed),
-                    problem: None,
+                    problem: problem.map(|problem| problem.to_string()),
                 }
             })
             .collect()
@@ -185,6 +193,21 @@ impl AdminApi for Api {
             ReviewError::NotReviewer { who, reviewers } => ReviewRefused::NotReviewer { who, reviewers },
             ReviewError::NotRecorded(down) => ReviewRefused::NotRecorded(down.to_string()),
         })
+    }
+}
+
+/// Why nobody can use a resource: without each plugin of its pipeline every operation is refused, or the session.
+fn unusable(pipeline: &[PluginName], generation: &Generation) -> Option<String> {
+    let missing = pipeline.iter().find(|name| generation.find(name).is_none())?;
+    Some(format!("the plugin {missing} is not in service"))
+}
+
+fn plugin_state(is_loaded: bool, problem: Option<&PluginProblem>) -> &'static str {
+    match (is_loaded, problem) {
+        (true, Some(PluginProblem::Refused(_))) => "kept",
+        (true, _) => "ready",
+        (false, Some(PluginProblem::Refused(_))) => "failed",
+        (false, _) => "missing",
     }
 }
 
@@ -278,11 +301,11 @@ fn render(shared: &Shared) -> String {
     let mut refused = Vec::new();
     let mut outcomes = Vec::new();
     for (name, of) in &resources {
-        for (by, count) in REFUSED_BY.iter().zip(&of.refused) {
+        for (by, count) in RefusedBy::ALL.iter().zip(&of.refused) {
             refused
                 .push(([("resource", name.as_str()), ("by", by.as_word())], count.load(Ordering::Relaxed)));
         }
-        for (status, count) in STATUSES.iter().zip(&of.outcomes) {
+        for (status, count) in Status::ALL.iter().zip(&of.outcomes) {
             outcomes.push((
                 [("resource", name.as_str()), ("status", status.as_word())],
                 count.load(Ordering::Relaxed),
@@ -386,4 +409,19 @@ fn audit(page: Exposition, shared: &Shared) -> Exposition {
             &[(&[], f64::from(of.down.load(Ordering::Relaxed)))],
         )
         .histogram("weir_audit_durable_seconds", "From a record's birth to the disk.", &[(&[], histogram)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_of_plugins() {
+        let refused = PluginProblem::Refused("no world".into());
+        assert_eq!(plugin_state(true, None), "ready");
+        assert_eq!(plugin_state(true, Some(&refused)), "kept");
+        assert_eq!(plugin_state(false, Some(&refused)), "failed");
+        assert_eq!(plugin_state(false, Some(&PluginProblem::Gone)), "missing");
+        assert_eq!(plugin_state(false, None), "missing");
+    }
 }

@@ -5,10 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use weir_model::{EndReason, ResourceName};
+use weir_model::{EndReason, RefusedBy, ResourceName, Status};
 use weir_session::exchange::Ended;
-use weir_session::ports::{Entry, RefusedBy};
-use weir_session::traffic::Status;
+use weir_session::ports::Entry;
 
 #[derive(Default)]
 pub(crate) struct Metrics {
@@ -25,44 +24,57 @@ pub(crate) struct OfResource {
     pub(crate) bytes_from_client: AtomicU64,
     pub(crate) bytes_to_client: AtomicU64,
     pub(crate) allowed: AtomicU64,
-    pub(crate) refused: [AtomicU64; 6],
-    pub(crate) outcomes: [AtomicU64; 5],
+    pub(crate) refused: [AtomicU64; RefusedBy::ALL.len()],
+    pub(crate) outcomes: [AtomicU64; Status::ALL.len()],
     pub(crate) rows: AtomicU64,
     pub(crate) cells_masked: AtomicU64,
 }
-
-pub(crate) const REFUSED_BY: [RefusedBy; 6] = [
-    RefusedBy::Policy,
-    RefusedBy::Inspector,
-    RefusedBy::Plugin,
-    RefusedBy::Approval,
-    RefusedBy::Trail,
-    RefusedBy::Client,
-];
-pub(crate) const STATUSES: [Status; 5] =
-    [Status::Ok, Status::Error, Status::Skipped, Status::Suspended, Status::Unknown];
 
 fn add(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
 }
 
+/// What entries of the trail add to the counters, once they are recorded.
+#[derive(Default)]
+pub(crate) struct Tally {
+    allowed: u64,
+    /// nearly always none
+    refused: Vec<RefusedBy>,
+    outcomes: Vec<Status>,
+    rows: u64,
+    cells_masked: u64,
+}
+
 impl OfResource {
-    /// Counts what goes into the trail.
-    pub(crate) fn entry(&self, entry: &Entry) {
-        match entry {
-            Entry::Intent(_) => add(&self.allowed, 1),
-            Entry::Refused { by, .. } => {
-                let counter =
-                    REFUSED_BY.iter().position(|known| known == by).and_then(|at| self.refused.get(at));
-                counter.into_iter().for_each(|counter| add(counter, 1));
-            }
-            Entry::Outcome(outcome) => {
-                let at = STATUSES.iter().position(|known| *known == outcome.status);
-                at.and_then(|at| self.outcomes.get(at)).into_iter().for_each(|counter| add(counter, 1));
-                add(&self.rows, outcome.rows);
-                add(&self.cells_masked, outcome.masked.iter().map(|applied| applied.cells).sum());
+    pub(crate) fn tally(&self, entries: &[Entry]) -> Tally {
+        let mut tally = Tally::default();
+        for entry in entries {
+            match entry {
+                Entry::Intent(_) => tally.allowed += 1,
+                Entry::Refused { by, .. } => tally.refused.push(*by),
+                Entry::Outcome(outcome) if outcome.again => {}
+                Entry::Outcome(outcome) => {
+                    tally.outcomes.push(outcome.status);
+                    tally.rows += outcome.rows;
+                    tally.cells_masked += outcome.masked.iter().map(|applied| applied.cells).sum::<u64>();
+                }
             }
         }
+        tally
+    }
+
+    pub(crate) fn count(&self, tally: &Tally) {
+        add(&self.allowed, tally.allowed);
+        for by in &tally.refused {
+            let at = RefusedBy::ALL.iter().position(|known| known == by);
+            at.and_then(|at| self.refused.get(at)).into_iter().for_each(|counter| add(counter, 1));
+        }
+        for status in &tally.outcomes {
+            let at = Status::ALL.iter().position(|known| known == status);
+            at.and_then(|at| self.outcomes.get(at)).into_iter().for_each(|counter| add(counter, 1));
+        }
+        add(&self.rows, tally.rows);
+        add(&self.cells_masked, tally.cells_masked);
     }
 }
 
@@ -94,5 +106,39 @@ impl Metrics {
         add(&counters.sessions_failed, u64::from(matches!(ended.reason, EndReason::Failed(_))));
         add(&counters.bytes_from_client, ended.bytes_from_client);
         add(&counters.bytes_to_client, ended.bytes_to_client);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use weir_session::ports::Outcome;
+
+    fn outcome(status: Status, again: bool) -> Entry {
+        Entry::Outcome(Outcome {
+            id: 1,
+            status,
+            rows: 3,
+            tag: String::new(),
+            code: String::new(),
+            message: String::new(),
+            bytes_to_client: 0,
+            masked: vec![],
+            masked_by: vec![],
+            took: Duration::ZERO,
+            again,
+        })
+    }
+
+    #[test]
+    fn what_is_recorded_is_counted_once() {
+        let counters = OfResource::default();
+        let tally = counters.tally(&[outcome(Status::Error, false), outcome(Status::Ok, true)]);
+        assert_eq!(counters.rows.load(Ordering::Relaxed), 0, "not before it is recorded");
+        counters.count(&tally);
+        let outcomes: Vec<u64> =
+            counters.outcomes.iter().map(|counter| counter.load(Ordering::Relaxed)).collect();
+        assert_eq!((outcomes, counters.rows.load(Ordering::Relaxed)), (vec![0, 1, 0, 0, 0], 3));
     }
 }

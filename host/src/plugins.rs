@@ -1,8 +1,9 @@
 //! Plugins as the configuration names them, and what happened to them, for the trail.
 
 use crate::shared::Shared;
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::UnboundedReceiver;
 use weir_audit::{Event, PluginFacts, PluginRefused};
 use weir_config::settings::{self, Plugin, Settings};
@@ -122,9 +123,48 @@ fn place_of(config: &Config, name: &PluginName) -> Place {
     Place::plugin(name, "file")
 }
 
+/// What is wrong with a plugin now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PluginProblem {
+    /// Its file was refused; an earlier version may go on.
+    Refused(String),
+    Gone,
+}
+
+impl fmt::Display for PluginProblem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(reason) => out.write_str(reason),
+            Self::Gone => out.write_str("its file is gone"),
+        }
+    }
+}
+
+/// The last thing that went wrong with each plugin, until a version of it loads.
+#[derive(Default)]
+pub(crate) struct PluginProblems(Mutex<BTreeMap<PluginName, PluginProblem>>);
+
+impl PluginProblems {
+    pub(crate) fn all(&self) -> BTreeMap<PluginName, PluginProblem> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, event: &GuestEvent) {
+        let mut problems = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            GuestEvent::Loaded { name, .. } => _ = problems.remove(name),
+            GuestEvent::Refused { name, problem, .. } => {
+                _ = problems.insert(name.clone(), PluginProblem::Refused(problem.to_string()));
+            }
+            GuestEvent::Removed { name, .. } => _ = problems.insert(name.clone(), PluginProblem::Gone),
+        }
+    }
+}
+
 /// Writes what happens to plugins into the trail and the log until the room is gone.
 pub(crate) async fn record_events(shared: Arc<Shared>, mut events: UnboundedReceiver<GuestEvent>) {
     while let Some(event) = events.recv().await {
+        shared.plugin_problems.note(&event);
         let event = told(&shared, event);
         if let Err(down) = shared.record_durably(event).await {
             tracing::error!(error = %down, "a change of plugins could not be recorded");

@@ -2,9 +2,9 @@
 
 use crate::trail::ApprovalsTrail;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use weir_approvals::{Approvals, Ending, Requested, Ticket, Vote};
-use weir_model::{Fault, FaultSource, Grantee, SessionInfo};
+use weir_model::{Abandoned, Fault, FaultSource, Grantee, SessionInfo};
 use weir_session::ports::{self, ApprovalRequest, Approved, PendingApproval, Review};
 
 /// Where one resource's held operations go.
@@ -12,7 +12,6 @@ pub(crate) struct SessionApprovals {
     pub(crate) approvals: Arc<Approvals<ApprovalsTrail>>,
     /// the resource's reviewers, when the policy names none
     pub(crate) reviewers: Vec<Grantee>,
-    pub(crate) timeout: Duration,
 }
 
 /// A request that waits.
@@ -31,7 +30,6 @@ impl ports::Approvals for SessionApprovals {
         if reviewers.is_empty() {
             return Err(refuse("this operation needs approval, and nobody may approve it: set `reviewers`"));
         }
-        let now = SystemTime::now();
         let requested = Requested {
             id: String::new(),
             session: info.id.clone(),
@@ -44,8 +42,8 @@ impl ports::Approvals for SessionApprovals {
             code: request.code,
             reason: request.reason,
             reviewers,
-            asked_at: now,
-            expires_at: now + self.timeout,
+            asked_at: SystemTime::now(),
+            expires_at: request.expires_at,
         };
         match self.approvals.ask(requested).await {
             Ok(ticket) => Ok(Pending(ticket)),
@@ -66,13 +64,17 @@ impl PendingApproval for Pending {
 
     async fn review(&mut self) -> Review {
         match self.0.ended().await {
-            Ending::Voted { vote: Vote::Approve, by, .. } => {
+            Ending::Voted { vote: Vote::Approve, .. } => {
                 let request = self.0.request();
-                Review::Approve(Approved { id: request.id.clone(), digest: request.digest, by: vec![by] })
+                Review::Approve(Approved { id: request.id.clone(), digest: request.digest })
             }
             Ending::Voted { vote: Vote::Deny, by, comment } => Review::Deny { by, comment },
             Ending::Expired => Review::Expire,
-            Ending::Abandoned | Ending::Shutdown => Review::Shutdown,
+            Ending::Abandoned(_) | Ending::Shutdown => Review::Shutdown,
         }
+    }
+
+    fn abandon(self, why: Abandoned) {
+        self.0.abandon(why);
     }
 }

@@ -1,6 +1,7 @@
 //! What every session of this host shares, and what changes when the configuration does.
 
 use crate::metrics::Metrics;
+use crate::plugins::PluginProblems;
 use crate::postgres::Opened;
 use crate::resource::ResourceRuntime;
 use crate::sessions::Sessions;
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) approvals: Arc<Approvals<ApprovalsTrail>>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) opened: OpenSessions,
+    pub(crate) plugin_problems: PluginProblems,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) mock: MockScram,
 }
@@ -82,6 +84,7 @@ impl Shared {
             audit,
             sessions: Arc::default(),
             opened: OpenSessions::default(),
+            plugin_problems: PluginProblems::default(),
             metrics,
             mock,
         }

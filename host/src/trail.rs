@@ -1,15 +1,16 @@
 //! The trail as sessions and approvals see it: their facts become audit events.
 
 use crate::metrics::OfResource;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use weir_approvals::{Ending, Journal, JournalDown, Requested, Vote};
 use weir_audit::{
-    Attempt, AuditDown, AuditHandle, Event, Failure, Held, Outcome, Place, Refused, RefusedBy, Review,
-    Reviewed, Status,
+    Attempt, AuditDown, AuditHandle, Event, Failure, Held, Outcome, Place, Refused, Review, Reviewed,
 };
-use weir_model::{Fault, FaultSource};
+use weir_model::{Abandoned, Fault, FaultSource};
 use weir_session::ports::{self, Entry, Intent, Trail};
-use weir_session::traffic;
 
 /// The trail of one session.
 pub(crate) struct SessionTrail {
@@ -18,35 +19,51 @@ pub(crate) struct SessionTrail {
     pub(crate) metrics: Arc<OfResource>,
 }
 
-impl Trail for SessionTrail {
-    async fn durable(&self, entries: Vec<Entry>) -> Result<(), Fault> {
-        let events = entries.into_iter().map(|entry| self.event(entry)).collect();
-        let receipt = self.audit.record(events).await.map_err(|down| not_recorded(&down))?;
-        receipt.durable().await.map_err(|down| not_recorded(&down))
+/// What became of outcomes that have a place in the queue.
+pub(crate) struct Receipt(Pin<Box<dyn Future<Output = Result<(), AuditDown>> + Send>>);
+
+impl ports::Receipt for Receipt {
+    fn is_durable(&mut self) -> Option<bool> {
+        match self.0.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(stored) => Some(stored.is_ok()),
+            Poll::Pending => None,
+        }
     }
 
-    async fn queued(&self, entries: Vec<Entry>) -> Result<(), Fault> {
+    async fn durable(self) -> bool {
+        self.0.await.is_ok()
+    }
+}
+
+impl Trail for SessionTrail {
+    type Receipt = Receipt;
+
+    async fn durable(&self, entries: Vec<Entry>) -> Result<(), Fault> {
+        let tally = self.metrics.tally(&entries);
         let events = entries.into_iter().map(|entry| self.event(entry)).collect();
-        // The place in the queue is all that is asked for: the effect has already happened.
-        self.audit.note(events).await.map_err(|down| not_recorded(&down))
+        let receipt = self.audit.record(events).await.map_err(|down| not_recorded(&down))?;
+        receipt.durable().await.map_err(|down| not_recorded(&down))?;
+        self.metrics.count(&tally);
+        Ok(())
+    }
+
+    async fn queued(&self, entries: Vec<Entry>) -> Result<Receipt, Fault> {
+        let tally = self.metrics.tally(&entries);
+        let events = entries.into_iter().map(|entry| self.event(entry)).collect();
+        // The place in the queue is all that is waited for: the effect has already happened.
+        let receipt = self.audit.note(events).await.map_err(|down| not_recorded(&down))?;
+        self.metrics.count(&tally);
+        Ok(Receipt(Box::pin(receipt.durable())))
     }
 }
 
 impl SessionTrail {
     fn event(&self, entry: Entry) -> Event {
-        self.metrics.entry(&entry);
         match entry {
             Entry::Intent(intent) => Event::Intent(self.attempt(intent)),
             Entry::Refused { intent, by, why } => Event::Refused(Refused {
                 attempt: self.attempt(intent),
-                by: match by {
-                    ports::RefusedBy::Policy => RefusedBy::Policy,
-                    ports::RefusedBy::Inspector => RefusedBy::Inspector,
-                    ports::RefusedBy::Plugin => RefusedBy::Plugin,
-                    ports::RefusedBy::Approval => RefusedBy::Approval,
-                    ports::RefusedBy::Trail => RefusedBy::Audit,
-                    ports::RefusedBy::Client => RefusedBy::Client,
-                },
+                by,
                 code: why.code,
                 message: if why.detail.is_empty() {
                     why.message
@@ -63,8 +80,9 @@ impl SessionTrail {
             place: self.place.clone(),
             operation: u64::from(intent.id),
             continues: (intent.continues != 0).then_some(u64::from(intent.continues)),
-            what: Arc::new(intent.operation),
-            decision: Arc::new(intent.decision),
+            what: intent.operation,
+            original: intent.original,
+            decision: intent.decision,
             approval: intent.approval.map(|approved| approved.id),
             masked: intent.masked,
         }
@@ -75,13 +93,7 @@ impl SessionTrail {
         Outcome {
             place: self.place.clone(),
             operation: u64::from(outcome.id),
-            status: match outcome.status {
-                traffic::Status::Ok => Status::Ok,
-                traffic::Status::Error => Status::Error,
-                traffic::Status::Skipped => Status::Skipped,
-                traffic::Status::Suspended => Status::Suspended,
-                traffic::Status::Unknown => Status::Unknown,
-            },
+            status: outcome.status,
             rows: Some(outcome.rows),
             tag: outcome.tag,
             error: failed.then_some(Failure { code: outcome.code, message: outcome.message }),
@@ -135,8 +147,8 @@ impl Journal for ApprovalsTrail {
                 (Review::Deny, Some(by.clone()), comment.clone())
             }
             Ending::Expired => (Review::Expired, None, String::new()),
-            Ending::Abandoned => (Review::ClientGone, None, String::new()),
-            Ending::Shutdown => (Review::HostStopped, None, String::new()),
+            Ending::Abandoned(why) => (Review::Abandoned(*why), None, String::new()),
+            Ending::Shutdown => (Review::Abandoned(Abandoned::HostStopped), None, String::new()),
         };
         self.durable(Event::Reviewed(Reviewed {
             place: place_of(request),

@@ -102,6 +102,13 @@ def reviews(weir: Weir, identifier: str) -> list[str]:
             if each["body"]["detail"]["approval"] == identifier]
 
 
+def refused_by(weir: Weir, identifier: str) -> str:
+    """Who kept the operation that waited for this approval from the upstream."""
+    (refused,) = weir.wait_for("the refusal", lambda: [each for each in weir.trail(kind="refused")
+                                                       if each["body"]["detail"].get("approval") == identifier])
+    return refused["body"]["detail"]["by"]
+
+
 def usable(client: Wire) -> None:
     assert rows(client.ask_text("select 1")) == [("1",)]
 
@@ -158,8 +165,7 @@ def test_denied_with_a_reason(weir, table, touched):
         assert tags(said) == "EZ"
         usable(client)
     assert touched() == 0
-    (refused,) = [each for each in weir.trail(kind="refused") if table in each["payload"]["text"]]
-    assert refused["body"]["detail"]["by"] == "approval"
+    assert refused_by(weir, identifier) == "approval"
 
 
 def test_parameters_are_shown_and_run_as_shown(weir, table, touched, server):
@@ -274,7 +280,8 @@ def test_cancelled_while_held(weir, table, touched):
         assert errors(said)[0].sqlstate == "57014" and tags(said) == "EZ"
         usable(client)
         assert review(weir, identifier, "lea") == (404, "not-waiting")
-    weir.wait_for("its record", lambda: reviews(weir, identifier) == ["client-gone"])
+    weir.wait_for("its record", lambda: reviews(weir, identifier) == ["cancelled"])
+    assert refused_by(weir, identifier) == "client"
     assert touched() == 0
 
 
@@ -299,8 +306,34 @@ def test_client_gone_means_nothing_runs(weir, table, touched, how):
     weir.wait_for("the request to go", lambda: identifier not in [each["id"] for each in waiting(weir)])
     assert review(weir, identifier, "lea") == (404, "not-waiting")
     weir.wait_for("its record", lambda: reviews(weir, identifier) == ["client-gone"])
-    (refused,) = weir.wait_for("the refusal", lambda: [each for each in weir.trail(kind="refused") if table in each["payload"]["text"]])
-    assert refused["body"]["detail"]["by"] == "client"
+    assert refused_by(weir, identifier) == "client"
+    assert touched() == 0
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_client_gone_behind_all_it_has_sent(weir, table, touched, how):
+    """More waits behind the held operation than weir buffers otherwise: its end is seen all the same."""
+    client = Wire(weir.endpoint)
+    identifier = hold(weir, client, query(update(table)))
+    client.send(query(f"select 1 /* {'x' * 1000} */") * 1500)
+    if how == "reset":
+        client.reset()
+    client.close()
+    weir.wait_for("the request to go", lambda: identifier not in [each["id"] for each in waiting(weir)])
+    weir.wait_for("its record", lambda: reviews(weir, identifier) == ["client-gone"])
+    assert refused_by(weir, identifier) == "client"
+    assert touched() == 0
+
+
+def test_who_sends_more_than_is_kept_does_not_wait(alone, table, touched):
+    weir = alone(resource={"limits": {"max_operation_bytes": "64KiB", "buffer_bytes": "64KiB"}})
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        client.send(query(f"select 1 /* {'x' * 1000} */") * 200)
+        said = client.until_ready(201)
+        assert [error.sqlstate for error in errors(said)] == ["54000"] and tags(said).count("C") == 200
+        usable(client)
+    assert reviews(weir, identifier) == ["overrun"] and refused_by(weir, identifier) == "client"
     assert touched() == 0
 
 
@@ -312,8 +345,12 @@ def test_session_killed_while_held(weir, table, touched):
         (error,) = errors(client.until_closed())
         assert (error.fields["S"], error.sqlstate) == ("FATAL", "57P01")
     assert review(weir, identifier, "lea") == (404, "not-waiting")
-    weir.wait_for("its record", lambda: len(reviews(weir, identifier)) == 1)
-    weir.wait_for("the end", lambda: weir.trail(kind="session-ended", session=session))
+    weir.wait_for("its record", lambda: reviews(weir, identifier) == ["session-killed"])
+    assert refused_by(weir, identifier) == "operator"
+    (ended,) = weir.wait_for("the end", lambda: weir.trail(kind="session-ended", session=session))
+    (killed,) = weir.trail(kind="session-killed", session=session)
+    assert killed["seq"] < ended["seq"] and ended["body"]["status"] == "revoked"
+    assert killed["body"]["detail"]["actor"] == "operator" and killed["payload"]["address"] == "127.0.0.1"
     assert touched() == 0
 
 
@@ -324,7 +361,7 @@ def test_gateway_stopped_while_held(alone, table, touched):
         weir.process.send_signal(signal.SIGTERM)
         assert {error.sqlstate for error in errors(client.until_closed())} == {"57P01"}
     assert weir.process.wait(20) == 0
-    assert reviews(weir, identifier) == ["host-stopped"]
+    assert reviews(weir, identifier) == ["host-stopped"] and refused_by(weir, identifier) == "host"
     assert touched() == 0
     weir.start()
     assert waiting(weir) == [] and review(weir, identifier, "lea") == (404, "not-waiting")

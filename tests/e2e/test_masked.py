@@ -411,6 +411,19 @@ def test_a_literal_does_not_stay_in_the_trail(weir, kept, sql):
         wire.ask(parse(sql), bind(TEXT), execute(), SYNC)
 
 
+@pytest.mark.parametrize("sql", [
+    "select id from customers where full_name = 'Canary Quetzalcoatl' or ssn = '778-07-7007'",
+    "select 1 where 'canary.wren7@leak.example' <> '4929770077007704'",
+])
+def test_what_execute_runs_does_not_stay_in_the_trail(weir, kept, sql):
+    with Wire(weir.endpoint) as wire:
+        wire.ask(parse(sql, "kept"), SYNC)
+        wire.ask_text("execute kept")
+    intents = weir.wait_for("its record", lambda: [each for each in weir.trail(kind="intent") if each["payload"]["text"] == "execute kept"])
+    runs = {each["name"]: each["value"] for each in intents[-1]["payload"]["attributes"]}["sql-executes"]
+    assert runs.startswith(sql[:12]) and runs != sql
+
+
 @pytest.mark.parametrize("sql, value, oid", PARAMETERS)
 def test_a_bound_value_does_not_stay_in_the_trail(weir, kept, sql, value, oid):
     with Wire(weir.endpoint) as wire:

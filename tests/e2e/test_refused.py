@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import subprocess
 import sys
@@ -99,8 +100,9 @@ def test_open_failure_mode_opens_that_policy_and_is_told(gateway, connect, reach
     connection = connect(weir.endpoint)
     passed, refused = mark(), mark()
     assert connection.execute(f"/* moody: trap */ select '{passed}'").fetchall() == [(passed,)]
-    detail = record_of(weir, passed, "intent")["body"]["detail"]
-    assert {"name": "failure-mode-opened", "value": "moody"} in detail["tags"]
+    intent = record_of(weir, passed, "intent")
+    detail = intent["body"]["detail"]
+    assert {"name": "failure-mode-opened", "value": "moody"} in intent["payload"]["tags"] and "tags" not in detail
     assert "failed" in [judge["answer"] for judge in detail["judged_by"] if judge["plugin"] == "moody"]
     # The others are as closed as before.
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -148,7 +150,70 @@ def test_policy_file_is_taken_away_while_a_session_lives(gateway, connect, reach
     assert reached(again) and not reached(refused)
 
 
+def test_why_a_plugin_is_not_what_its_file_says(gateway, connect, mark):
+    weir = gateway(pipeline=("postgres", "gate"), default="allow", files={"gate": PLUGINS / "allow.wasm"})
+
+    def gate() -> dict:
+        (plugin,) = [each for each in json.loads(weir.command("plugins", "--json").stdout) if each["name"] == "gate"]
+        return plugin
+
+    assert (gate()["state"], gate()["problem"]) == ("ready", None)
+    nonsense = weir.folder / "nonsense"
+    nonsense.write_bytes(b"nonsense")
+    weir.install("gate", nonsense)
+    weir.wait_for("the refusal", lambda: gate()["state"] == "kept")
+    assert gate()["problem"] in weir.trail(kind="plugin-refused")[-1]["body"]["detail"]["reason"]
+    goes_on(connect(weir.endpoint), mark())
+    (weir.plugins_folder / "gate.wasm").unlink()
+    weir.wait_for("the removal", lambda: gate()["state"] == "missing")
+    assert gate()["problem"] == "its file is gone"
+    weir.install("gate", PLUGINS / "allow.wasm")
+    weir.wait_for("its return", lambda: (gate()["state"], gate()["problem"]) == ("ready", None))
+
+
+def test_text_that_cannot_be_rewritten_is_refused_and_recorded(moody, reached, mark):
+    refused, after = mark(), mark()
+    with Wire(moody.endpoint) as client:
+        copy = f"/* moody: rewrite */ copy pg_class from stdin /* {refused} */"
+        said = client.ask(parse(copy), bind(), execute(), wire.SYNC)
+        assert tags(said)[-2:] == "EZ" and errors(said)[0].text == "plugin postgres could not do its work"
+        assert rows(client.ask_text(f"select '{after}'")) == [(after,)]
+    record = record_of(moody, refused, "refused")
+    assert record["body"]["detail"]["by"] == "plugin"
+    assert "rewrite" in [judge["answer"] for judge in record["body"]["detail"]["judged_by"]]
+    assert not reached(refused)
+
+
+def test_what_a_rewritten_statement_was_is_kept(moody, mark):
+    before = mark()
+    with Wire(moody.endpoint) as client:
+        assert rows(client.ask_text(f"/* moody: rewrite */ select '{before}'")) == [("rewritten",)]
+    (intent,) = [each for each in moody.trail(kind="intent") if before in each["payload"].get("original", "")]
+    assert intent["payload"]["text"] == "select 'rewritten' -- by moody"
+
+
 # --- maskers that cannot answer
+
+
+def test_masker_file_is_taken_away_while_a_session_lives(gateway, connect, reached, mark):
+    """Nothing can be recorded masked, so nothing runs; that is recorded without a text, and the session goes on."""
+    weir = gateway(pipeline=("postgres", "pii-mask"), default="allow")
+    connection = connect(weir.endpoint)
+    goes_on(connection, mark())
+    (weir.plugins_folder / "pii-mask.wasm").unlink()
+    weir.wait_for("the removal of the plugin", lambda: weir.trail(kind="plugin-removed"))
+    refused, again = mark(), mark()
+    with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
+        connection.execute(f"select '{refused}'")
+    assert caught.value.diag.message_hint == "weir: plugin-missing"
+    (record,) = weir.wait_for("its record", lambda: weir.trail(kind="refused"))
+    assert record["body"]["detail"]["by"] == "plugin" and record["payload"]["text"] == "[withheld: a masker failed]"
+    assert refused not in weir.command("audit", "export").stdout
+    loaded = len(weir.trail(kind="plugin-loaded"))
+    weir.install("pii-mask", PLUGINS / "pii-mask.wasm")
+    weir.wait_for("the plugin to come back", lambda: len(weir.trail(kind="plugin-loaded")) > loaded)
+    goes_on(connection, again)
+    assert reached(again) and not reached(refused)
 
 
 @pytest.mark.parametrize("mood", ["trap", "loop", "eat", "fault", "range", "cell", "rule"])

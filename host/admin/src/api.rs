@@ -31,8 +31,9 @@ pub trait AdminApi: Send + Sync + 'static {
     /// The live sessions, oldest first.
     fn sessions(&self) -> impl Future<Output = Vec<SessionView>> + Send;
 
-    /// Ends a session. Resolves when that is recorded; the session itself may end a moment later.
-    fn kill_session(&self, id: &str) -> impl Future<Output = Result<(), KillRefused>> + Send;
+    /// Ends a session because the operator at `from` asks for it. Resolves when that is recorded; the session itself
+    /// may end a moment later.
+    fn kill_session(&self, id: &str, from: IpAddr) -> impl Future<Output = Result<(), KillRefused>> + Send;
 
     fn plugins(&self) -> impl Future<Output = Vec<PluginView>> + Send;
 

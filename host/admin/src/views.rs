@@ -96,7 +96,7 @@ pub struct ApprovalView {
     pub attributes: Vec<AttributeView>,
     /// What the client says of itself: not proven.
     pub claimed: Vec<AttributeView>,
-    /// SHA-256, hexadecimal: over the exact command, the session, the principal and the resource.
+    /// SHA-256, hexadecimal: over the exact command, the session, the principal, the resource and the expiry.
     pub digest: String,
     /// The rule that asks.
     pub code: String,

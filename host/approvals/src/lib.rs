@@ -5,7 +5,7 @@
 //! it, a review before it takes effect.
 //!
 //! Invariants: each request gets exactly one ending; nobody reviews their own request, nor their agents'; an
-//! approval carries the digest of what was asked and is good once.
+//! approval carries the digest of what was asked, is good once, and not after its expiry by the clock.
 
 mod pending;
 mod request;

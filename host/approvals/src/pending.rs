@@ -3,9 +3,9 @@
 use crate::{Ending, Journal, JournalDown, Requested, Vote};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
-use weir_model::Principal;
+use weir_model::{Abandoned, Principal};
 
 /// All waiting requests of one host.
 pub struct Approvals<J: Journal> {
@@ -48,12 +48,13 @@ impl<J: Journal> Approvals<J> {
         let (tell, told) = oneshot::channel();
         let waiting = Waiting { request: Arc::clone(&request), tell: Some(tell) };
         lock(&self.waiting).insert(request.id.clone(), waiting);
-        let left = request.expires_at.duration_since(std::time::SystemTime::now()).unwrap_or(Duration::ZERO);
+        let left = request.expires_at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
         Ok(Ticket {
             journal: Arc::clone(&self.journal),
             waiting: Arc::clone(&self.waiting),
             request,
             told: Some(told),
+            why: Abandoned::SessionFailed,
             expires: Box::pin(tokio::time::sleep(left)),
         })
     }
@@ -97,6 +98,14 @@ impl<J: Journal> Approvals<J> {
             }
             (Arc::clone(&waiting.request), waiting.tell.take().ok_or_else(not_waiting)?)
         };
+        // Timers stand still while a machine sleeps, its clock does not.
+        if SystemTime::now() >= request.expires_at {
+            lock(&self.waiting).remove(id);
+            record_later(&self.journal, &request, Ending::Expired);
+            // A session that is gone already needs no word.
+            let _ = tell.send(Ending::Expired);
+            return Err(not_waiting());
+        }
         let ending = Ending::Voted { vote, by: reviewer.id.clone(), comment: comment.to_owned() };
         if let Err(down) = self.journal.ended(&request, &ending).await {
             if let Some(waiting) = lock(&self.waiting).get_mut(id) {
@@ -125,18 +134,26 @@ impl<J: Journal> Approvals<J> {
     }
 }
 
-/// What the waiting session holds. Dropping it abandons the request.
+/// What the waiting session holds: it waits until the ticket has ended or is abandoned.
 pub struct Ticket<J: Journal> {
     journal: Arc<J>,
     waiting: Arc<Mutex<BTreeMap<String, Waiting>>>,
     request: Arc<Requested>,
     told: Option<oneshot::Receiver<Ending>>,
+    /// what is recorded when it is dropped before it has ended
+    why: Abandoned,
     expires: std::pin::Pin<Box<tokio::time::Sleep>>,
 }
 
 impl<J: Journal> Ticket<J> {
     pub fn request(&self) -> &Requested {
         &self.request
+    }
+
+    /// Nobody waits any more. Recorded, unless a review is being recorded in this very moment: then the review is
+    /// the request's end, and the operation is refused all the same.
+    pub fn abandon(mut self, why: Abandoned) {
+        self.why = why;
     }
 
     /// Resolves with the ending. Cancel safe; after it has resolved once it stays pending for ever.
@@ -165,7 +182,7 @@ impl<J: Journal> Drop for Ticket<J> {
         if self.told.is_none() || !take(&self.waiting, &self.request.id) {
             return;
         }
-        record_later(&self.journal, &self.request, Ending::Abandoned);
+        record_later(&self.journal, &self.request, Ending::Abandoned(self.why));
     }
 }
 
@@ -206,7 +223,6 @@ fn new_id() -> String {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::time::SystemTime;
     use weir_model::{Action, Digest, Grantee, Operation, PrincipalKind, ResourceName, SessionId};
 
     #[derive(Default)]
@@ -325,17 +341,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_expires_and_it_is_abandoned() {
+    async fn it_expires_and_it_is_abandoned_for_a_reason() {
         let notebook = Arc::new(Notebook::default());
         let approvals = Approvals::new(Arc::clone(&notebook));
         let mut ticket = approvals.ask(request(Duration::from_millis(1))).await.unwrap();
         assert_eq!(ticket.ended().await, Ending::Expired);
         drop(ticket);
         tokio::task::yield_now().await;
+        for why in [Abandoned::Cancelled, Abandoned::ClientGone, Abandoned::SessionKilled] {
+            approvals.ask(request(LONG)).await.unwrap().abandon(why);
+        }
         drop(approvals.ask(request(LONG)).await.unwrap());
         assert!(approvals.list().is_empty());
         tokio::task::yield_now().await;
-        assert_eq!(*notebook.endings.lock().unwrap(), ["expired", "client-gone"]);
+        assert_eq!(
+            *notebook.endings.lock().unwrap(),
+            ["expired", "cancelled", "client-gone", "session-killed", "session-failed"]
+        );
+    }
+
+    /// As after a night in which the machine slept: no timer has fired, the clock has gone on.
+    #[tokio::test]
+    async fn what_has_expired_cannot_be_approved() {
+        let notebook = Arc::new(Notebook::default());
+        let approvals = Approvals::new(Arc::clone(&notebook));
+        let mut late = request(Duration::ZERO);
+        late.asked_at = SystemTime::now() - LONG;
+        let mut ticket = approvals.ask(late).await.unwrap();
+        let id = ticket.request().id.clone();
+        let review = approvals.review(&id, &person("lea", "leads", None), Vote::Approve, "").await;
+        assert_eq!(review.unwrap_err(), ReviewError::NotWaiting(id));
+        assert_eq!(ticket.ended().await, Ending::Expired);
+        assert!(approvals.list().is_empty());
+        tokio::task::yield_now().await;
+        assert_eq!(*notebook.endings.lock().unwrap(), ["expired"]);
     }
 
     #[tokio::test]

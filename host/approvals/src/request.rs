@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::time::SystemTime;
-use weir_model::{Digest, Grantee, Operation, Principal, ResourceName, SessionId};
+use weir_model::{Abandoned, Digest, Grantee, Operation, Principal, ResourceName, SessionId};
 
 /// A request as reviewers see it. Texts in `operation` are masked.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub struct Requested {
     pub client_address: String,
     pub operation_id: u32,
     pub operation: Operation,
-    /// Over the exact bytes, the session, the principal and the resource.
+    /// Over the exact bytes, the session, the principal, the resource and the expiry.
     pub digest: Digest,
     pub code: String,
     pub reason: String,
@@ -38,8 +38,8 @@ pub enum Ending {
         comment: String,
     },
     Expired,
-    /// Nobody waits for it any more: the client is gone, has cancelled, or its session was ended.
-    Abandoned,
+    /// Nobody waits for it any more.
+    Abandoned(Abandoned),
     /// The host is shutting down.
     Shutdown,
 }
@@ -51,8 +51,8 @@ impl Ending {
             Self::Voted { vote: Vote::Approve, .. } => "approve",
             Self::Voted { vote: Vote::Deny, .. } => "deny",
             Self::Expired => "expired",
-            Self::Abandoned => "client-gone",
-            Self::Shutdown => "host-stopped",
+            Self::Abandoned(why) => why.as_word(),
+            Self::Shutdown => Abandoned::HostStopped.as_word(),
         }
     }
 }

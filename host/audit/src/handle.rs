@@ -101,8 +101,8 @@ impl AuditHandle {
     ///
     /// # Errors
     /// As [`record`](Self::record).
-    pub async fn note(&self, events: Vec<Event>) -> Result<(), AuditDown> {
-        self.counted(events, false).await.map(drop)
+    pub async fn note(&self, events: Vec<Event>) -> Result<Receipt, AuditDown> {
+        self.counted(events, false).await
     }
 
     async fn counted(&self, events: Vec<Event>, awaited: bool) -> Result<Receipt, AuditDown> {

@@ -37,9 +37,9 @@ mod writer;
 
 pub use chain::{Anchor, Hash, Head};
 pub use event::{
-    Attempt, ConfigApplied, ConfigRefused, Event, Failure, FailureModeOpened, Gap, Held, HostStarted,
-    HostStopped, LoginFailed, Outcome, PayloadsErased, Place, PluginFacts, PluginRefused, Recovered, Refused,
-    RefusedBy, Review, Reviewed, SessionEnded, SessionOpened, Status,
+    Attempt, ConfigApplied, ConfigRefused, Event, Failure, Gap, Held, HostStarted, HostStopped, LoginFailed,
+    Outcome, PayloadsErased, Place, PluginFacts, PluginRefused, Recovered, Refused, RefusedBy, Review,
+    Reviewed, SessionEnded, SessionKilled, SessionOpened, Status,
 };
 pub use handle::{AuditDown, AuditHandle, Receipt};
 pub use metrics::{Histogram, LATENCY_BOUNDS_US, Metrics};

@@ -29,6 +29,7 @@ fn attempt(verdict: Verdict) -> Attempt {
             attributes: vec![Attribute::new("database", "d")],
             claimed: vec![Attribute::new("api_key", "k")],
         }),
+        original: None,
         decision: Arc::new(Decision {
             verdict,
             findings: vec![Finding { rule: "r".into(), place: "text".into(), score: 90 }],
@@ -99,7 +100,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             code: "28P01".into(),
         }),
         Event::Intent(attempt(Verdict::Allow)),
-        Event::Intent(attempt(Verdict::Rewrite { text: "select 1".into() })),
+        Event::Intent(Attempt { original: Some("update t".into()), ..attempt(Verdict::Allow) }),
         Event::Refused(Refused {
             attempt: attempt(Verdict::Deny { code: "no".into(), reason: "because".into() }),
             by: RefusedBy::Policy,
@@ -146,10 +147,10 @@ pub(crate) fn every_event() -> Vec<Event> {
             changes: vec!["+ resource x".into()],
         }),
         Event::ConfigRefused(ConfigRefused { digest, problems: vec!["line 3".into()] }),
-        Event::FailureModeOpened(FailureModeOpened {
-            place: Some(place()),
-            which: "plugin.guard.failure_mode".into(),
-            reason: "trap".into(),
+        Event::SessionKilled(SessionKilled {
+            place: place(),
+            actor: "operator".into(),
+            address: "10.0.0.2".into(),
         }),
         Event::Gap(Gap { events: 3, from_us: 0, until_us: 1, reason: "disk full".into() }),
         Event::Recovered(Recovered { operations: 1, holds: 2 }),
@@ -177,8 +178,8 @@ fn an_intent_in_full() {
                 r#"{{"at":"2026-11-23T12:00:00.123456Z","commit":"{commit}","detail":{{"action":"write","approval":"a-1","#,
                 r#""continues":3,"findings":[{{"place":"text","rule":"r","score":90}}],"#,
                 r#""judged_by":[{{"answer":"allow","digest":"{ones}","plugin":"guard"}}],"#,
-                r#""masked":[{{"cells":2,"rule":"email"}}],"objects":["public.t"],"operation_kind":"statement","#,
-                r#""tags":[{{"name":"class","value":"pii"}}]}},"kind":"intent","operation":7,"principal":"ann","#,
+                r#""masked":[{{"cells":2,"rule":"email"}}],"objects":["public.t"],"operation_kind":"statement"}},"#,
+                r#""kind":"intent","operation":7,"principal":"ann","#,
                 r#""resource":"customers","seq":42,"session":"s-1","v":1,"verdict":"allow"}}"#
             ),
             commit = commit,
@@ -191,7 +192,8 @@ fn an_intent_in_full() {
             r#"{"attributes":[{"name":"database","value":"d"}],"#,
             r#""claimed":[{"name":"api_key","value":"[redacted:name]"}],"#,
             r#""parameters":[{"name":"$1","type":"text","value":"password=[redacted:password] \"y\""},"#,
-            r#"{"name":"$2","type":"int4"}],"text":"update t set a = $1"}"#
+            r#"{"name":"$2","type":"int4"}],"tags":[{"name":"class","value":"pii"}],"#,
+            r#""text":"update t set a = $1"}"#
         )
     );
     assert_eq!(record.hash, link(&[9; 32], 42, &record.body));
@@ -248,6 +250,7 @@ fn nothing_personal_is_in_a_body() {
             "not allowed",
             "fine",
             "sorry",
+            "pii",
         ] {
             assert!(!body.contains(secret), "{secret} in {body}");
         }

@@ -9,7 +9,7 @@ use crate::event::{Event, Outcome, Place, Recovered, Review, Reviewed, Status};
 use crate::port::{StoreError, TrailStore};
 use crate::record::Draft;
 use std::time::Duration;
-use weir_model::Digest;
+use weir_model::{Abandoned, Digest};
 
 /// Records per transaction.
 const GROUP: usize = 512;
@@ -75,7 +75,7 @@ impl Orphan {
                 operation,
                 approval,
                 digest,
-                review: Review::HostStopped,
+                review: Review::Abandoned(Abandoned::HostStopped),
                 reviewer: None,
                 comment: String::new(),
             }),

@@ -1,7 +1,7 @@
 //! The policies of one session.
 //!
-//! Each holds one instance. At the start of every `decide` the session looks once at the generation in service
-//! and uses that for the whole operation: an instance of another version or other settings is replaced before
+//! Each holds one instance. With an operation's first round the session looks once at the generation in service
+//! and uses that for the whole operation, also when a rewritten text is judged again: an instance of another version or other settings is replaced before
 //! it is asked. An instance that stopped is dropped; the next operation gets a fresh one.
 
 use crate::contract::World;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use weir_model::{
     Attribute, Digest, Fault, Finding, Grantee, JudgedBy, Operation, PluginName, SessionInfo, Verdict,
 };
-use weir_session::ports::{Policies, PolicyAnswer, PolicyDecision};
+use weir_session::ports::{Policies, PolicyAnswer, PolicyDecision, Round};
 
 /// An opened policy.
 pub(crate) struct PolicyInstance {
@@ -68,6 +68,8 @@ struct Member {
 pub struct GuestPolicies {
     info: Arc<SessionInfo>,
     current: Current,
+    /// what judges the operation of now
+    pinned: Arc<Generation>,
     members: Vec<Member>,
 }
 
@@ -77,7 +79,7 @@ impl GuestPolicies {
     pub(crate) async fn open(
         info: Arc<SessionInfo>,
         current: Current,
-        generation: &Generation,
+        generation: &Arc<Generation>,
         names: Vec<PluginName>,
     ) -> Result<Self, Fault> {
         let mut members = Vec::with_capacity(names.len());
@@ -89,17 +91,19 @@ impl GuestPolicies {
             }
             members.push(member);
         }
-        Ok(Self { info, current, members })
+        Ok(Self { info, current, pinned: Arc::clone(generation), members })
     }
 }
 
 impl Policies for GuestPolicies {
-    async fn decide(&mut self, operation: &Operation) -> Vec<PolicyAnswer> {
-        let generation = self.current.load();
+    async fn decide(&mut self, operation: &Operation, round: Round) -> Vec<PolicyAnswer> {
+        if round == Round::First {
+            self.pinned = self.current.load();
+        }
         let lent = LentOperation::new(operation);
         let mut answers = Vec::with_capacity(self.members.len());
         for member in &mut self.members {
-            answers.push(member.ask(&generation, &self.info, &lent).await);
+            answers.push(member.ask(&self.pinned, &self.info, &lent).await);
         }
         answers
     }

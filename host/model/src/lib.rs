@@ -5,12 +5,14 @@
 //! The words are those of the glossary in ARCHITECTURE.md and of the plugin contract (`wit/types.wit`).
 
 mod decision;
+mod ending;
 mod ids;
 mod operation;
 mod principal;
 mod session;
 
 pub use decision::{Applied, Decision, Finding, JudgedBy, Verdict};
+pub use ending::{Abandoned, RefusedBy, Status};
 pub use ids::{Digest, PluginName, ResourceName, SessionId};
 pub use operation::{Action, Attribute, Column, Operation, Parameter};
 pub use principal::{Grantee, GranteeError, Principal, PrincipalKind};

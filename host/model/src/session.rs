@@ -58,8 +58,10 @@ pub enum EndReason {
     UpstreamClosed,
     /// Nothing was said for the resource's idle time limit.
     Idle,
-    /// The host is shutting down.
+    /// The host is shutting down, at a quiet moment of the session.
     Drained,
+    /// The host is shutting down and waited no longer for a quiet moment.
+    CutShort,
     /// An operator killed it, or its principal or resource is gone.
     Revoked,
     /// Something failed; the client was told.
@@ -74,6 +76,7 @@ impl EndReason {
             Self::UpstreamClosed => "upstream-closed",
             Self::Idle => "idle",
             Self::Drained => "drained",
+            Self::CutShort => "cut-short",
             Self::Revoked => "revoked",
             Self::Failed(_) => "failed",
         }

@@ -1,6 +1,8 @@
 //! Where clients knock. Bound early, so that a wrong address is told before anything starts; served late.
 
+use socket2::{SockRef, TcpKeepalive};
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 /// A bound address.
@@ -27,6 +29,10 @@ pub struct BindError {
 
 /// Connections the kernel may keep waiting for us.
 const BACKLOG: i32 = 1024;
+/// A client that is gone without a word is noticed within two minutes: well within the time people take to review.
+const SILENCE_BEFORE_PROBES: Duration = Duration::from_secs(60);
+const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
 
 impl Listener {
     /// Binds now. Port 0 takes a free one; [`Listener::address`] tells which.
@@ -69,6 +75,30 @@ impl Listener {
         let (socket, client) = self.socket.accept().await?;
         // Requests and answers are small and wait for each other: never hold them back.
         socket.set_nodelay(true)?;
+        // A client may wait for hours and say nothing: only probes tell that its machine is gone. There is no limit
+        // for unacknowledged bytes (TCP_USER_TIMEOUT): it would also cut who does not read for a while.
+        let probes = TcpKeepalive::new()
+            .with_time(SILENCE_BEFORE_PROBES)
+            .with_interval(PROBE_INTERVAL)
+            .with_retries(PROBES);
+        SockRef::from(&socket).set_tcp_keepalive(&probes)?;
         Ok(Arrival { socket, client })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_comes_in_is_probed() {
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let (_client, arrival) = tokio::join!(TcpStream::connect(listener.address()), listener.accept());
+        let arrival = arrival.unwrap();
+        let socket = SockRef::from(&arrival.socket);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), SILENCE_BEFORE_PROBES);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), PROBE_INTERVAL);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);
     }
 }

@@ -12,16 +12,19 @@
 
 mod client_side;
 mod held;
+mod ledger;
 mod records;
 mod server_side;
+mod shown;
 
 use crate::buffer::{Inlet, Outlet, READ_BYTES, Sent};
 use crate::decide::Default as DefaultVerdict;
-use crate::ports::{Ask, Entry, Inspector, Leave, PendingApproval, Ports, Review};
+use crate::ports::{Ask, Inspector, Leave, PendingApproval, Ports, Review, Trail};
 use crate::traffic::ClientOutcome;
 use bytes::BufMut;
 use client_side::Staged;
 use held::Held;
+use ledger::Ledger;
 use records::Running;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -40,6 +43,8 @@ pub struct Limits {
     pub buffer_bytes: usize,
     /// Silence on both sides after which the session ends.
     pub idle_timeout: Duration,
+    /// How long an operation may wait for a person.
+    pub approval_timeout: Duration,
 }
 
 /// Builds the last bytes for a client when the inspector cannot.
@@ -74,6 +79,7 @@ pub struct Start<P: Ports> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     pub reason: EndReason,
+    /// Those that were forwarded.
     pub operations: u64,
     pub bytes_from_client: u64,
     pub bytes_to_client: u64,
@@ -111,8 +117,8 @@ pub struct Exchange<P: Ports> {
     running: BTreeMap<u32, Running>,
     /// suspended operations that may be continued, the one used last at the end
     open: VecDeque<u32>,
-    /// outcomes that found the trail down; nothing new runs before they are recorded
-    unrecorded: Vec<Entry>,
+    /// what the trail does not have yet; nothing new runs before it is recorded
+    ledger: Ledger<<P::Trail as Trail>::Receipt>,
     /// answers in a row that announced columns without covering a byte
     idle_shapes: u32,
     shape: Option<server_side::Shape>,
@@ -160,7 +166,7 @@ impl<P: Ports> Exchange<P> {
             waiting: false,
             running: BTreeMap::new(),
             open: VecDeque::new(),
-            unrecorded: Vec::new(),
+            ledger: Ledger::new(),
             idle_shapes: 0,
             shape: None,
             idle: true,
@@ -207,6 +213,11 @@ impl<P: Ports> Exchange<P> {
         loop {
             if let Err(stop) = self.dispose().await {
                 return stop;
+            }
+            match self.refuse_if_overrun().await {
+                Ok(false) => {}
+                Ok(true) => continue,
+                Err(stop) => return stop,
             }
             let is_held = self.held.is_some();
             if draining && (is_held || self.quiet()) {
@@ -314,6 +325,10 @@ impl<P: Ports> Exchange<P> {
     }
 
     fn may_read_client(&self) -> bool {
+        if self.held.is_some() {
+            // Only a read tells that the client is gone.
+            return !self.from_client.ended && self.from_client.len() < self.most_while_held();
+        }
         let wanted = self.limits.buffer_bytes.max(self.from_client.need);
         !self.from_client.ended
             && self.from_client.len() < wanted
@@ -406,7 +421,7 @@ fn parting_words(reason: &EndReason) -> Option<Fault> {
     match reason {
         EndReason::Failed(fault) => Some(fault.clone()),
         EndReason::Idle => host("57P05", "the session was idle for too long"),
-        EndReason::Drained => host("57P01", "the gateway is shutting down"),
+        EndReason::Drained | EndReason::CutShort => host("57P01", "the gateway is shutting down"),
         EndReason::Revoked => host("57P01", "the session was ended by an operator"),
         EndReason::ClientClosed | EndReason::UpstreamClosed => None,
     }

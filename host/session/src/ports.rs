@@ -5,11 +5,14 @@
 
 use crate::traffic::{Batch, ClientOutcome, Masked, ServerOutcome, Substitute, WireColumn};
 use std::future::Future;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use weir_model::{
-    Applied, Attribute, Column, Decision, Digest, EndReason, Fault, Finding, JudgedBy, Operation,
+    Abandoned, Applied, Attribute, Column, Decision, Digest, EndReason, Fault, Finding, JudgedBy, Operation,
     SessionInfo, Verdict,
 };
+
+pub use weir_model::RefusedBy;
 
 /// The inspector of one session: see `wit/inspect.wit` for what each call means.
 pub trait Inspector: Send {
@@ -52,11 +55,23 @@ pub struct PolicyDecision {
     pub tags: Vec<Attribute>,
 }
 
+/// How often an operation has been before the policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Round {
+    First,
+    /// A policy has rewritten it.
+    Again,
+}
+
 /// The policies of one session's pipeline.
 pub trait Policies: Send {
-    /// Asks every policy of the current generation, in the order of the pipeline. A replaced plugin takes
-    /// effect here, between operations, never within one.
-    fn decide(&mut self, operation: &Operation) -> impl Future<Output = Vec<PolicyAnswer>> + Send;
+    /// Asks every policy, in the order of the pipeline. A replaced plugin takes effect with the first round of
+    /// an operation; what is asked again about it is asked of the same generation.
+    fn decide(
+        &mut self,
+        operation: &Operation,
+        round: Round,
+    ) -> impl Future<Output = Vec<PolicyAnswer>> + Send;
 }
 
 /// What the maskers want of one shape, together.
@@ -93,35 +108,14 @@ pub trait Catalog: Send + Sync {
 pub struct Intent {
     pub id: u32,
     pub continues: u32,
-    pub operation: Operation,
-    pub decision: Decision,
+    pub operation: Arc<Operation>,
+    /// The text the client sent, when a policy has put another in its place.
+    pub original: Option<String>,
+    pub decision: Arc<Decision>,
+    /// The approval it waited for, whatever came of that.
     pub approval: Option<Approved>,
-    /// What the maskers hid in text and parameters.
+    /// What the maskers hid in all of it.
     pub masked: Vec<Applied>,
-}
-
-/// Who refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RefusedBy {
-    Policy,
-    Inspector,
-    Plugin,
-    Approval,
-    Trail,
-    Client,
-}
-
-impl RefusedBy {
-    pub fn as_word(self) -> &'static str {
-        match self {
-            Self::Policy => "policy",
-            Self::Inspector => "inspector",
-            Self::Plugin => "plugin",
-            Self::Approval => "approval",
-            Self::Trail => "trail",
-            Self::Client => "client",
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +131,8 @@ pub struct Outcome {
     pub masked: Vec<Applied>,
     pub masked_by: Vec<JudgedBy>,
     pub took: Duration,
+    /// It had a place in the queue before and lost it: it is counted already.
+    pub again: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,19 +144,28 @@ pub enum Entry {
 
 /// The trail, as one session sees it.
 pub trait Trail: Send + Sync {
+    type Receipt: Receipt;
     /// Resolves when the entries are on disk.
     fn durable(&self, entries: Vec<Entry>) -> impl Future<Output = Result<(), Fault>> + Send;
-    /// Resolves when the entries have a place in the queue: they will be on disk soon, in this order. After an
-    /// error none of them has, and the session brings them again.
-    fn queued(&self, entries: Vec<Entry>) -> impl Future<Output = Result<(), Fault>> + Send;
+    /// Resolves when the entries have a place in the queue: they will be on disk soon, in this order, before
+    /// whatever is brought later, unless the receipt says otherwise. After an error none of them has a place, and
+    /// the session brings them again.
+    fn queued(&self, entries: Vec<Entry>) -> impl Future<Output = Result<Self::Receipt, Fault>> + Send;
 }
 
-/// A person said yes to exactly this.
+/// What became of entries that have had a place in the queue.
+pub trait Receipt: Send {
+    /// Whether they are on disk; `None` while they are on their way there. Never waits.
+    fn is_durable(&mut self) -> Option<bool>;
+    /// The same, as soon as it is known.
+    fn durable(self) -> impl Future<Output = bool> + Send;
+}
+
+/// A person said yes to exactly this, or was asked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approved {
     pub id: String,
     pub digest: Digest,
-    pub by: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,6 +179,8 @@ pub struct ApprovalRequest {
     pub reason: String,
     /// Empty: the resource's reviewers.
     pub reviewers: Vec<String>,
+    /// From this moment on an approval is none. Part of the digest.
+    pub expires_at: SystemTime,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,11 +195,13 @@ pub enum Review {
     Shutdown,
 }
 
-/// A request that waits. Dropping it means that nobody waits any more; it is recorded.
+/// A request that waits.
 pub trait PendingApproval: Send {
     fn id(&self) -> &str;
     /// Pending until somebody has decided. Cancel safe.
     fn review(&mut self) -> impl Future<Output = Review> + Send;
+    /// Nobody waits any more; that and why is recorded.
+    fn abandon(self, why: Abandoned);
 }
 
 /// Asking people.

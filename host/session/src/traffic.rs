@@ -5,6 +5,8 @@
 
 use weir_model::{Fault, Operation};
 
+pub use weir_model::Status;
+
 /// Numbers of [`Event::kind`]; an unknown one ends the session.
 pub mod kind {
     pub const PASS: u16 = 1;
@@ -66,30 +68,6 @@ pub struct WireColumn {
     pub relation_id: u32,
     pub column_number: u16,
     pub type_name: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
-    Ok,
-    Error,
-    /// Never ran because of an earlier error.
-    Skipped,
-    /// More can be fetched.
-    Suspended,
-    /// Nobody knows: the session ended, or the host did, before the answer came.
-    Unknown,
-}
-
-impl Status {
-    pub fn as_word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Error => "error",
-            Self::Skipped => "skipped",
-            Self::Suspended => "suspended",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 /// How an operation ended.

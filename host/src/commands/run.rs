@@ -129,7 +129,7 @@ async fn drain(shared: &Shared, listeners: &Listeners, within: std::time::Durati
     tracing::info!(sessions = shared.sessions.count(), "draining");
     shared.sessions.end(|_| Some(EndReason::Drained));
     if tokio::time::timeout(within, shared.sessions.empty()).await.is_err() {
-        shared.sessions.end(|_| Some(EndReason::Revoked));
+        shared.sessions.end(|_| Some(EndReason::CutShort));
         // Each takes at most the time a farewell takes.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), shared.sessions.empty()).await;
     }

@@ -14,7 +14,7 @@ use weir_model::{Attribute, Fault, SessionId, SessionInfo, Verdict};
 use weir_net::Stream;
 use weir_session::decide::fold;
 use weir_session::exchange::{Limits, Start};
-use weir_session::ports::{Inspector, Policies};
+use weir_session::ports::{Inspector, Policies, Round};
 use weir_wire::postgres::{
     BackendKey, CancelKey, ErrorReport, ProtocolVersion, Ready, SqlState, TransactionStatus,
     authentication_ok, backend_key_data, parameter_status, ready_for_query,
@@ -101,7 +101,6 @@ impl PostgresHouse {
             approvals: SessionApprovals {
                 approvals: Arc::clone(&self.shared.approvals),
                 reviewers: self.resource.settings.reviewers.clone(),
-                timeout: limits.approval_timeout,
             },
             leave: SeatedLeave { leave: seat.leave(), _seat: seat },
             limits: Limits {
@@ -109,6 +108,7 @@ impl PostgresHouse {
                 max_answer_bytes: usize::try_from(limits.max_answer_bytes).unwrap_or(usize::MAX),
                 buffer_bytes: usize::try_from(limits.buffer_bytes).unwrap_or(usize::MAX),
                 idle_timeout: limits.idle_timeout,
+                approval_timeout: limits.approval_timeout,
             },
             default: self.resource.default(),
             farewell: |fault| closing_words(fault).to_error_response(),
@@ -143,7 +143,7 @@ impl PostgresHouse {
         settings: &[(String, String)],
     ) -> Result<SessionGuests, (ErrorReport, String)> {
         for operation in startup::operations(settings) {
-            let answers = guests.policies.decide(&operation).await;
+            let answers = guests.policies.decide(&operation, Round::First).await;
             let folded = fold(answers, self.resource.default(), vec![guests.inspector.judged_by()]);
             let why = match folded.decision.verdict {
                 Verdict::Allow | Verdict::Abstain => continue,

@@ -59,6 +59,7 @@ async fn append(trail: AuditHandle, session: String, text: String) {
             operation,
             continues: None,
             what: Arc::clone(&what),
+            original: None,
             decision: Arc::clone(&decision),
             approval: None,
             masked: Vec::new(),

@@ -100,6 +100,7 @@ async fn session_of(trail: AuditHandle, session: usize, stop: Arc<AtomicBool>) {
             operation,
             continues: None,
             what: Arc::clone(&what),
+            original: None,
             decision: Arc::clone(&decision),
             approval: None,
             masked: Vec::new(),

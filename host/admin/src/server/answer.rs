@@ -43,7 +43,7 @@ impl<A: AdminApi> Door<A> {
         match route.visitors() {
             Visitors::Anyone => self.to_anyone().await,
             Visitors::Operator => match self.caller(&request, peer).await? {
-                Caller::Operator => self.to_operator(route).await,
+                Caller::Operator => self.to_operator(route, peer).await,
                 Caller::Reviewer(_) => Err(Problem::operators_only()),
             },
             Visitors::OperatorOrReviewer => {
@@ -66,7 +66,7 @@ impl<A: AdminApi> Door<A> {
         Ok(reply::text("text/plain; charset=utf-8", "ok\n".to_owned()))
     }
 
-    async fn to_operator(&self, route: Route<'_>) -> Result<Reply, Problem> {
+    async fn to_operator(&self, route: Route<'_>, peer: IpAddr) -> Result<Reply, Problem> {
         match route {
             Route::Metrics => Ok(reply::text(METRICS_TYPE, self.api.metrics().await)),
             Route::Status => reply::view(&self.api.status().await),
@@ -74,7 +74,7 @@ impl<A: AdminApi> Door<A> {
             Route::Plugins => reply::view(&self.api.plugins().await),
             Route::Session(id) => {
                 let (api, id) = (Arc::clone(&self.api), id.to_owned());
-                to_its_end(async move { api.kill_session(&id).await }).await??;
+                to_its_end(async move { api.kill_session(&id, peer).await }).await??;
                 reply::view(&serde_json::json!({}))
             }
             _ => Err(Problem::no_such_page()),

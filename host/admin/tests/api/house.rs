@@ -118,14 +118,14 @@ impl AdminApi for House {
         }]
     }
 
-    async fn kill_session(&self, id: &str) -> Result<(), KillRefused> {
+    async fn kill_session(&self, id: &str, from: IpAddr) -> Result<(), KillRefused> {
         if self.is_down() {
             return Err(KillRefused::NotRecorded("disk full".into()));
         }
         if id != "s-1" {
             return Err(KillRefused::NoSuchSession);
         }
-        self.note(format!("killed {id}"));
+        self.note(format!("killed {id} for {from}"));
         Ok(())
     }
 

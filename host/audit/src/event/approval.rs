@@ -2,10 +2,10 @@
 
 use super::Place;
 use crate::canon::Object;
-use weir_model::Digest;
+use weir_model::{Abandoned, Digest};
 
-/// An operation waits. Every one of these is followed by exactly one [`Reviewed`] that ends the waiting, and,
-/// if that was an approval, by one that says `used` when the operation went on.
+/// An operation waits. Every one of these is followed by exactly one [`Reviewed`] that ends the waiting. If that was
+/// an approval, the intent that uses it names it; there is no second.
 #[derive(Clone, Debug)]
 pub struct Held {
     pub place: Place,
@@ -27,11 +27,8 @@ pub enum Review {
     Approve,
     Deny,
     Expired,
-    ClientGone,
-    SessionKilled,
-    HostStopped,
-    /// The approved operation was sent; the approval cannot be used again.
-    Used,
+    /// Nobody waits any more.
+    Abandoned(Abandoned),
 }
 
 #[derive(Clone, Debug)]
@@ -54,10 +51,7 @@ impl Review {
             Self::Approve => "approve",
             Self::Deny => "deny",
             Self::Expired => "expired",
-            Self::ClientGone => "client-gone",
-            Self::SessionKilled => "session-killed",
-            Self::HostStopped => "host-stopped",
-            Self::Used => "used",
+            Self::Abandoned(why) => why.as_word(),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The gateway itself: start, stop, plugins, configuration, and the trail's own troubles.
 
-use super::Place;
 use crate::canon::Object;
 use crate::clock::rfc3339;
 use std::ops::RangeInclusive;
@@ -54,17 +53,8 @@ pub struct ConfigRefused {
     pub problems: Vec<String>,
 }
 
-#[derive(Clone, Debug)]
-pub struct FailureModeOpened {
-    /// The operation's session, if it happened in one.
-    pub place: Option<Place>,
-    /// The line of the configuration that allowed it, such as `plugin.pii-mask.failure_mode`.
-    pub which: String,
-    pub reason: String,
-}
-
 /// Between these two moments `events` events could not be recorded. Their effects were refused, unless the
-/// effect had already happened (an outcome, a session's end).
+/// effect had already happened (an outcome, a session's end). What a session still has of them it brings again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
     pub events: u64,
@@ -140,13 +130,6 @@ impl ConfigRefused {
     pub(super) fn detail(&self, out: &mut Object<'_>) {
         out.digest("digest", &self.digest);
         out.texts("problems", &self.problems);
-    }
-}
-
-impl FailureModeOpened {
-    pub(super) fn detail(&self, out: &mut Object<'_>) {
-        out.text("reason", &self.reason);
-        out.text("which", &self.which);
     }
 }
 

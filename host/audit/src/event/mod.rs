@@ -15,11 +15,11 @@ mod session;
 
 pub use approval::{Held, Review, Reviewed};
 pub use host::{
-    ConfigApplied, ConfigRefused, FailureModeOpened, Gap, HostStarted, HostStopped, PayloadsErased,
-    PluginFacts, PluginRefused, Recovered,
+    ConfigApplied, ConfigRefused, Gap, HostStarted, HostStopped, PayloadsErased, PluginFacts, PluginRefused,
+    Recovered,
 };
 pub use operation::{Attempt, Failure, Outcome, Refused, RefusedBy, Status};
-pub use session::{LoginFailed, SessionEnded, SessionOpened};
+pub use session::{LoginFailed, SessionEnded, SessionKilled, SessionOpened};
 
 use crate::canon::Object;
 use crate::redact::redact_named;
@@ -35,6 +35,8 @@ pub enum Event {
     HostStopped(HostStopped),
     SessionOpened(SessionOpened),
     SessionEnded(SessionEnded),
+    /// An operator asks to end a session.
+    SessionKilled(SessionKilled),
     LoginFailed(LoginFailed),
     /// An operation is about to be sent to the upstream. Durable before the first byte goes.
     Intent(Attempt),
@@ -51,8 +53,6 @@ pub enum Event {
     PluginRefused(PluginRefused),
     ConfigApplied(ConfigApplied),
     ConfigRefused(ConfigRefused),
-    /// Something failed and the configuration lets traffic pass all the same.
-    FailureModeOpened(FailureModeOpened),
     /// Events were lost to a store that did not work. Written by the writer itself.
     Gap(Gap),
     /// What a crash had left open was closed. Written at start-up.
@@ -105,6 +105,7 @@ impl Event {
             Self::HostStopped(_) => "host-stopped",
             Self::SessionOpened(_) => "session-opened",
             Self::SessionEnded(_) => "session-ended",
+            Self::SessionKilled(_) => "session-killed",
             Self::LoginFailed(_) => "login-failed",
             Self::Intent(_) => "intent",
             Self::Refused(_) => "refused",
@@ -116,7 +117,6 @@ impl Event {
             Self::PluginRefused(_) => "plugin-refused",
             Self::ConfigApplied(_) => "config-applied",
             Self::ConfigRefused(_) => "config-refused",
-            Self::FailureModeOpened(_) => "failure-mode-opened",
             Self::Gap(_) => "gap",
             Self::Recovered(_) => "recovered",
             Self::PayloadsErased(_) => "payloads-erased",
@@ -127,12 +127,12 @@ impl Event {
         match self {
             Self::SessionOpened(event) => Some(&event.place),
             Self::SessionEnded(event) => Some(&event.place),
+            Self::SessionKilled(event) => Some(&event.place),
             Self::Intent(event) => Some(&event.place),
             Self::Refused(event) => Some(&event.attempt.place),
             Self::Outcome(event) => Some(&event.place),
             Self::Held(event) => Some(&event.place),
             Self::Reviewed(event) => Some(&event.place),
-            Self::FailureModeOpened(event) => event.place.as_ref(),
             _ => None,
         }
     }
@@ -182,6 +182,7 @@ impl Event {
             Self::HostStopped(event) => event.detail(out),
             Self::SessionOpened(event) => event.detail(out),
             Self::SessionEnded(event) => event.detail(out),
+            Self::SessionKilled(event) => event.detail(out),
             Self::LoginFailed(event) => event.detail(out),
             Self::Intent(event) => event.detail(out, None),
             Self::Refused(event) => event.detail(out),
@@ -192,7 +193,6 @@ impl Event {
             Self::PluginRefused(event) => event.detail(out),
             Self::ConfigApplied(event) => event.detail(out),
             Self::ConfigRefused(event) => event.detail(out),
-            Self::FailureModeOpened(event) => event.detail(out),
             Self::Gap(event) => event.detail(out),
             Self::Recovered(event) => event.detail(out),
             Self::PayloadsErased(event) => event.detail(out),
@@ -204,6 +204,7 @@ impl Event {
         match self {
             Self::SessionOpened(event) => event.payload(out),
             Self::SessionEnded(event) => event.payload(out),
+            Self::SessionKilled(event) => event.payload(out),
             Self::LoginFailed(event) => event.payload(out),
             Self::Intent(event) => event.payload(out, None),
             Self::Refused(event) => event.payload(out),

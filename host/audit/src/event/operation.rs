@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use weir_model::{Applied, Decision, JudgedBy, Operation, Verdict};
 
+pub use weir_model::{RefusedBy, Status};
+
 /// An operation with the host's decision: the content of an intent, and of a refusal.
 #[derive(Clone, Debug)]
 pub struct Attempt {
@@ -18,28 +20,13 @@ pub struct Attempt {
     pub continues: Option<u64>,
     /// Exactly what is sent, except for what maskers replaced in it before it came here.
     pub what: Arc<Operation>,
+    /// What the client sent, when a policy has put another text in its place; masked too.
+    pub original: Option<String>,
     pub decision: Arc<Decision>,
     /// The approval this operation used, or was refused by.
     pub approval: Option<String>,
-    /// What maskers replaced in the text and the parameters.
+    /// What maskers replaced in all of it.
     pub masked: Vec<Applied>,
-}
-
-/// Who kept an operation from the upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusedBy {
-    /// A policy, or the resource's default.
-    Policy,
-    /// The protocol's inspector: malformed, too large, or not to be masked safely.
-    Inspector,
-    /// A plugin trapped, lied or was late.
-    Plugin,
-    /// The intent could not be recorded.
-    Audit,
-    /// People said no, or nobody said anything in time.
-    Approval,
-    /// The client cancelled it, or went, while it waited.
-    Client,
 }
 
 /// An operation that never reached the upstream.
@@ -51,18 +38,6 @@ pub struct Refused {
     pub code: String,
     /// As the client got it.
     pub message: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    Ok,
-    Error,
-    /// Sent, but the upstream did not execute it because an earlier one had failed.
-    Skipped,
-    /// Executed in part; the client may ask for the rest.
-    Suspended,
-    /// Nobody knows: the connection or the host died in between.
-    Unknown,
 }
 
 /// The upstream's error.
@@ -91,31 +66,6 @@ pub struct Outcome {
     pub masked_by: Vec<JudgedBy>,
     /// From the first byte sent to the last byte of the answer.
     pub duration: Duration,
-}
-
-impl RefusedBy {
-    pub fn as_word(self) -> &'static str {
-        match self {
-            Self::Policy => "policy",
-            Self::Inspector => "inspector",
-            Self::Plugin => "plugin",
-            Self::Audit => "audit",
-            Self::Approval => "approval",
-            Self::Client => "client",
-        }
-    }
-}
-
-impl Status {
-    pub fn as_word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Error => "error",
-            Self::Skipped => "skipped",
-            Self::Suspended => "suspended",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 impl Attempt {
@@ -147,7 +97,6 @@ impl Attempt {
         out.texts("objects", &self.what.objects);
         out.text("operation_kind", &self.what.kind);
         out.text("refusal_code", refused.map_or("", |refused| &refused.code));
-        attributes(out, "tags", &self.decision.tags);
     }
 
     pub(super) fn payload(&self, out: &mut Object<'_>, refused: Option<&Refused>) {
@@ -156,6 +105,7 @@ impl Attempt {
         if let Verdict::Deny { reason, .. } | Verdict::Hold { reason, .. } = &self.decision.verdict {
             out.text("decision_reason", reason);
         }
+        out.text("original", self.original.as_deref().unwrap_or_default());
         out.objects("parameters", &self.what.parameters, |out, parameter| {
             out.text("name", &parameter.name);
             out.text("type", &parameter.type_name);
@@ -164,9 +114,7 @@ impl Attempt {
             }
         });
         out.text("refusal_message", refused.map_or("", |refused| &refused.message));
-        if let Verdict::Rewrite { text } = &self.decision.verdict {
-            out.text("rewritten", text);
-        }
+        attributes(out, "tags", &self.decision.tags);
         out.text("text", &self.what.text);
     }
 }

@@ -18,13 +18,22 @@ pub struct SessionOpened {
 pub struct SessionEnded {
     pub place: Place,
     pub reason: EndReason,
-    /// Operations seen, refused ones included.
+    /// Operations that were forwarded.
     pub operations: u64,
     /// From the client.
     pub bytes_in: u64,
     /// To the client.
     pub bytes_out: u64,
     pub duration: Duration,
+}
+
+/// Somebody asked to end this session; on disk before it is told to.
+#[derive(Clone, Debug)]
+pub struct SessionKilled {
+    pub place: Place,
+    /// Who asked; `operator` for whoever holds the admin token.
+    pub actor: String,
+    pub address: String,
 }
 
 /// Somebody was not let in; there is no session.
@@ -76,6 +85,16 @@ impl SessionEnded {
             out.text("fault_detail", &fault.detail);
             out.text("fault_message", &fault.message);
         }
+    }
+}
+
+impl SessionKilled {
+    pub(super) fn detail(&self, out: &mut Object<'_>) {
+        out.text("actor", &self.actor);
+    }
+
+    pub(super) fn payload(&self, out: &mut Object<'_>) {
+        out.text("address", &self.address);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::support::*;
 use std::future::Future;
 use std::time::{Duration, Instant};
-use weir_session::ports::{Inspector, Maskers, Policies};
+use weir_session::ports::{Inspector, Maskers, Policies, Round};
 use weir_session::traffic::Batch;
 
 /// Best of many rounds, per call: what the code costs, not what else the machine does.
@@ -46,7 +46,7 @@ async fn calls_and_instances() {
     let took = best(CALLS, || async {
         let mut session = session.lock().await;
         for _ in 0..CALLS {
-            session.policies.decide(&allow).await;
+            session.policies.decide(&allow, Round::First).await;
         }
     });
     println!("decide, one policy: {:?}", took.await);
@@ -99,7 +99,7 @@ async fn memory_per_idle_session() {
     for number in 0..60 {
         let mut session = house.session(&format!("s{number}")).await;
         session.inspector.server(&[b'x'; 16384], false).await.unwrap();
-        session.policies.decide(&operation("allow")).await;
+        session.policies.decide(&operation("allow"), Round::First).await;
         sessions.push(session);
     }
     let after = resident();
@@ -157,7 +157,7 @@ async fn standard_plugins() {
     let took = best(500, || async {
         let mut session = session.lock().await;
         for _ in 0..500 {
-            session.policies.decide(&statement).await;
+            session.policies.decide(&statement, Round::First).await;
         }
     });
     println!("sql-guard, a plain select: {:?}", took.await);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use weir_guests::{GuestEvent, ReloadOutcome, Stage};
 use weir_model::Verdict;
-use weir_session::ports::Policies;
+use weir_session::ports::{Policies, Round};
 
 #[tokio::test]
 async fn a_new_version_takes_effect_between_operations() {
@@ -78,6 +78,18 @@ async fn a_bad_file_keeps_the_version_that_runs() {
 }
 
 #[tokio::test]
+async fn what_is_asked_again_about_an_operation_is_asked_of_the_same_generation() {
+    let house = usual_house().await;
+    let mut session = house.session("s1").await;
+    let first = ask(&mut session, "allow").await.by.digest;
+    house.replace("policy", &variant(&guest("policy"), 2));
+    house.guests.rescan().await;
+    let again = session.policies.decide(&operation("allow"), Round::Again).await;
+    assert_eq!(again[0].by.digest, first);
+    assert_ne!(ask(&mut session, "allow").await.by.digest, first);
+}
+
+#[tokio::test]
 async fn what_is_removed_is_missed_until_it_is_back() {
     let mut house = usual_house().await;
     let mut session = house.session("s1").await;
@@ -114,7 +126,7 @@ async fn replaced_under_load_nothing_fails_and_nothing_mixes() {
         tasks.push(tokio::spawn(async move {
             let mut seen = BTreeSet::new();
             while !stop.load(Ordering::Relaxed) {
-                let answers = session.policies.decide(&operation("allow")).await;
+                let answers = session.policies.decide(&operation("allow"), Round::First).await;
                 assert_eq!(answers.len(), 2);
                 for answer in &answers {
                     let decision = answer.answer.as_ref().expect("no decision fails");

@@ -14,7 +14,7 @@ use weir_model::{
     Action, Attribute, Fault, Operation, PluginName, Principal, PrincipalKind, ResourceName, SessionId,
     SessionInfo,
 };
-use weir_session::ports::{Policies, PolicyAnswer};
+use weir_session::ports::{Policies, PolicyAnswer, Round};
 
 pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -166,7 +166,7 @@ pub(crate) fn operation(text: &str) -> Operation {
 
 /// Asks the one policy of a session.
 pub(crate) async fn ask(session: &mut SessionGuests, text: &str) -> PolicyAnswer {
-    let mut answers = session.policies.decide(&operation(text)).await;
+    let mut answers = session.policies.decide(&operation(text), Round::First).await;
     assert_eq!(answers.len(), 1);
     answers.remove(0)
 }

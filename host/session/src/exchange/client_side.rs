@@ -2,8 +2,8 @@
 
 use super::{Exchange, Running, Stop};
 use crate::decide::{Folded, fold};
-use crate::ports::{Approved, Entry, Inspector, Intent, Policies, Ports, RefusedBy, Trail};
-use crate::traffic::{Event, Request, kind};
+use crate::ports::{Entry, Inspector, Intent, Policies, Ports, RefusedBy, Round};
+use crate::traffic::{Event, Request, Substitute, kind};
 use bytes::Bytes;
 use weir_model::{Decision, Fault, FaultSource, Operation, Verdict};
 
@@ -33,12 +33,16 @@ pub(super) enum Fate {
 impl<P: Ports> Exchange<P> {
     /// Shows the inspector what the client sent and carries out what it finds.
     pub(super) async fn look_at_client(&mut self) -> Result<(), Stop> {
-        self.from_client.fresh = false;
-        let outcome = self.inspector.client(self.from_client.bytes(), self.from_client.ended).await?;
+        // While an operation was held, more may have come than is shown at once.
+        let most = self.limits.buffer_bytes.max(self.from_client.need);
+        self.seen = self.from_client.len().min(most);
+        let is_all = self.seen == self.from_client.len();
+        self.from_client.fresh = !is_all;
+        let shown = self.from_client.bytes().get(..self.seen).unwrap_or_default();
+        let outcome = self.inspector.client(shown, is_all && self.from_client.ended).await?;
         let limit = self.limits.max_operation_bytes.saturating_add(self.limits.buffer_bytes);
         self.from_client.need = (outcome.need as usize).min(limit);
         self.waiting = outcome.wait;
-        self.seen = self.from_client.len();
         self.plan = outcome.events.iter().copied().collect();
         self.outcome = outcome;
         self.carry_out().await
@@ -84,17 +88,14 @@ impl<P: Ports> Exchange<P> {
     /// What the inspector left lies in the buffer until more of it comes: there must be room for that.
     fn make_room_for_more(&mut self) -> Result<(), Stop> {
         let inlet = &mut self.from_client;
-        if self.waiting
-            || inlet.fresh
-            || inlet.ended
-            || inlet.len() < inlet.need.max(self.limits.buffer_bytes)
-        {
+        let is_last = inlet.ended && !inlet.fresh;
+        if self.waiting || is_last || self.seen < inlet.need.max(self.limits.buffer_bytes) {
             return Ok(());
         }
-        if inlet.len() >= self.limits.max_operation_bytes.saturating_add(self.limits.buffer_bytes) {
+        if self.seen >= self.limits.max_operation_bytes.saturating_add(self.limits.buffer_bytes) {
             return Err(nonsense("it leaves a full buffer of the client's bytes untouched").into());
         }
-        inlet.need = inlet.len() + 1;
+        inlet.need = self.seen + 1;
         Ok(())
     }
 
@@ -104,30 +105,36 @@ impl<P: Ports> Exchange<P> {
         let framed_anew = if event.bits & 1 == 1 { Some(self.insert(event.count)?) } else { None };
         let bytes = self.take(event.len)?;
         let bytes = framed_anew.unwrap_or(bytes);
-        match self.judge(&request).await? {
+        match self.judge(&request).await {
             Fate::Go { operation, rewritten, decision } => {
-                let intent = self.intent(&request, &operation, decision).await?;
-                self.stage_allowed(intent, operation, rewritten.unwrap_or(bytes));
+                match self.intent(&request, &operation, decision).await {
+                    (intent, None) => self.stage_allowed(intent, operation, rewritten.unwrap_or(bytes)),
+                    (intent, Some(fault)) => self.stage_unmasked(intent, fault).await?,
+                }
                 Ok(())
             }
             Fate::Refuse { operation, by, why, decision } => {
-                let intent = self.intent(&request, &operation, decision).await?;
+                let (intent, _) = self.intent(&request, &operation, decision).await;
                 self.stage_refused(intent, by, why).await
             }
             Fate::Ask { operation, rewritten, decision } => {
                 // What stands before it is forwarded now: it may take long.
                 self.release().await?;
-                let intent = self.intent(&request, &operation, decision).await?;
-                self.ask(request, operation, intent, rewritten.unwrap_or(bytes)).await
+                match self.intent(&request, &operation, decision.clone()).await {
+                    (intent, None) => {
+                        self.ask(request, operation, decision, intent, rewritten.unwrap_or(bytes)).await
+                    }
+                    (intent, Some(fault)) => self.stage_unmasked(intent, fault).await,
+                }
             }
         }
     }
 
     /// Asks the policies, follows rewrites, and folds it all into a fate.
-    pub(super) async fn judge(&mut self, request: &Request) -> Result<Fate, Stop> {
+    pub(super) async fn judge(&mut self, request: &Request) -> Fate {
         let mut operation = request.operation.clone();
         if request.continues != 0 {
-            return Ok(self.continuation(request, operation));
+            return self.continuation(request, operation);
         }
         let mut rewritten = None;
         // Who rewrote it, and what they found, stays in the record.
@@ -137,27 +144,34 @@ impl<P: Ports> Exchange<P> {
             tags: vec![],
             judged_by: vec![self.inspector.judged_by()],
         };
-        for _ in 0..=MAX_REWRITES {
-            let answers = self.policies.decide(&operation).await;
+        for turn in 0..=MAX_REWRITES {
+            let round = if turn == 0 { Round::First } else { Round::Again };
+            let answers = self.policies.decide(&operation, round).await;
             let folded = fold(answers, self.default, std::mem::take(&mut earlier.judged_by));
             let by = folded.refused_by();
             let Folded { mut decision, failed } = folded;
             decision.findings.splice(..0, earlier.findings.drain(..));
             decision.tags.splice(..0, earlier.tags.drain(..));
             match &decision.verdict {
-                Verdict::Allow | Verdict::Abstain => return Ok(Fate::Go { operation, rewritten, decision }),
-                Verdict::Hold { .. } => return Ok(Fate::Ask { operation, rewritten, decision }),
+                Verdict::Allow | Verdict::Abstain => return Fate::Go { operation, rewritten, decision },
+                Verdict::Hold { .. } => return Fate::Ask { operation, rewritten, decision },
                 Verdict::Deny { code, reason } => {
                     let detail = failed.map(|fault| fault.detail).unwrap_or_default();
                     let why = Fault::new(FaultSource::Policy, code, reason).with_detail(detail);
-                    return Ok(Fate::Refuse { operation, by, why, decision });
+                    return Fate::Refuse { operation, by, why, decision };
                 }
-                Verdict::Rewrite { text } => {
-                    let (substitute, changed) = self.inspector.rewrite(request.id, text).await?;
-                    rewritten = Some(Bytes::from(substitute.upstream));
-                    operation = changed;
-                    earlier = decision;
-                }
+                Verdict::Rewrite { text } => match self.inspector.rewrite(request.id, text).await {
+                    Ok((substitute, changed)) => {
+                        rewritten = Some(Bytes::from(substitute.upstream));
+                        operation = changed;
+                        earlier = decision;
+                    }
+                    // It may only have said that it cannot. If it is gone, refusing ends the session.
+                    Err(why) => {
+                        let decision = Decision { verdict: denial(&why), ..decision };
+                        return Fate::Refuse { operation, by: RefusedBy::Plugin, why, decision };
+                    }
+                },
             }
         }
         let why = Fault::new(
@@ -165,9 +179,8 @@ impl<P: Ports> Exchange<P> {
             "rewrite-loop",
             "the policies rewrite this operation without end",
         );
-        let verdict = denied(&why, self.inspector.judged_by()).verdict;
-        let decision = Decision { verdict, ..earlier };
-        Ok(Fate::Refuse { operation, by: RefusedBy::Policy, why, decision })
+        let decision = Decision { verdict: denial(&why), ..earlier };
+        Fate::Refuse { operation, by: RefusedBy::Policy, why, decision }
     }
 
     /// Fetching more of an operation that was allowed needs no new verdict, only that it was allowed.
@@ -197,7 +210,8 @@ impl<P: Ports> Exchange<P> {
         let request = self.request(event.reference)?;
         let why = self.refusal(event.count)?;
         let decision = denied(&why, self.inspector.judged_by());
-        let intent = self.intent(&request, &request.operation, decision).await?;
+        let (intent, _) = self.intent(&request, &request.operation, decision).await;
+        let why = as_recorded(why, &intent);
         // The inspector has arranged what goes in its place.
         let (upstream, client) = (Vec::new(), Vec::new());
         self.staged.push(Staged::Refused { intent, by: RefusedBy::Inspector, why, upstream, client });
@@ -214,10 +228,26 @@ impl<P: Ports> Exchange<P> {
         by: RefusedBy,
         why: Fault,
     ) -> Result<(), Stop> {
-        let substitute = self.inspector.refuse(intent.id, &why).await?;
-        let (upstream, client) = (substitute.upstream, substitute.client);
-        self.staged.push(Staged::Refused { intent, by, why, upstream, client });
-        Ok(())
+        let refused = self.inspector.refuse(intent.id, &why).await;
+        let why = as_recorded(why, &intent);
+        match refused {
+            Ok(Substitute { upstream, client }) => {
+                self.staged.push(Staged::Refused { intent, by, why, upstream, client });
+                Ok(())
+            }
+            Err(fault) => {
+                // The session ends, but the trail knows of it.
+                let (upstream, client) = (Vec::new(), Vec::new());
+                self.staged.push(Staged::Refused { intent, by, why, upstream, client });
+                Err(fault.into())
+            }
+        }
+    }
+
+    /// What cannot be masked cannot be recorded as it is, so it cannot run.
+    pub(super) async fn stage_unmasked(&mut self, intent: Intent, fault: Fault) -> Result<(), Stop> {
+        let by = if fault.source == FaultSource::Plugin { RefusedBy::Plugin } else { RefusedBy::Trail };
+        self.stage_refused(intent, by, fault).await
     }
 
     /// The only way to the upstream: records what is staged, waits until it is on disk, then forwards it.
@@ -263,16 +293,6 @@ impl<P: Ports> Exchange<P> {
         Ok(())
     }
 
-    /// Resolves when the entries are on disk, behind the outcomes that found the trail down.
-    async fn record(&mut self, mut entries: Vec<Entry>) -> Result<(), Fault> {
-        if !self.unrecorded.is_empty() {
-            entries.splice(..0, self.unrecorded.iter().cloned());
-        }
-        self.trail.durable(entries).await?;
-        self.unrecorded.clear();
-        Ok(())
-    }
-
     fn take(&mut self, len: u32) -> Result<Bytes, Fault> {
         // Bytes that came while an operation was held were not shown to the inspector yet.
         let left = self.seen.checked_sub(len as usize);
@@ -310,13 +330,12 @@ enum Ready {
     Substitute { upstream: Vec<u8>, client: Vec<u8> },
 }
 
-pub(super) fn denied(why: &Fault, inspector: weir_model::JudgedBy) -> Decision {
-    Decision {
-        verdict: Verdict::Deny { code: why.code.clone(), reason: why.message.clone() },
-        findings: vec![],
-        tags: vec![],
-        judged_by: vec![inspector],
-    }
+fn denial(why: &Fault) -> Verdict {
+    Verdict::Deny { code: why.code.clone(), reason: why.message.clone() }
+}
+
+fn denied(why: &Fault, inspector: weir_model::JudgedBy) -> Decision {
+    Decision { verdict: denial(why), findings: vec![], tags: vec![], judged_by: vec![inspector] }
 }
 
 /// The inspector broke its contract: the session cannot go on.
@@ -324,8 +343,25 @@ pub(super) fn nonsense(detail: impl Into<String>) -> Fault {
     Fault::new(FaultSource::Plugin, "58000", "the protocol inspector failed").with_detail(detail)
 }
 
-/// An approval that came true.
-pub(super) fn with_approval(mut intent: Intent, approved: Approved) -> Intent {
-    intent.approval = Some(approved);
-    intent
+/// The reason of a refusal as it may be kept: a denial's has been through the maskers.
+fn as_recorded(why: Fault, intent: &Intent) -> Fault {
+    match &intent.decision.verdict {
+        Verdict::Deny { reason, .. } => Fault { message: reason.clone(), ..why },
+        _ => why,
+    }
+}
+
+/// What was decided in the end, with all that was said before; what is the same is told once.
+pub(super) fn merged(mut earlier: Decision, latest: Decision) -> Decision {
+    fn add<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
+        for item in more {
+            if !all.contains(&item) {
+                all.push(item);
+            }
+        }
+    }
+    add(&mut earlier.findings, latest.findings);
+    add(&mut earlier.tags, latest.tags);
+    add(&mut earlier.judged_by, latest.judged_by);
+    Decision { verdict: latest.verdict, ..earlier }
 }

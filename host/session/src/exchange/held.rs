@@ -1,26 +1,35 @@
 //! An operation that waits for a person.
 //!
-//! It waits without a thread; its bytes are out of the client's buffer and nowhere else. Approve, deny,
-//! expiry, cancel, client gone and shutdown each end it once, and each is recorded.
+//! It waits without a thread; its bytes are out of the client's buffer and nowhere else. Approve, deny, expiry,
+//! cancel, client gone, session killed and shutdown each end it once, and each is recorded by its own word.
 
-use super::client_side::{Fate, with_approval};
+use super::client_side::{Fate, merged};
 use super::{Exchange, Stop};
 use crate::ports::{
-    ApprovalRequest, Approvals, Approved, Inspector, Intent, PendingApproval, Ports, RefusedBy, Review,
+    ApprovalRequest, Approvals, Approved, Entry, Inspector, Intent, PendingApproval, Ports, RefusedBy, Review,
 };
 use crate::traffic::Request;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use weir_model::{Decision, Digest, EndReason, Fault, FaultSource, Operation, SessionInfo, Verdict};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use weir_model::{
+    Abandoned, Decision, Digest, EndReason, Fault, FaultSource, Operation, SessionInfo, Verdict,
+};
 
 pub(super) struct Held<Pending> {
     pub(super) pending: Pending,
+    waiting: Waiting,
+}
+
+/// What waits: everything that an approval is for.
+struct Waiting {
     request: Request,
     operation: Operation,
+    decision: Decision,
     /// As it will be recorded: masked.
-    pub(super) intent: Intent,
+    intent: Intent,
     bytes: Bytes,
-    digest: Digest,
+    expires_at: SystemTime,
 }
 
 impl<P: Ports> Exchange<P> {
@@ -29,23 +38,33 @@ impl<P: Ports> Exchange<P> {
         &mut self,
         request: Request,
         operation: Operation,
-        intent: Intent,
+        decision: Decision,
+        mut intent: Intent,
         bytes: Bytes,
     ) -> Result<(), Stop> {
-        let Verdict::Hold { code, reason, reviewers } = &intent.decision.verdict else { return Ok(()) };
-        let digest = digest(&self.info, &request, &operation, &bytes);
+        let expires_at = in_milliseconds(SystemTime::now() + self.limits.approval_timeout);
+        let digest = digest(&self.info, &request, &operation, &bytes, expires_at);
+        // Reviewers and the trail see what is masked, the client what the policy says of its own words.
+        let (Verdict::Hold { reason: said, .. }, Verdict::Hold { code, reason, reviewers }) =
+            (&decision.verdict, &intent.decision.verdict)
+        else {
+            return Ok(());
+        };
         let ask = ApprovalRequest {
             operation_id: request.id,
-            shown: intent.operation.clone(),
+            shown: Operation::clone(&intent.operation),
             digest,
             code: code.clone(),
             reason: reason.clone(),
             reviewers: reviewers.clone(),
+            expires_at,
         };
         match self.approvals.request(&self.info, ask).await {
             Ok(pending) => {
-                let notice = format!("waiting for approval {}: {reason}", pending.id());
-                self.held = Some(Held { pending, request, operation, intent, bytes, digest });
+                let notice = format!("waiting for approval {}: {said}", pending.id());
+                intent.approval = Some(Approved { id: pending.id().to_owned(), digest });
+                let waiting = Waiting { request, operation, decision, intent, bytes, expires_at };
+                self.held = Some(Held { pending, waiting });
                 let notice = self.inspector.notice(&notice).await?;
                 self.tell_client(&notice);
                 Ok(())
@@ -56,23 +75,23 @@ impl<P: Ports> Exchange<P> {
 
     /// The review is in: forward exactly what was approved, or refuse. Then go on behind it.
     pub(super) async fn reviewed(&mut self, review: Review) -> Result<(), Stop> {
-        let Some(held) = self.held.take() else { return Ok(()) };
+        let Some(Held { waiting, .. }) = self.held.take() else { return Ok(()) };
         match review {
-            Review::Approve(approved) => self.approved(held, approved).await?,
+            Review::Approve(approved) => self.approved(waiting, approved).await?,
             Review::Deny { by, comment } => {
                 let mut message = format!("{by} did not approve this operation");
                 if !comment.is_empty() {
                     message = format!("{message}: {comment}");
                 }
-                self.refuse_held(held, RefusedBy::Approval, "42501", &message).await?;
+                self.refuse_held(waiting, RefusedBy::Approval, "42501", &message).await?;
             }
             Review::Expire => {
                 let message = "nobody approved this operation in time";
-                self.refuse_held(held, RefusedBy::Approval, "42501", message).await?;
+                self.refuse_held(waiting, RefusedBy::Approval, "42501", message).await?;
             }
             Review::Shutdown => {
                 let message = "the gateway is shutting down";
-                self.refuse_held(held, RefusedBy::Approval, "57P01", message).await?;
+                self.refuse_held(waiting, RefusedBy::Host, "57P01", message).await?;
             }
         }
         self.carry_out().await
@@ -80,31 +99,62 @@ impl<P: Ports> Exchange<P> {
 
     /// The client cancelled what it waits for.
     pub(super) async fn cancel_held(&mut self) -> Result<(), Stop> {
-        let Some(held) = self.held.take() else { return Ok(()) };
-        self.refuse_held(held, RefusedBy::Client, "57014", "canceling statement due to user request").await?;
+        self.give_up(Abandoned::Cancelled, "57014", "canceling statement due to user request").await
+    }
+
+    /// How much of the client is read while an operation is held. Only a read tells that a client is gone, and
+    /// bytes that are not read stand before its end.
+    pub(super) fn most_while_held(&self) -> usize {
+        self.limits.max_operation_bytes.saturating_add(self.limits.buffer_bytes)
+    }
+
+    /// Where nothing more is read, nobody can tell whether the client is still there: its operation is refused.
+    pub(super) async fn refuse_if_overrun(&mut self) -> Result<bool, Stop> {
+        if self.held.is_none() || self.from_client.len() < self.most_while_held() {
+            return Ok(false);
+        }
+        let message = "more was sent behind this operation than is kept while it waits for approval";
+        self.give_up(Abandoned::Overrun, "54000", message).await?;
+        Ok(true)
+    }
+
+    async fn give_up(&mut self, why: Abandoned, code: &str, message: &str) -> Result<(), Stop> {
+        let Some(Held { pending, waiting }) = self.held.take() else { return Ok(()) };
+        pending.abandon(why);
+        self.refuse_held(waiting, RefusedBy::Client, code, message).await?;
         self.carry_out().await
     }
 
-    /// An approval is for these bytes, under the policies of now: a policy that has come to deny wins.
-    async fn approved<Pending>(&mut self, held: Held<Pending>, approved: Approved) -> Result<(), Stop> {
-        if approved.digest != held.digest {
+    /// An approval is for these bytes and until its expiry, under the policies of now: a policy that has come to
+    /// deny wins.
+    async fn approved(&mut self, held: Waiting, approved: Approved) -> Result<(), Stop> {
+        // Computed again from what will be sent.
+        let sent = digest(&self.info, &held.request, &held.operation, &held.bytes, held.expires_at);
+        if approved.digest != sent {
             let message = "the approval is for something else";
             return self.refuse_held(held, RefusedBy::Approval, "42501", message).await;
         }
+        // Timers stand still while a machine sleeps, its clock does not.
+        if SystemTime::now() >= held.expires_at {
+            let message = "the approval of this operation has expired";
+            return self.refuse_held(held, RefusedBy::Approval, "42501", message).await;
+        }
         let again = Request { operation: held.operation.clone(), ..held.request.clone() };
-        match self.judge(&again).await? {
+        match self.judge(&again).await {
             Fate::Refuse { by, why, decision, .. } => {
-                let intent = Intent { decision, ..with_approval(held.intent, approved) };
+                let verdict = decision.verdict.clone();
+                let (intent, _) = self.intent_of(&held, verdict, decision).await;
                 self.stage_refused(intent, by, why).await
             }
-            Fate::Ask { rewritten: None, decision, .. }
-                if !same_reviewers(&decision, &held.intent.decision) =>
-            {
+            Fate::Ask { rewritten: None, decision, .. } if !same_reviewers(&decision, &held.decision) => {
                 let message = "a policy asks others for approval than those who were asked";
                 self.refuse_held(held, RefusedBy::Policy, "42501", message).await
             }
-            Fate::Go { rewritten: None, .. } | Fate::Ask { rewritten: None, .. } => {
-                self.stage_allowed(with_approval(held.intent, approved), held.operation, held.bytes);
+            Fate::Go { rewritten: None, decision, .. } | Fate::Ask { rewritten: None, decision, .. } => {
+                match self.intent_of(&held, held.decision.verdict.clone(), decision).await {
+                    (intent, None) => self.stage_allowed(intent, held.operation, held.bytes),
+                    (intent, Some(fault)) => self.stage_unmasked(intent, fault).await?,
+                }
                 Ok(())
             }
             Fate::Go { .. } | Fate::Ask { .. } => {
@@ -114,9 +164,22 @@ impl<P: Ports> Exchange<P> {
         }
     }
 
-    async fn refuse_held<Pending>(
+    /// The record of what was held, with who judged it then and who judges it now.
+    async fn intent_of(
         &mut self,
-        held: Held<Pending>,
+        held: &Waiting,
+        verdict: Verdict,
+        latest: Decision,
+    ) -> (Intent, Option<Fault>) {
+        let decision = Decision { verdict, ..merged(held.decision.clone(), latest) };
+        let (mut intent, fault) = self.intent(&held.request, &held.operation, decision).await;
+        intent.approval.clone_from(&held.intent.approval);
+        (intent, fault)
+    }
+
+    async fn refuse_held(
+        &mut self,
+        held: Waiting,
         by: RefusedBy,
         code: &str,
         message: &str,
@@ -126,14 +189,22 @@ impl<P: Ports> Exchange<P> {
     }
 }
 
-/// The record of an operation whose session ended while it was held.
-pub(super) fn never_decided<Pending>(held: Held<Pending>, reason: &EndReason) -> crate::ports::Entry {
-    let (source, by) = match reason {
-        EndReason::ClientClosed => (FaultSource::Client, RefusedBy::Client),
-        _ => (FaultSource::Host, RefusedBy::Approval),
-    };
+/// The session ended while an operation was held: its record.
+pub(super) fn never_decided<Pending: PendingApproval>(held: Held<Pending>, reason: &EndReason) -> Entry {
+    held.pending.abandon(Abandoned::of_end(reason));
+    let by = RefusedBy::of_end(reason);
+    let source = if by == RefusedBy::Client { FaultSource::Client } else { FaultSource::Host };
     let message = format!("the session ended while it waited for approval: {}", reason.as_word());
-    crate::ports::Entry::Refused { intent: held.intent, by, why: Fault::new(source, "57P01", message) }
+    Entry::Refused { intent: held.waiting.intent, by, why: Fault::new(source, "57P01", message) }
+}
+
+/// As exact as it is written into the trail.
+fn in_milliseconds(time: SystemTime) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(since_epoch(time))
+}
+
+fn since_epoch(time: SystemTime) -> u64 {
+    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn same_reviewers(one: &Decision, other: &Decision) -> bool {
@@ -143,15 +214,22 @@ fn same_reviewers(one: &Decision, other: &Decision) -> bool {
     }
 }
 
-/// What an approval binds: who, where, and every byte. Each part is preceded by its length, so that no two
+/// What an approval binds: who, where, until when, and every byte. Each part is preceded by its length, so that no two
 /// operations share an encoding.
-fn digest(info: &SessionInfo, request: &Request, operation: &Operation, bytes: &[u8]) -> Digest {
+fn digest(
+    info: &SessionInfo,
+    request: &Request,
+    operation: &Operation,
+    bytes: &[u8],
+    expires_at: SystemTime,
+) -> Digest {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_be_bytes());
         hash.update(bytes);
     };
-    part(b"weir-approval/v1");
+    part(b"weir-approval/v2");
+    part(&since_epoch(expires_at).to_be_bytes());
     part(info.id.as_str().as_bytes());
     part(info.resource.as_str().as_bytes());
     part(info.who.id.as_bytes());

@@ -3,18 +3,22 @@
 use super::Exchange;
 use super::client_side::Staged;
 use super::held::never_decided;
+use super::shown::{Shown, WITHHELD, labelled};
 use crate::ports::{Entry, Intent, MaskPlan, Maskers, Outcome, Ports, RefusedBy, Trail};
 use crate::traffic::{Batch, Masked, Request, ResultInfo, Status, TOP_BIT};
-use std::time::Instant;
-use weir_model::{
-    Action, Applied, Attribute, Column, Decision, EndReason, Fault, FaultSource, JudgedBy, Operation,
-};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use weir_model::{Action, Applied, Column, Decision, EndReason, Fault, FaultSource, JudgedBy, Operation};
 
 /// Suspended operations a session may keep open; a client that leaves more behind loses those it has not used
 /// for longest.
 const MAX_OPEN: usize = 4096;
 /// The maskers' slot for texts that go into the trail; messages and results have others.
 const TEXT_SLOT: u32 = 0;
+/// How long an ended session tries to record what it still has; then the next start closes it as unknown.
+const CLOSING_TIME: Duration = Duration::from_secs(2);
+/// Between two tries: as long as the trail may need to find its store again.
+const CLOSING_PAUSE: Duration = Duration::from_millis(100);
 
 /// An operation that was forwarded and has not ended.
 pub(super) struct Running {
@@ -59,53 +63,74 @@ impl Running {
             masked: self.masked,
             masked_by: self.masked_by,
             took: self.since.elapsed(),
+            again: false,
         }
     }
 }
 
 impl<P: Ports> Exchange<P> {
-    /// The record of an operation, with everything sensitive in it masked.
+    /// The record of an operation, with everything sensitive in it masked. If the maskers fail, the record
+    /// withholds every text, and the operation must not run: the fault says why.
     pub(super) async fn intent(
         &mut self,
         request: &Request,
         operation: &Operation,
         decision: Decision,
-    ) -> Result<Intent, Fault> {
-        let (operation, masked) = self.as_recorded(operation).await?;
-        let (id, continues) = (request.id, request.continues);
-        Ok(Intent { id, continues, operation, decision, approval: None, masked })
+    ) -> (Intent, Option<Fault>) {
+        let is_rewritten = operation.text != request.operation.text;
+        let original = is_rewritten.then(|| request.operation.text.clone());
+        let mut shown = Shown { operation: operation.clone(), original, decision };
+        let (masked, fault) = match self.mask_shown(&mut shown, operation).await {
+            Ok(masked) => (masked, None),
+            Err(fault) => {
+                shown.withhold();
+                (Vec::new(), Some(fault))
+            }
+        };
+        let (id, continues, approval) = (request.id, request.continues, None);
+        let Shown { operation, original, decision } = shown;
+        let (operation, decision) = (Arc::new(operation), Arc::new(decision));
+        (Intent { id, continues, operation, original, decision, approval, masked }, fault)
     }
 
-    /// The operation as it may be stored and shown: its text, parameters and claims have gone through the
-    /// maskers. If they fail, the operation cannot be recorded, so it cannot run.
-    async fn as_recorded(&mut self, operation: &Operation) -> Result<(Operation, Vec<Applied>), Fault> {
-        let mut shown = operation.clone();
+    /// Runs what will be stored and shown through the maskers. `operation` is what it is all about, unmasked.
+    async fn mask_shown(&mut self, shown: &mut Shown, operation: &Operation) -> Result<Vec<Applied>, Fault> {
         if !self.maskers.active() {
-            return Ok((shown, Vec::new()));
+            return Ok(Vec::new());
         }
-        let mut columns = vec![labelled("statement", "statement")];
+        let (columns, texts) = shown.texts();
+        let mut applied = self.mask_texts(&columns, texts, operation).await?;
+        // A statement of its own: what it is about decides what of it is hidden.
+        for statement in shown.statements() {
+            let alone = Operation {
+                kind: operation.kind.clone(),
+                action: operation.action,
+                text: statement.clone(),
+                ..no_operation()
+            };
+            let column = labelled("statement", "statement");
+            applied.extend(self.mask_texts(&[column], vec![statement], &alone).await?);
+        }
+        Ok(applied)
+    }
+
+    /// Masks one text for each column, in its place.
+    async fn mask_texts(
+        &mut self,
+        columns: &[Column],
+        mut texts: Vec<&mut String>,
+        operation: &Operation,
+    ) -> Result<Vec<Applied>, Fault> {
         let mut batch = Batch::default();
-        push(&mut batch, &shown.text, 0)?;
-        for parameter in &shown.parameters {
-            let index = columns.len();
-            let type_name = parameter.type_name.clone();
-            columns.push(Column { type_name, ..labelled(&parameter.name, "parameter") });
-            if let Some(value) = &parameter.value {
-                push(&mut batch, value, index)?;
-            }
+        for (index, text) in texts.iter().enumerate() {
+            push(&mut batch, text, index)?;
         }
-        for claim in &shown.claimed {
-            let index = columns.len();
-            columns.push(labelled(&claim.name, "parameter"));
-            push(&mut batch, &claim.value, index)?;
-        }
-        let plan = self.maskers.plan(TEXT_SLOT, &columns, operation).await?;
+        let plan = self.maskers.plan(TEXT_SLOT, columns, operation).await?;
         if plan.wanted.is_empty() {
-            return Ok((shown, Vec::new()));
+            return Ok(Vec::new());
         }
         let masked = self.maskers.mask(TEXT_SLOT, batch).await?;
         check_lists(&masked)?;
-        let mut texts = texts_of(&mut shown);
         let mut start = 0;
         for (cell, end) in masked.cells.iter().zip(&masked.ends) {
             let text = masked.texts.get(start..*end as usize).ok_or_else(out_of_bounds)?;
@@ -113,48 +138,64 @@ impl<P: Ports> Exchange<P> {
             let place = texts.get_mut((cell & !TOP_BIT) as usize).ok_or_else(out_of_bounds)?;
             **place = String::from_utf8_lossy(text).into_owned();
         }
-        Ok((shown, masked.applied))
+        Ok(masked.applied)
     }
 
     /// What the upstream said about a failure, masked for the trail.
-    async fn message_as_recorded(&mut self, result: &ResultInfo) -> Result<String, Fault> {
-        if result.message.is_empty() || !self.maskers.active() {
-            return Ok(result.message.clone());
+    async fn message_as_recorded(&mut self, result: &ResultInfo) -> String {
+        let mut message = result.message.clone();
+        if message.is_empty() || !self.maskers.active() {
+            return message;
         }
-        let nothing = no_operation();
-        let operation = self.running.get(&result.operation).map_or(&nothing, |running| &running.operation);
-        let plan = self.maskers.plan(TEXT_SLOT, &[labelled("message", "error")], operation).await?;
-        if plan.wanted.is_empty() {
-            return Ok(result.message.clone());
+        let operation = self.running.get(&result.operation).map(|running| running.operation.clone());
+        let operation = operation.unwrap_or_else(no_operation);
+        let columns = [labelled("message", "error")];
+        match self.mask_texts(&columns, vec![&mut message], &operation).await {
+            Ok(_) => message,
+            Err(fault) => {
+                tracing::warn!(session = %self.info.id, detail = fault.detail, "an error's text is withheld: {}", fault.message);
+                WITHHELD.to_owned()
+            }
         }
-        let mut batch = Batch::default();
-        push(&mut batch, &result.message, 0)?;
-        let masked = self.maskers.mask(TEXT_SLOT, batch).await?;
-        check_lists(&masked)?;
-        Ok(match masked.cells.is_empty() {
-            true => result.message.clone(),
-            false => String::from_utf8_lossy(&masked.texts).into_owned(),
-        })
     }
 
     /// An operation has ended: its outcome takes its place in the queue to the disk.
-    pub(super) async fn done(&mut self, result: ResultInfo) -> Result<(), Fault> {
+    pub(super) async fn done(&mut self, result: ResultInfo) {
         if !self.running.contains_key(&result.operation) {
             // A refused operation ends too, but never ran; its refusal is its record.
-            return Ok(());
+            return;
         }
-        let message = self.message_as_recorded(&result).await?;
-        let Some(running) = self.running.remove(&result.operation) else { return Ok(()) };
+        let message = self.message_as_recorded(&result).await;
+        let Some(running) = self.running.remove(&result.operation) else { return };
         if result.status == Status::Suspended {
             self.keep_open(running.continues);
             self.keep_open(result.operation);
         }
+        self.ledger.settle();
         // The effect has happened: while the trail is down its outcome waits, and nothing new runs.
-        self.unrecorded.push(Entry::Outcome(running.outcome(result, message)));
-        if self.trail.queued(self.unrecorded.clone()).await.is_ok() {
-            self.unrecorded.clear();
+        let mut entries = self.ledger.take();
+        entries.push(Entry::Outcome(running.outcome(result, message)));
+        match self.trail.queued(entries.clone()).await {
+            Ok(receipt) => self.ledger.on_its_way(entries, receipt),
+            Err(_) => self.ledger.put_back(entries),
         }
-        Ok(())
+    }
+
+    /// Resolves when the entries are on disk, behind whatever was not recorded before.
+    pub(super) async fn record(&mut self, entries: Vec<Entry>) -> Result<(), Fault> {
+        self.ledger.settle();
+        let mut all = self.ledger.waiting().to_vec();
+        all.extend(entries.iter().cloned());
+        match self.trail.durable(all).await {
+            Ok(()) => {
+                self.ledger.take();
+                Ok(())
+            }
+            Err(fault) => {
+                self.ledger.missed(entries, &fault);
+                Err(fault)
+            }
+        }
     }
 
     /// Notes that this operation can be gone on with: fetched from again, it is the last to be forgotten.
@@ -172,8 +213,9 @@ impl<P: Ports> Exchange<P> {
     /// Whatever still ran when the session ended has an unknown outcome; what waited was never decided.
     pub(super) async fn close_what_is_open(&mut self, reason: &EndReason) {
         let message = format!("the session ended before the answer: {}", reason.as_word());
-        let mut entries: Vec<Entry> = std::mem::take(&mut self.unrecorded);
-        entries.extend(self.staged.drain(..).filter_map(never_forwarded));
+        let mut entries = Vec::new();
+        let staged = self.staged.drain(..);
+        entries.extend(staged.filter_map(|item| never_forwarded(item, reason)));
         for (id, running) in std::mem::take(&mut self.running) {
             let (rows, tag, code) = (0, String::new(), String::new());
             let result = ResultInfo {
@@ -187,20 +229,31 @@ impl<P: Ports> Exchange<P> {
             entries.push(Entry::Outcome(running.outcome(result, message.clone())));
         }
         entries.extend(self.held.take().map(|held| never_decided(held, reason)));
-        if !entries.is_empty() && self.trail.queued(entries).await.is_err() {
+        if tokio::time::timeout(CLOSING_TIME, self.record_the_rest(entries)).await.is_err() {
             tracing::warn!(session = %self.info.id, "outcomes of an ended session could not be recorded");
+        }
+    }
+
+    /// Resolves when nothing is left to be recorded.
+    async fn record_the_rest(&mut self, entries: Vec<Entry>) {
+        self.ledger.settle_all().await;
+        let mut all = self.ledger.take();
+        all.extend(entries);
+        while !all.is_empty() && self.trail.durable(all.clone()).await.is_err() {
+            tokio::time::sleep(CLOSING_PAUSE).await;
         }
     }
 }
 
-/// The record of an operation that was judged when the session failed, before it was forwarded.
-fn never_forwarded(staged: Staged) -> Option<Entry> {
+/// The record of an operation that was judged when the session ended, before it was forwarded.
+fn never_forwarded(staged: Staged, reason: &EndReason) -> Option<Entry> {
     match staged {
         Staged::Bytes(_) => None,
         Staged::Refused { intent, by, why, .. } => Some(Entry::Refused { intent, by, why }),
         Staged::Allowed { intent, .. } => {
-            let why = Fault::new(FaultSource::Host, "57P01", "the session failed before it was forwarded");
-            Some(Entry::Refused { intent, by: RefusedBy::Plugin, why })
+            let message = format!("the session ended before it was forwarded: {}", reason.as_word());
+            let why = Fault::new(FaultSource::Host, "57P01", message);
+            Some(Entry::Refused { intent, by: RefusedBy::of_end(reason), why })
         }
     }
 }
@@ -215,21 +268,9 @@ pub(super) fn check_lists(masked: &Masked) -> Result<(), Fault> {
     Err(out_of_bounds())
 }
 
-fn labelled(name: &str, label: &str) -> Column {
-    Column { name: name.to_owned(), labels: vec![label.to_owned()], ..Column::default() }
-}
-
 fn push(batch: &mut Batch, text: &str, column: usize) -> Result<(), Fault> {
     let column = u16::try_from(column).map_err(|_| too_many())?;
     batch.push(text.as_bytes(), column).map_err(|_| too_many())
-}
-
-/// The texts of an operation in the order they were given to the maskers.
-fn texts_of(operation: &mut Operation) -> Vec<&mut String> {
-    let mut texts = vec![&mut operation.text];
-    texts.extend(operation.parameters.iter_mut().filter_map(|parameter| parameter.value.as_mut()));
-    texts.extend(operation.claimed.iter_mut().map(|Attribute { value, .. }| value));
-    texts
 }
 
 pub(super) fn no_operation() -> Operation {

@@ -112,7 +112,7 @@ impl<P: Ports> Exchange<P> {
             kind::DONE => {
                 let result = outcome.results.get(event.reference as usize);
                 let result = result.ok_or_else(|| nonsense("an event names a result that is not there"))?;
-                self.done(result.clone()).await?;
+                self.done(result.clone()).await;
             }
             kind::IDLE => self.idle = event.bits & 1 == 0,
             unknown => return Err(nonsense(format!("server event of kind {unknown}")).into()),

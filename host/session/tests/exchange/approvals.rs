@@ -3,7 +3,7 @@
 use crate::scene::Hub;
 use std::sync::Arc;
 use tokio::sync::oneshot;
-use weir_model::{Digest, Fault, SessionInfo};
+use weir_model::{Abandoned, Digest, Fault, SessionInfo};
 use weir_session::ports::{ApprovalRequest, Approvals, Approved, PendingApproval, Review};
 
 pub(crate) struct ToyApprovals(pub(crate) Arc<Hub>);
@@ -28,7 +28,7 @@ impl Asked {
     }
 
     pub(crate) fn approve_digest(self, digest: Digest) {
-        self.vote(Review::Approve(Approved { id: "a".into(), digest, by: vec!["lea".into()] }));
+        self.vote(Review::Approve(Approved { id: "a".into(), digest }));
     }
 
     pub(crate) fn deny(self, comment: &str) {
@@ -53,6 +53,10 @@ impl PendingApproval for Pending {
         }
         self.vote = None;
         std::future::pending().await
+    }
+
+    fn abandon(self, why: Abandoned) {
+        self.hub.abandoned.lock().unwrap().push(why.as_word());
     }
 }
 

@@ -4,6 +4,7 @@ use crate::scene::{Scene, told};
 use proptest::prelude::*;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use weir_model::Digest;
 use weir_session::ports::Entry;
 
 /// Lines of a client, with what the toy upstream makes of them.
@@ -67,7 +68,12 @@ async fn write_cut(
 }
 
 async fn run(script: String, client_cuts: Vec<usize>, server_cuts: Vec<usize>, pipe_bytes: usize) -> Trace {
-    let mut live = Scene::new().masking().pipes(pipe_bytes).start();
+    let mut scene = Scene::new().masking().pipes(pipe_bytes);
+    if script.contains("hold it") {
+        // Who sends more than is kept behind what is held does not wait, however it is cut.
+        scene.limits.buffer_bytes = 256 * 1024;
+    }
+    let mut live = scene.start();
     let (mut client_in, mut client_out) = tokio::io::split(live.client.take());
     let (upstream_in, mut upstream_out) = tokio::io::split(live.upstream.take());
     let client = tokio::spawn(async move {
@@ -104,8 +110,16 @@ async fn run(script: String, client_cuts: Vec<usize>, server_cuts: Vec<usize>, p
     drop(client_out);
     let heard = hearing.await.unwrap();
     let is_ours = |line: &&str| line.starts_with("refused") || line.starts_with("notice");
-    let (intents, outcomes): (Vec<_>, Vec<_>) =
+    let (mut intents, outcomes): (Vec<_>, Vec<_>) =
         live.entries().into_iter().partition(|entry| !matches!(entry, Entry::Outcome(_)));
+    for entry in &mut intents {
+        if let Entry::Intent(intent) | Entry::Refused { intent, .. } = entry
+            && let Some(approval) = &mut intent.approval
+        {
+            // It binds the time.
+            approval.digest = Digest([0; 32]);
+        }
+    }
     Trace {
         to_upstream: upstream.await.unwrap(),
         to_client: heard.split_inclusive('\n').filter(|line| !is_ours(line)).collect(),

@@ -3,9 +3,9 @@
 use crate::scene::{Scene, deny, hold, rewrite};
 use crate::toy::fault;
 use crate::trail::Disk;
-use std::time::Duration;
-use weir_model::{Digest, EndReason, FaultSource};
-use weir_session::ports::{Ask, Entry, Review};
+use std::time::{Duration, SystemTime};
+use weir_model::{Attribute, Decision, Digest, EndReason, FaultSource, Verdict};
+use weir_session::ports::{Ask, Entry, PolicyDecision, Review};
 
 const NOTICE: &str = "notice waiting for approval a: ask first\n";
 
@@ -50,6 +50,39 @@ async fn an_approval_is_for_one_operation_of_one_text_and_one_frame() {
         digests.push(request.digest);
         asked.deny("");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_binds_its_expiry() {
+    let mut digests = Vec::<Digest>::new();
+    for seconds in [60, 120] {
+        let mut scene = Scene::new();
+        scene.limits.approval_timeout = Duration::from_secs(seconds);
+        let before = SystemTime::now();
+        let mut live = scene.start();
+        live.client.says("hold one\n").await;
+        let (request, _asked) = live.request().await;
+        let left = request.expires_at.duration_since(before).unwrap();
+        assert!(left.abs_diff(Duration::from_secs(seconds)) < Duration::from_secs(30), "{left:?}");
+        assert!(!digests.contains(&request.digest));
+        digests.push(request.digest);
+    }
+}
+
+/// As after a night in which the machine slept: no timer has fired, the clock has gone on.
+#[tokio::test(start_paused = true)]
+async fn an_approval_that_comes_too_late_is_none() {
+    let mut scene = Scene::new();
+    scene.limits.approval_timeout = Duration::ZERO;
+    let mut live = scene.start();
+    live.client.says("hold one\n").await;
+    live.asked().await.approve();
+    live.upstream.hears("nop\n").await;
+    live.client
+        .hears(&format!("{NOTICE}refused 1 42501: the approval of this operation has expired\n"))
+        .await;
+    assert_eq!(live.story(), ["refused 1 by approval 42501: hold one"]);
+    live.runs("two").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,13 +134,26 @@ async fn a_policy_that_asks_others_by_now_refuses_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_that_allows_by_now_does_not_hinder_it() {
+async fn a_policy_that_allows_by_now_does_not_hinder_it_and_is_recorded() {
     let mut live = Scene::new().start();
+    let remark = |word: &str| PolicyDecision {
+        verdict: Verdict::Abstain,
+        findings: vec![],
+        tags: vec![Attribute::new("said", word)],
+    };
+    live.hub.remarks.lock().unwrap().insert("hold one".into(), remark("then"));
     live.client.says("hold one\n").await;
-    live.rule("hold one", weir_model::Verdict::Allow);
+    live.rule("hold one", Verdict::Allow);
+    live.hub.remarks.lock().unwrap().insert("hold one".into(), remark("now"));
     live.upstream.hears_nothing().await;
     live.asked().await.approve();
     live.upstream.hears("hold one\n").await;
+    let [Entry::Intent(intent)] = &live.entries()[..] else { panic!("an intent") };
+    let Decision { verdict, judged_by, tags, .. } = &*intent.decision;
+    assert!(matches!(verdict, Verdict::Hold { .. }));
+    let answers: Vec<_> = judged_by.iter().map(|judged| judged.answer).collect();
+    assert_eq!(answers, ["inspect", "hold", "allow"], "also who let it through in the end");
+    assert_eq!(*tags, [Attribute::new("said", "then"), Attribute::new("said", "now")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,6 +190,9 @@ async fn every_no_refuses_once_and_the_session_goes_on() {
         live.runs("two").await;
         assert_eq!(live.story().iter().filter(|line| line.contains("hold one")).count(), 1);
         assert_eq!(*live.hub.no_longer_waiting.lock().unwrap(), 1);
+        let by = if told.starts_with("57P01") { "host" } else { "approval" };
+        assert!(live.story()[0].starts_with(&format!("refused 1 by {by}")), "{:?}", live.story());
+        assert!(live.hub.abandoned.lock().unwrap().is_empty(), "the review is its end");
     }
 }
 
@@ -158,7 +207,7 @@ async fn the_client_may_cancel_what_it_waits_for() {
     live.client.hears("refused 2 57014: canceling statement due to user request\n").await;
     live.upstream.hears("nop\nthree\n").await;
     assert_eq!(live.story()[2..], ["refused 2 by client 57014: hold two", "intent 3: three"]);
-    assert_eq!(*live.hub.no_longer_waiting.lock().unwrap(), 1);
+    assert_eq!(*live.hub.abandoned.lock().unwrap(), ["cancelled"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,7 +286,48 @@ async fn nothing_is_executed_for_a_client_that_is_gone() {
     assert_eq!(live.end().await.reason, EndReason::ClientClosed);
     live.upstream.hears_last("").await;
     assert_eq!(live.story(), ["refused 1 by client 57P01: hold one"]);
-    assert_eq!(*live.hub.no_longer_waiting.lock().unwrap(), 1);
+    assert_eq!(*live.hub.abandoned.lock().unwrap(), ["client-gone"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_gone_is_noticed_behind_a_full_buffer() {
+    // 1 KiB may wait otherwise, an operation have 4 KiB.
+    let mut live = Scene::new().start();
+    live.client.says("hold one\n").await;
+    live.client.says(&"!behind\n".repeat(500)).await;
+    live.still_lives().await;
+    live.client.falls_silent().await;
+    assert_eq!(live.end().await.reason, EndReason::ClientClosed);
+    live.upstream.hears_last("").await;
+    assert_eq!(live.story(), ["refused 1 by client 57P01: hold one"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn much_behind_it_is_carried_out_in_pieces() {
+    let mut live = Scene::new().start();
+    live.client.says("hold one\n").await;
+    let behind = "!behind\n".repeat(500);
+    live.client.says(&behind).await;
+    live.client.hears(NOTICE).await;
+    live.asked().await.approve();
+    live.upstream.hears(&format!("hold one\n{behind}")).await;
+    assert!(live.hub.most_of_client.load(std::sync::atomic::Ordering::Relaxed) <= 1024);
+    live.runs("two").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_more_than_is_kept_does_not_wait() {
+    let mut live = Scene::new().start();
+    live.client.says("hold one\n").await;
+    let behind = "!behind\n".repeat(1000);
+    live.client.says(&behind).await;
+    let told =
+        "refused 1 54000: more was sent behind this operation than is kept while it waits for approval\n";
+    live.client.hears(&format!("{NOTICE}{told}")).await;
+    live.upstream.hears(&format!("nop\n{behind}")).await;
+    assert!(live.story()[0].starts_with("refused 1 by client 54000"));
+    assert_eq!(*live.hub.abandoned.lock().unwrap(), ["overrun"]);
+    live.runs("two").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,20 +343,27 @@ async fn nor_for_one_that_was_gone_when_its_turn_came() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_end_of_the_session_is_recorded_once() {
-    for reason in [EndReason::Drained, EndReason::Revoked, EndReason::UpstreamClosed] {
+async fn every_end_of_the_session_is_recorded_once_by_its_own_word() {
+    let ends = [
+        (EndReason::Drained, "host", "host-stopped"),
+        (EndReason::CutShort, "host", "host-stopped"),
+        (EndReason::Revoked, "operator", "session-killed"),
+        (EndReason::UpstreamClosed, "upstream", "upstream-gone"),
+    ];
+    for (reason, by, word) in ends {
         let mut live = Scene::new().start();
         live.client.says("one\nhold two\n").await;
-        live.asked().await;
+        let asked = live.asked().await;
         match reason {
             EndReason::UpstreamClosed => live.upstream.falls_silent().await,
             _ => live.ask(Ask::End(reason.clone())),
         }
         assert_eq!(live.end().await.reason, reason);
-        assert_eq!(
-            live.story(),
-            ["intent 1: one", "outcome 1 unknown 0", "refused 2 by approval 57P01: hold two"]
-        );
+        let refused = format!("refused 2 by {by} 57P01: hold two");
+        assert_eq!(live.story(), ["intent 1: one", "outcome 1 unknown 0", refused.as_str()]);
+        let Some(Entry::Refused { intent, .. }) = live.entries().pop() else { panic!("a refusal") };
+        assert_eq!(intent.approval.unwrap().digest, asked.request.digest);
+        assert_eq!(*live.hub.abandoned.lock().unwrap(), [word]);
         assert_eq!(*live.hub.no_longer_waiting.lock().unwrap(), 1);
     }
 }

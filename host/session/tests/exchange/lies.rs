@@ -174,12 +174,17 @@ async fn maskers_about_their_edits() {
                 Ok(if asked == slot { lie.clone() } else { Masked::default() })
             }));
             live.client.says("secret\n").await;
+            if slot == 0 {
+                // It cannot be recorded masked, so it is refused; the inspector is as well as before.
+                live.upstream.hears("nop\n").await;
+                live.still_lives().await;
+                continue;
+            }
             let answer = if slot == 2 { "(cols) a\nrow secret\n" } else { "note secret\n" };
-            // In slot 0 the session has ended by now.
-            let _ = live.upstream.0.write_all(answer.as_bytes()).await;
+            live.upstream.0.write_all(answer.as_bytes()).await.unwrap();
             ends_with_a_plugin_fault(&mut live).await;
             live.client.hears_last("farewell 58000\n").await;
-            live.upstream.hears_last(if slot == 0 { "" } else { "secret\n" }).await;
+            live.upstream.hears_last("secret\n").await;
         }
     }
 }
@@ -234,5 +239,16 @@ async fn a_refusal_that_fails_ends_the_session_and_what_was_judged_is_recorded()
     live.client.says("one\ndeny two\nthree\n").await;
     ends_with_a_plugin_fault(&mut live).await;
     live.upstream.hears_last("").await;
-    assert_eq!(live.story(), ["refused 1 by plugin 57P01: one"]);
+    assert_eq!(live.story(), ["refused 1 by plugin 57P01: one", "refused 2 by policy denied: deny two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rewrite_that_kills_the_inspector_is_recorded() {
+    let mut live = Scene::new().start();
+    *live.hub.rewrite_fails.lock().unwrap() = Some(fault(FaultSource::Plugin, "trapped"));
+    *live.hub.refuse_fails.lock().unwrap() = Some(fault(FaultSource::Plugin, "gone"));
+    live.client.says("rewrite one\n").await;
+    ends_with_a_plugin_fault(&mut live).await;
+    live.upstream.hears_last("").await;
+    assert_eq!(live.story(), ["refused 1 by plugin trapped: rewrite one"]);
 }

@@ -1,9 +1,10 @@
 //! Masked means masked: for the client, in the trail, before reviewers.
 
-use crate::scene::Scene;
+use crate::scene::{Scene, rewrite};
 use crate::toy::to_hex;
-use weir_model::{EndReason, Fault};
-use weir_session::ports::Entry;
+use weir_model::{Attribute, EndReason, Fault, FaultSource, Finding, Verdict};
+use weir_session::ports::{Entry, PolicyDecision};
+use weir_session::traffic::Masked;
 
 #[tokio::test(start_paused = true)]
 async fn edits_go_to_the_right_cells() {
@@ -67,7 +68,7 @@ async fn texts_parameters_and_claims_are_masked_before_they_are_recorded_or_show
     asked.approve();
     live.upstream.hears(text).await;
     let Entry::Intent(intent) = &live.entries()[0] else { panic!("an intent") };
-    for operation in [&request.shown, &intent.operation] {
+    for operation in [&request.shown, &*intent.operation] {
         assert!(!format!("{operation:?}").contains("secret"), "{operation:?}");
         assert_eq!(operation.text, "hold *** $a=*** $b $c=plain");
         let values: Vec<_> =
@@ -105,15 +106,91 @@ async fn rows_that_cannot_be_masked_are_not_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_recorded_masked_is_not_run() {
-    for text in ["trap\n", "hold it $a=trap\n", "deny it $a=trap\n", "ok -- trap\n"] {
+async fn what_cannot_be_recorded_masked_is_not_run_and_the_session_goes_on() {
+    for text in ["trap", "hold it $a=trap", "ok -- trap", "ok :: trap", "rewrite trap", "secret :: a trap"] {
         let mut live = Scene::new().masking().start();
-        live.client.says(text).await;
-        assert!(matches!(live.end().await.reason, EndReason::Failed(_)));
-        live.upstream.hears_last("").await;
-        live.client.hears_last("farewell trapped\n").await;
-        assert!(live.story().is_empty(), "nothing unmasked is recorded");
+        live.rule("secret :: a trap", Verdict::Allow);
+        live.client.says(&format!("{text}\n")).await;
+        let story = live.story();
+        if text.ends_with(":: trap") || text.ends_with("a trap") {
+            // A mere word, and a text the masker has nothing against.
+            assert!(story[0].starts_with("intent"), "{story:?}");
+            continue;
+        }
+        live.upstream.hears("nop\n").await;
+        live.client.hears("refused 1 trapped: a masker failed\n").await;
+        assert_eq!(story, ["refused 1 by plugin trapped: [withheld: a masker failed]"], "{text}");
+        let told = format!("{:?}", live.entries());
+        assert!(!told.contains("\"trap\"") && !told.contains("hold it"), "{told}");
+        live.runs("two").await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_whose_record_cannot_be_masked_stays_that_refusal() {
+    let mut live = Scene::new().masking().start();
+    live.client.says("deny it $a=trap\n").await;
+    live.upstream.hears("nop\n").await;
+    live.client.hears("refused 1 denied: not allowed\n").await;
+    assert_eq!(live.story(), ["refused 1 by policy denied: [withheld: a masker failed]"]);
+    let [Entry::Refused { why, .. }] = &live.entries()[..] else { panic!("a refusal") };
+    assert_eq!(why.message, "[withheld: a masker failed]");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_cannot_be_masked_is_withheld_from_the_trail() {
+    let mut live = Scene::new().masking().start();
+    live.client.says("one\n").await;
+    *live.hub.masker_lies.lock().unwrap() = Some(Box::new(|slot, _| match slot {
+        0 => Err(Fault::new(FaultSource::Plugin, "trapped", "a masker failed")),
+        _ => Ok(Masked::default()),
+    }));
+    live.upstream.says("fail secret\n").await;
+    live.client.hears("fail secret\n").await;
+    let Entry::Outcome(outcome) = &live.entries()[1] else { panic!("an outcome") };
+    assert_eq!(outcome.message, "[withheld: a masker failed]");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_policies_and_the_inspector_say_is_masked_too() {
+    let mut live = Scene::new().masking().start();
+    let remarks = PolicyDecision {
+        verdict: Verdict::Abstain,
+        findings: vec![Finding { rule: "r".into(), place: "at secret".into(), score: 1 }],
+        tags: vec![Attribute::new("t", "of secret")],
+    };
+    let reason = |word: &str| format!("because of {word}");
+    live.rule("one", Verdict::Deny { code: "no".into(), reason: reason("secret") });
+    live.rule("two", Verdict::Hold { code: "ask".into(), reason: reason("secret"), reviewers: vec![] });
+    for text in ["one", "two"] {
+        live.hub.remarks.lock().unwrap().insert(text.into(), remarks.clone());
+    }
+    live.client.says("one :: my secret\ntwo :: my secret\n").await;
+    // The client reads what is said of its own words.
+    live.client.hears("refused 1 no: because of secret\n").await;
+    live.client.hears("notice waiting for approval a: because of secret\n").await;
+    let (request, asked) = live.request().await;
+    assert_eq!(request.reason, reason("***"));
+    assert_eq!(request.shown.attributes, [Attribute::new("toy-runs", "my ***")]);
+    live.hub.remarks.lock().unwrap().get_mut("two").unwrap().tags[0].value = "another secret".into();
+    asked.approve();
+    live.upstream.hears("nop\ntwo :: my secret\n").await;
+    let told = format!("{:?}", live.entries());
+    assert!(!told.contains("secret"), "{told}");
+    let Entry::Intent(intent) = &live.entries()[1] else { panic!("an intent") };
+    assert_eq!(intent.decision.findings[0].place, "at ***");
+    let tags: Vec<_> = intent.decision.tags.iter().map(|tag| tag.value.as_str()).collect();
+    assert_eq!(tags, ["of ***", "another ***"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_text_before_a_rewrite_is_kept_masked() {
+    let mut live = Scene::new().masking().start();
+    live.rule("my secret", rewrite("two"));
+    live.client.says("my secret\n").await;
+    live.upstream.hears("two\n").await;
+    let Entry::Intent(intent) = &live.entries()[0] else { panic!("an intent") };
+    assert_eq!(intent.original.as_deref(), Some("my ***"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use crate::scene::Scene;
 use crate::trail::Disk;
 use weir_model::EndReason;
+use weir_session::ports::Entry;
 
 #[tokio::test(start_paused = true)]
 async fn nothing_of_an_operation_is_sent_before_its_intent_is_durable() {
@@ -26,7 +27,61 @@ async fn while_the_trail_is_down_operations_are_refused_and_then_the_session_goe
     live.client.hears("refused 2 disk-down: not recorded\nrefused 3 disk-down: not recorded\n").await;
     live.disk(Disk::Up);
     live.runs("four").await;
-    assert_eq!(live.story(), ["intent 1: one", "outcome 1 ok 0", "intent 4: four", "outcome 4 ok 0"]);
+    assert_eq!(
+        live.story(),
+        [
+            "intent 1: one",
+            "outcome 1 ok 0",
+            "refused 2 by trail disk-down: two",
+            "refused 3 by trail disk-down: three",
+            "intent 4: four",
+            "outcome 4 ok 0"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_so_many_refusals_are_told_later() {
+    let mut live = Scene::new().start();
+    live.disk(Disk::Down);
+    for _ in 0..500 {
+        live.client.says("deny it\n").await;
+        live.upstream.hears("nop\n").await;
+        live.client.hears_line().await;
+    }
+    live.disk(Disk::Up);
+    live.runs("one").await;
+    let told = live.story().iter().filter(|line| line.contains("by policy denied")).count();
+    assert!((50..200).contains(&told), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_lost_its_place_is_brought_again_before_anything_new() {
+    let mut live = Scene::new().start();
+    live.client.says("one\ntwo\n").await;
+    live.upstream.hears("one\ntwo\n").await;
+    live.disk(Disk::Losing);
+    live.upstream.says("ok 1\nok 2\nidle\n").await;
+    live.disk(Disk::Up);
+    live.client.says("three\n").await;
+    live.upstream.hears("three\n").await;
+    let ours = ["intent 1: one", "intent 2: two", "outcome 1 ok 1", "outcome 2 ok 2", "intent 3: three"];
+    assert_eq!(live.story(), ours);
+    let again = |entry: &Entry| matches!(entry, Entry::Outcome(outcome) if outcome.again);
+    assert_eq!(live.entries().iter().filter(|entry| again(entry)).count(), 2, "they are not counted twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_lost_its_place_is_brought_again_at_the_end() {
+    let mut live = Scene::new().start();
+    live.client.says("one\n").await;
+    live.disk(Disk::Losing);
+    live.upstream.says("ok 1\nidle\n").await;
+    live.disk(Disk::Down);
+    live.client.falls_silent().await;
+    live.disk(Disk::Up);
+    live.end().await;
+    assert_eq!(live.story(), ["intent 1: one", "outcome 1 ok 1"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +110,14 @@ async fn an_outcome_waits_for_the_trail_and_comes_before_the_next_intent() {
     live.upstream.hears("four\n").await;
     assert_eq!(
         live.story(),
-        ["intent 1: one", "intent 2: two", "outcome 1 ok 1", "outcome 2 ok 2", "intent 4: four"]
+        [
+            "intent 1: one",
+            "intent 2: two",
+            "outcome 1 ok 1",
+            "outcome 2 ok 2",
+            "refused 3 by trail disk-down: three",
+            "intent 4: four"
+        ]
     );
 }
 

@@ -21,7 +21,7 @@ use weir_model::{
 use weir_session::decide::Default as DefaultVerdict;
 use weir_session::exchange::{Ended, Exchange, Limits, Start};
 use weir_session::ports::{
-    ApprovalRequest, Ask, Entry, Leave, Policies, PolicyAnswer, PolicyDecision, Ports,
+    ApprovalRequest, Ask, Entry, Leave, Policies, PolicyAnswer, PolicyDecision, Ports, Round,
 };
 use weir_session::traffic::{Batch, ClientOutcome, Masked, ServerOutcome};
 
@@ -37,6 +37,10 @@ type MaskerLie = Box<dyn FnMut(u32, &Batch) -> Result<Masked, Fault> + Send>;
 pub(crate) struct Hub {
     pub(crate) rules: Mutex<HashMap<String, Verdict>>,
     pub(crate) judged: Mutex<Vec<String>>,
+    /// one letter per question to the policies: `f`irst, `a`gain
+    pub(crate) rounds: Mutex<String>,
+    /// what policies say besides, by text
+    pub(crate) remarks: Mutex<HashMap<String, PolicyDecision>>,
     pub(crate) disk: watch::Sender<Disk>,
     /// how many more writes succeed
     pub(crate) writes_left: Mutex<Option<usize>>,
@@ -44,7 +48,9 @@ pub(crate) struct Hub {
     pub(crate) asked: mpsc::UnboundedSender<Asked>,
     pub(crate) approvals_fail: Mutex<Option<Fault>>,
     pub(crate) no_longer_waiting: Mutex<usize>,
+    pub(crate) abandoned: Mutex<Vec<&'static str>>,
     pub(crate) refuse_fails: Mutex<Option<Fault>>,
+    pub(crate) rewrite_fails: Mutex<Option<Fault>>,
     pub(crate) turns: AtomicUsize,
     pub(crate) client_calls: AtomicUsize,
     pub(crate) server_calls: AtomicUsize,
@@ -84,7 +90,8 @@ pub(crate) fn rewrite(text: &str) -> Verdict {
 }
 
 impl Policies for ToyPolicies {
-    async fn decide(&mut self, operation: &Operation) -> Vec<PolicyAnswer> {
+    async fn decide(&mut self, operation: &Operation, round: Round) -> Vec<PolicyAnswer> {
+        self.0.rounds.lock().unwrap().push(if round == Round::First { 'f' } else { 'a' });
         self.0.judged.lock().unwrap().push(operation.text.clone());
         let rule = self.0.rules.lock().unwrap().get(&operation.text).cloned();
         let verdict = rule.unwrap_or_else(|| match operation.text.split_once(' ') {
@@ -96,7 +103,10 @@ impl Policies for ToyPolicies {
         });
         vec![PolicyAnswer {
             by: JudgedBy { plugin: PluginName::new("policy"), digest: Digest([3; 32]), answer: "" },
-            answer: Ok(PolicyDecision { verdict, findings: vec![], tags: vec![] }),
+            answer: Ok(match self.0.remarks.lock().unwrap().get(&operation.text).cloned() {
+                Some(remarks) => PolicyDecision { verdict, ..remarks },
+                None => PolicyDecision { verdict, findings: vec![], tags: vec![] },
+            }),
             open_on_failure: false,
         }]
     }
@@ -135,6 +145,7 @@ impl Scene {
                 max_answer_bytes: 4096,
                 buffer_bytes: 1024,
                 idle_timeout: Duration::from_secs(3600),
+                approval_timeout: Duration::from_secs(900),
             },
             default: DefaultVerdict::Deny,
             masking: false,
@@ -163,13 +174,17 @@ impl Scene {
         let hub = Arc::new(Hub {
             rules: Mutex::default(),
             judged: Mutex::default(),
+            rounds: Mutex::default(),
+            remarks: Mutex::default(),
             disk: watch::Sender::new(Disk::Up),
             writes_left: Mutex::default(),
             entries: Mutex::default(),
             asked,
             approvals_fail: Mutex::default(),
             no_longer_waiting: Mutex::default(),
+            abandoned: Mutex::default(),
             refuse_fails: Mutex::default(),
+            rewrite_fails: Mutex::default(),
             turns: AtomicUsize::default(),
             client_calls: AtomicUsize::default(),
             server_calls: AtomicUsize::default(),
@@ -343,6 +358,11 @@ impl Side {
             }
         }
         assert_eq!(String::from_utf8_lossy(&heard), text);
+    }
+
+    /// Some line comes next.
+    pub(crate) async fn hears_line(&mut self) {
+        while self.0.read_u8().await.unwrap() != b'\n' {}
     }
 
     /// Nothing comes, however long one waits.

@@ -63,9 +63,11 @@ pub(crate) fn fault(source: FaultSource, code: &str) -> Fault {
     Fault::new(source, code, format!("{code}!"))
 }
 
-/// `text p1=v1 p2 -- claim`: parameters are the words with `$` in front, claims stand behind `--`.
+/// `text p1=v1 p2 :: fact -- claim`: parameters are the words with `$` in front, claims stand behind `--`.
 pub(crate) fn operation(text: &str) -> Operation {
     let (command, claim) = text.split_once(" -- ").map_or((text, None), |(text, claim)| (text, Some(claim)));
+    let (command, fact) =
+        command.split_once(" :: ").map_or((command, None), |(text, fact)| (text, Some(fact)));
     let parameters = command.split(' ').filter_map(|word| word.strip_prefix('$')).map(|word| {
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         Parameter { name: name.into(), type_name: "text".into(), value: value.map(Into::into) }
@@ -76,7 +78,7 @@ pub(crate) fn operation(text: &str) -> Operation {
         text: command.into(),
         objects: vec![],
         parameters: parameters.collect(),
-        attributes: vec![],
+        attributes: fact.map(|fact| Attribute::new("toy-runs", fact)).into_iter().collect(),
         claimed: claim.map(|claim| Attribute::new("comment", claim)).into_iter().collect(),
     }
 }
@@ -364,6 +366,9 @@ impl Inspector for Toy {
     }
 
     async fn rewrite(&mut self, _: u32, text: &str) -> Result<(Substitute, Operation), Fault> {
+        if let Some(fault) = self.hub.rewrite_fails.lock().unwrap().clone() {
+            return Err(fault);
+        }
         let upstream = format!("{text}\n").into_bytes();
         Ok((Substitute { upstream, client: vec![] }, operation(text)))
     }

@@ -3,7 +3,7 @@
 use crate::scene::Hub;
 use std::sync::Arc;
 use weir_model::{Fault, FaultSource};
-use weir_session::ports::{Entry, Trail};
+use weir_session::ports::{Entry, Receipt, Trail};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disk {
@@ -12,12 +12,15 @@ pub(crate) enum Disk {
     Slow,
     /// refuses at once
     Down,
+    /// gives places in the queue; what has one is lost
+    Losing,
 }
 
 pub(crate) struct ToyTrail(pub(crate) Arc<Hub>);
 
 impl ToyTrail {
     fn keep(&self, entries: Vec<Entry>) -> Result<(), Fault> {
+        assert!(*self.0.disk.borrow() != Disk::Losing);
         let mut left = self.0.writes_left.lock().unwrap();
         if *self.0.disk.borrow() == Disk::Down || *left == Some(0) {
             return Err(Fault::new(FaultSource::Host, "disk-down", "not recorded"));
@@ -28,14 +31,32 @@ impl ToyTrail {
     }
 }
 
+/// Known at once.
+pub(crate) struct ToyReceipt(bool);
+
+impl Receipt for ToyReceipt {
+    fn is_durable(&mut self) -> Option<bool> {
+        Some(self.0)
+    }
+
+    async fn durable(self) -> bool {
+        self.0
+    }
+}
+
 impl Trail for ToyTrail {
+    type Receipt = ToyReceipt;
+
     async fn durable(&self, entries: Vec<Entry>) -> Result<(), Fault> {
         let mut disk = self.0.disk.subscribe();
         disk.wait_for(|disk| *disk != Disk::Slow).await.unwrap();
         self.keep(entries)
     }
 
-    async fn queued(&self, entries: Vec<Entry>) -> Result<(), Fault> {
-        self.keep(entries)
+    async fn queued(&self, entries: Vec<Entry>) -> Result<ToyReceipt, Fault> {
+        if *self.0.disk.borrow() == Disk::Losing {
+            return Ok(ToyReceipt(false));
+        }
+        self.keep(entries).map(|()| ToyReceipt(true))
     }
 }

@@ -1,7 +1,8 @@
 //! Verdicts, rewrites, continuations.
 
 use crate::scene::{Scene, deny, rewrite};
-use weir_model::Verdict;
+use crate::toy::fault;
+use weir_model::{FaultSource, Verdict};
 use weir_session::decide::Default as DefaultVerdict;
 use weir_session::ports::Entry;
 
@@ -37,6 +38,23 @@ async fn what_is_rewritten_is_judged_again_and_sent_as_it_was_judged() {
     let [Entry::Intent(intent)] = &live.entries()[..] else { panic!("one intent") };
     let answers: Vec<_> = intent.decision.judged_by.iter().map(|judged| judged.answer).collect();
     assert_eq!(answers, ["inspect", "rewrite", "allow"], "the record tells who rewrote it");
+    assert_eq!(intent.original.as_deref(), Some("rewrite two"), "and what it was before");
+    assert_eq!(*live.hub.rounds.lock().unwrap(), "fa", "one generation judges both");
+    live.runs("three").await;
+    assert_eq!(*live.hub.rounds.lock().unwrap(), "faf");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rewrite_the_inspector_cannot_make_is_a_refusal() {
+    let mut live = Scene::new().start();
+    *live.hub.rewrite_fails.lock().unwrap() = Some(fault(FaultSource::Plugin, "plugin-fault"));
+    live.client.says("one\nrewrite two\nthree\n").await;
+    live.upstream.hears("one\nnop\nthree\n").await;
+    live.client.hears("refused 2 plugin-fault: plugin-fault!\n").await;
+    assert_eq!(
+        live.story(),
+        ["intent 1: one", "refused 2 by plugin plugin-fault: rewrite two", "intent 3: three"]
+    );
 }
 
 #[tokio::test(start_paused = true)]

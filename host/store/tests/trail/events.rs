@@ -36,6 +36,7 @@ pub(crate) fn intent(place: &Place, operation: u64, text: &str) -> Event {
             attributes: Vec::new(),
             claimed: vec![Attribute::new("application_name", "psql")],
         }),
+        original: None,
         decision: Arc::new(Decision {
             verdict: Verdict::Allow,
             findings: Vec::new(),

@@ -1,0 +1,92 @@
+//! An operation as it may be stored and shown: which of its texts go through the maskers, and as what.
+
+use weir_model::{Attribute, Column, Decision, Operation, Verdict};
+
+/// Stands for every text of an operation that could not be masked.
+pub(super) const WITHHELD: &str = "[withheld: a masker failed]";
+
+/// Longest value that may be a mere word.
+const MAX_WORD_BYTES: usize = 64;
+/// Words with as many digits may be numbers that mean somebody.
+const MAX_WORD_DIGITS: usize = 4;
+
+pub(super) struct Shown {
+    pub(super) operation: Operation,
+    /// The client's text, if it was rewritten.
+    pub(super) original: Option<String>,
+    pub(super) decision: Decision,
+}
+
+impl Shown {
+    /// What is masked as part of the operation: one column for each text.
+    pub(super) fn texts(&mut self) -> (Vec<Column>, Vec<&mut String>) {
+        let Operation { text, parameters, claimed, .. } = &mut self.operation;
+        let mut columns = vec![labelled("statement", "statement")];
+        let mut texts = vec![text];
+        for parameter in parameters {
+            if let Some(value) = &mut parameter.value {
+                let type_name = parameter.type_name.clone();
+                columns.push(Column { type_name, ..labelled(&parameter.name, "parameter") });
+                texts.push(value);
+            }
+        }
+        for claim in claimed {
+            columns.push(labelled(&claim.name, "parameter"));
+            texts.push(&mut claim.value);
+        }
+        let Decision { verdict, findings, tags, .. } = &mut self.decision;
+        if let Verdict::Deny { reason, .. } | Verdict::Hold { reason, .. } = verdict {
+            columns.push(labelled("reason", "reason"));
+            texts.push(reason);
+        }
+        for finding in findings {
+            columns.push(labelled(&finding.rule, "finding"));
+            texts.push(&mut finding.place);
+        }
+        for tag in tags {
+            columns.push(labelled(&tag.name, "tag"));
+            texts.push(&mut tag.value);
+        }
+        (columns, texts)
+    }
+
+    /// What may be a statement of its own: the client's text before it was rewritten, and every fact of the
+    /// inspector that is more than a word (what an EXECUTE runs).
+    pub(super) fn statements(&mut self) -> impl Iterator<Item = &mut String> {
+        let attributes = self.operation.attributes.iter_mut().map(|Attribute { value, .. }| value);
+        self.original.iter_mut().chain(attributes.filter(|value| !is_word(value)))
+    }
+
+    pub(super) fn withhold(&mut self) {
+        let statements = self.statements().map(|text| WITHHELD.clone_into(text)).count();
+        let (_, texts) = self.texts();
+        tracing::debug!(statements, texts = texts.len(), "texts of an operation are withheld");
+        texts.into_iter().for_each(|text| WITHHELD.clone_into(text));
+    }
+}
+
+fn is_word(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    bytes.len() <= MAX_WORD_BYTES
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
+        && bytes.iter().filter(|byte| byte.is_ascii_digit()).count() <= MAX_WORD_DIGITS
+}
+
+pub(super) fn labelled(name: &str, label: &str) -> Column {
+    Column { name: name.to_owned(), labels: vec![label.to_owned()], ..Column::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_not_statements() {
+        for word in ["", "read", "bulk-write", "1", "S_1", "__asyncpg_stmt_1__", "true"] {
+            assert!(is_word(word), "{word}");
+        }
+        for text in ["select 1", "ann@example.com", "15551234567", "a'b"] {
+            assert!(!is_word(text), "{text}");
+        }
+    }
+}
