@@ -64,38 +64,81 @@ impl Edits<'_> {
 
     pub fn data_rows(&self, rows: &Rows, data: &[u8]) -> Option<Vec<u8>> {
         let columns = &rows.shape.columns;
+        let asked = Asked::of(rows);
         let mut out = Vec::with_capacity(data.len() + self.texts.len());
         let mut places = Vec::with_capacity(columns.len());
-        let (mut at, mut cell) = (0, 0);
+        // Edits ascend, so those of a row follow those of the row before.
+        let (mut at, mut cell, mut edit) = (0, 0, 0);
         while at < data.len() {
             let (header, body) = first(data, at)?;
-            data_row::decode(body, columns.len(), &mut places)?;
-            let mut values: Vec<Option<&[u8]>> = places
-                .iter()
-                .map(|place| place.and_then(|(start, len)| body.get(start..start + len)))
-                .collect();
-            let mut edited = Vec::new();
-            for index in rows.wanted.iter().map(|index| usize::from(*index)) {
-                let column = columns.get(index)?;
-                // NULL stays NULL.
-                if let Some(old) = *values.get(index)?
-                    && let Some(new) = self.value(cell, column, column.format, old)
-                {
-                    edited.push((index, new));
-                }
-                cell += 1;
+            let next_cell = cell + rows.wanted.len();
+            let first_edit = edit;
+            while self.cells.get(edit).is_some_and(|edited| ((edited & !MAKES_NULL) as usize) < next_cell) {
+                edit += 1;
             }
-            if edited.is_empty() {
+            if first_edit == edit {
                 out.extend_from_slice(data.get(at..at + header.total_bytes)?);
             } else {
-                for (index, new) in &edited {
-                    *values.get_mut(*index)? = new.as_deref();
-                }
-                data_row::encode(&mut out, values.into_iter());
+                data_row::decode(body, columns.len(), &mut places)?;
+                let edits = first_edit..edit;
+                wire::message(&mut out, b'D', |out| {
+                    out.extend_from_slice(&u16::try_from(places.len()).unwrap_or(u16::MAX).to_be_bytes());
+                    for (index, place) in places.iter().enumerate() {
+                        let old = place.and_then(|(start, len)| body.get(start..start + len));
+                        // NULL stays NULL.
+                        match old.zip(asked.order(index)) {
+                            Some((old, order)) => {
+                                self.put(out, cell + order, edits.clone(), &asked, columns, index, old)
+                            }
+                            None => wire::put_value(out, old),
+                        }
+                    }
+                });
             }
-            at += header.total_bytes;
+            (at, cell) = (at + header.total_bytes, next_cell);
         }
         Some(out)
+    }
+
+    /// Writes the value of one asked cell: as it was, as it is edited, or NULL.
+    #[allow(clippy::too_many_arguments, reason = "a cell has that many sides")]
+    fn put(
+        &self,
+        out: &mut Vec<u8>,
+        cell: usize,
+        edits: std::ops::Range<usize>,
+        asked: &Asked,
+        columns: &[Column],
+        index: usize,
+        old: &[u8],
+    ) {
+        let at = edits
+            .into_iter()
+            .find(|at| self.cells.get(*at).is_some_and(|edited| (edited & !MAKES_NULL) as usize == cell));
+        let Some(at) = at else { return wire::put_value(out, Some(old)) };
+        if asked.is_plain(index)
+            && let Some(text) = self.text(at)
+            && text.is_ascii()
+            && !text.contains(&0)
+        {
+            return wire::put_value(out, Some(text));
+        }
+        let new = columns.get(index).map(|column| self.value(cell, column, column.format, old));
+        match new {
+            Some(Some(new)) => wire::put_value(out, new.as_deref()),
+            Some(None) => wire::put_value(out, Some(old)),
+            None => wire::put_value(out, None),
+        }
+    }
+
+    /// The bytes of an edit that is not NULL.
+    fn text(&self, at: usize) -> Option<&[u8]> {
+        if self.cells.get(at)? & MAKES_NULL != 0 {
+            return None;
+        }
+        let end = |index: usize| self.ends.get(index).and_then(|end| usize::try_from(*end).ok());
+        let start = if at == 0 { Some(0) } else { end(at - 1) };
+        start.zip(end(at)).and_then(|(start, end)| self.texts.get(start..end))
     }
 
     pub fn copy_rows(&self, rows: &Rows, data: &[u8]) -> Option<Vec<u8>> {
@@ -121,6 +164,36 @@ impl Edits<'_> {
             at = end;
         }
         Some(out)
+    }
+}
+
+/// What is asked of each column of a result, found out once per batch.
+struct Asked {
+    /// The place among the wanted columns, and whether any text without NUL is a value of the column.
+    columns: Vec<Option<(usize, bool)>>,
+}
+
+impl Asked {
+    fn of(rows: &Rows) -> Self {
+        let mut columns = vec![None; rows.shape.columns.len()];
+        for (order, index) in rows.wanted.iter().enumerate() {
+            let column = rows.shape.columns.get(usize::from(*index));
+            let plain = column.is_some_and(|column| {
+                column.format == Format::Text && column.modifier < 0 && fit::takes_any_text(column.type_oid)
+            });
+            if let Some(known) = columns.get_mut(usize::from(*index)) {
+                *known = Some((order, plain));
+            }
+        }
+        Self { columns }
+    }
+
+    fn order(&self, index: usize) -> Option<usize> {
+        self.columns.get(index).copied().flatten().map(|(order, _)| order)
+    }
+
+    fn is_plain(&self, index: usize) -> bool {
+        self.columns.get(index).copied().flatten().is_some_and(|(_, plain)| plain)
     }
 }
 
