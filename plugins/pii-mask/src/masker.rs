@@ -214,6 +214,11 @@ impl Work<'_> {
                     Some(_) => {}
                     None => self.spans(&mut writer, shape, cell, own, *hint, *form),
                 },
+                Some(Treatment::Number) => {
+                    if statement::tells(text) {
+                        writer.whole(cell, shape.computed, Method::Redact, Subject::Column, Form::Text);
+                    }
+                }
                 Some(Treatment::Statement) => {
                     let parts = statement::values(text, &shape.analysis);
                     self.parts(&mut writer, shape, cell, &parts, shape.computed);

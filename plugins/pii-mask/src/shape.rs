@@ -19,6 +19,8 @@ pub enum Treatment {
     Whole { rule: u16, method: Method, form: Form },
     /// detectors run over each cell; `origin` is the column in truth
     Detect { hint: Hint, form: Form, votes: Votes, origin: Option<Origin> },
+    /// a number bound to a statement: hidden when a literal with as many digits would be
+    Number,
     /// the text of a statement, for the trail
     Statement,
     /// the text of some other statement, kept by the database
@@ -143,11 +145,15 @@ impl Context<'_> {
         }
     }
 
-    /// Values bound to a statement that is about something protected go whole; claims of the client do not.
+    /// Values bound to a statement that is about something protected go whole, but for small numbers; claims of the
+    /// client do not.
     fn parameter(&self, column: &Column) -> Treatment {
         let form = Form::of_type(&column.type_name);
         let bound = self.operation.parameters.iter().any(|parameter| parameter.name == column.name);
-        if self.analysis.mentions && bound && !is_scalar(&column.type_name) {
+        if self.analysis.mentions && bound {
+            if is_scalar(&column.type_name) {
+                return Treatment::Number;
+            }
             return Treatment::Whole { rule: self.computed, method: Method::Redact, form };
         }
         let hint = Hint::of_name(&column.name);

@@ -1,5 +1,6 @@
 //! Edited texts back in their protocol's form.
 
+use super::cells::is_readable;
 use super::{MAKES_NULL, Rows, people};
 use crate::copy::{Split, Value};
 use crate::inspector::Inspector;
@@ -19,6 +20,8 @@ pub struct Edits<'a> {
     pub ends: &'a [u32],
     /// Characters the client's encoding may not have are not written.
     pub ascii_only: bool,
+    /// Some of the values cannot be read; they become NULL.
+    pub hides: bool,
 }
 
 impl Edits<'_> {
@@ -76,7 +79,7 @@ impl Edits<'_> {
             while self.cells.get(edit).is_some_and(|edited| ((edited & !MAKES_NULL) as usize) < next_cell) {
                 edit += 1;
             }
-            if first_edit == edit {
+            if first_edit == edit && !self.hides {
                 out.extend_from_slice(data.get(at..at + header.total_bytes)?);
             } else {
                 data_row::decode(body, columns.len(), &mut places)?;
@@ -115,7 +118,10 @@ impl Edits<'_> {
         let at = edits
             .into_iter()
             .find(|at| self.cells.get(*at).is_some_and(|edited| (edited & !MAKES_NULL) as usize == cell));
-        let Some(at) = at else { return wire::put_value(out, Some(old)) };
+        let Some(at) = at else {
+            let hidden = columns.get(index).is_none_or(|column| self.is_hidden(column, column.format, old));
+            return wire::put_value(out, Some(old).filter(|_| !hidden));
+        };
         if asked.is_plain(index)
             && let Some(text) = self.text(at)
             && text.is_ascii()
@@ -129,6 +135,10 @@ impl Edits<'_> {
             Some(None) => wire::put_value(out, Some(old)),
             None => wire::put_value(out, None),
         }
+    }
+
+    fn is_hidden(&self, column: &Column, format: Format, old: &[u8]) -> bool {
+        self.hides && !is_readable(column.type_oid, format, old)
     }
 
     /// The bytes of an edit that is not NULL.
@@ -158,7 +168,11 @@ impl Edits<'_> {
                     Value::Unescaped(bytes) => bytes,
                 };
                 let column = rows.shape.columns.get(index)?;
-                self.value(first_cell + row * rows.wanted.len() + order, column, style.format(), old)
+                let format = style.format();
+                if self.is_hidden(column, format, old) {
+                    return Some(None);
+                }
+                self.value(first_cell + row * rows.wanted.len() + order, column, format, old)
             });
             wire::message(&mut out, b'd', |out| out.extend_from_slice(&new));
             at = end;
@@ -218,10 +232,12 @@ impl Inspector {
         texts: &[u8],
         ends: &[u32],
     ) -> Result<Vec<u8>, Fault> {
-        let edits = Edits { cells, texts, ends, ascii_only: !self.reading.utf8 };
+        let kept = self.server.kept_back.as_mut().filter(|_| data.is_empty());
+        let edits = Edits { cells, texts, ends, ascii_only: !self.reading.utf8, hides: kept.is_some() };
         let rows = &self.server.edited_rows;
         let edited = match event {
             kind::MESSAGE => edits.message(data),
+            kind::ROWS if let Some(kept) = kept => kept.edited(&edits),
             kind::ROWS if data.first() == Some(&b'd') => edits.copy_rows(rows, data),
             kind::ROWS => edits.data_rows(rows, data),
             _ => None,

@@ -59,7 +59,7 @@ fn valid(column: &Column, text: &str) -> Option<String> {
         Type::Char => kept(""),
         // One dimension whose elements are still values of their type.
         Type::Array(_) => kept("{}"),
-        Type::Other => None,
+        _ => None,
     }
 }
 
