@@ -29,6 +29,17 @@ pub enum Treatment {
     Message { strict: bool },
 }
 
+impl Treatment {
+    /// Whether every cell of the column is edited.
+    pub fn hides_all(&self) -> bool {
+        match self {
+            Treatment::Whole { .. } => true,
+            Treatment::Detect { votes, .. } => votes.decided().is_some(),
+            _ => false,
+        }
+    }
+}
+
 /// One result shape as planned.
 #[derive(Debug)]
 pub struct Shape {

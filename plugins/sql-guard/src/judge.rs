@@ -43,6 +43,9 @@ impl Guard {
         if unreadable {
             return self.decision(self.heaviest([Class::Unknown]), prepares);
         }
+        if let Some(class) = read_already(operation) {
+            return self.decision(self.heaviest([class]), prepares);
+        }
         let standard_strings = operation.attribute("sql-standard-conforming-strings") != Some("off");
         let analysis = analyse(&operation.text, standard_strings);
         let mut classes = Vec::with_capacity(analysis.statements.len());
@@ -136,6 +139,19 @@ impl Guard {
         };
         decision.tag("sql-class", code)
     }
+}
+
+/// The class of a single statement as the inspector has read it, by the same rules as here, when that is all there
+/// is to say: not when it is a matter of the settings (functions they vouch for) or of more than its own text.
+fn read_already(operation: &Operation) -> Option<Class> {
+    if operation.attribute("sql-statements") != Some("1")
+        || operation.attributes.iter().any(|attribute| attribute.name.starts_with("sql-executes"))
+    {
+        return None;
+    }
+    let name = operation.attribute("sql-class")?;
+    let class = Class::ALL.into_iter().find(|class| class.name() == name)?;
+    (!matches!(class, Class::Cursor | Class::Prepared | Class::FunctionCall)).then_some(class)
 }
 
 /// What a person is told about a class.
@@ -265,6 +281,28 @@ mod tests {
             ("create table t as execute x", &[sure("select my_function(1)")], "deny function-call"),
         ] {
             assert_eq!(executing(text, attributes), expected, "{text} {attributes:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_inspector_has_read_is_not_read_again() {
+        // The text does not matter where the class says it all.
+        for (class, statements, text, expected) in [
+            ("read", "1", "frobnicate", "allow"),
+            ("bulk-write", "1", "frobnicate", "hold bulk-write"),
+            ("unknown", "1", "select 1", "deny unknown"),
+            ("function-call", "1", "select app.f()", "allow"),
+            ("prepared", "1", "prepare x as select g()", "deny function-call"),
+            ("cursor", "1", "declare c cursor for select g()", "deny function-call"),
+            ("read", "2", "select 1; drop table t", "hold schema-change"),
+            ("no such class", "1", "drop table t", "hold schema-change"),
+        ] {
+            let mut operation = operation("sql.query", text);
+            operation.attributes.push(Attribute::new("sql-class", class));
+            operation.attributes.push(Attribute::new("sql-statements", statements));
+            assert_eq!(said(guard(r#"{"functions": ["app.*"]}"#).judge(&operation)), expected, "{class}");
+            operation.attributes.push(Attribute::new("sql-lexing", "unsafe"));
+            assert_eq!(said(guard("{}").judge(&operation)), "deny unknown", "{class}");
         }
     }
 
