@@ -26,8 +26,9 @@ pub struct Mark {
 }
 
 impl<'m> Writer<'m> {
-    pub fn new(methods: &'m Methods) -> Self {
-        Self { methods, edits: Edits::none() }
+    /// With room for `count` edits.
+    pub fn new(methods: &'m Methods, count: usize) -> Self {
+        Self { methods, edits: Edits::with_room_for(count) }
     }
 
     pub fn finish(self) -> Edits {

@@ -12,7 +12,10 @@ pub struct Named {
     pub pattern: String,
     /// `table` or `schema.table`; none for any
     relation: Option<String>,
+    /// its last part
+    table: Option<String>,
     column: String,
+    any_column: bool,
     pub method: Method,
 }
 
@@ -29,6 +32,8 @@ impl Named {
         (!empty).then(|| Named {
             pattern: trimmed.to_owned(),
             relation: relation.map(str::to_owned),
+            table: relation.and_then(|relation| relation.rsplit('.').next()).map(str::to_owned),
+            any_column: column.chars().all(|c| c == '*'),
             column: column.to_owned(),
             method,
         })
@@ -72,7 +77,7 @@ impl Named {
 
     /// The pattern protects whole tables.
     pub fn is_any_column(&self) -> bool {
-        self.column.chars().all(|c| c == '*')
+        self.any_column
     }
 
     /// The pattern protects columns of whatever table.
@@ -88,16 +93,12 @@ impl Named {
     /// Whether a name in a statement may be the table's. Schemas are left out of account: `search_path` says
     /// what an unqualified name means.
     pub fn may_name_table(&self, name: &str) -> bool {
-        self.relation.as_ref().is_some_and(|relation| {
-            let table = relation.rsplit_once('.').map_or(relation.as_str(), |(_, table)| table);
-            glob(table, name)
-        })
+        self.table.as_ref().is_some_and(|table| glob(table, name))
     }
 
     /// The fixed parts of the pattern, to look for in a text that nobody can read: any of them is a mention.
     pub fn fixed_parts(&self) -> impl Iterator<Item = &str> {
-        let table = self.relation.as_deref().and_then(|relation| relation.rsplit('.').next());
-        [Some(self.column.as_str()), table]
+        [Some(self.column.as_str()), self.table.as_deref()]
             .into_iter()
             .flatten()
             .flat_map(|part| part.split('*'))
@@ -107,6 +108,15 @@ impl Named {
 
 /// `*` stands for any characters; letters fit in either case.
 pub fn glob(pattern: &str, text: &str) -> bool {
+    // Nearly all that is compared differs in its first letter.
+    if let (Some(expected), Some(found)) = (pattern.as_bytes().first(), text.as_bytes().first())
+        && *expected != b'*'
+        && expected.is_ascii()
+        && found.is_ascii()
+        && !expected.eq_ignore_ascii_case(found)
+    {
+        return false;
+    }
     if pattern.is_ascii() && !pattern.contains('*') {
         return pattern.eq_ignore_ascii_case(text);
     }

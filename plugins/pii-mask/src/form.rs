@@ -52,7 +52,7 @@ impl Interest {
 
 /// A number of a type that a statement's small literals have too.
 pub fn is_scalar(type_name: &str) -> bool {
-    matches!(type_name, "bool" | "int2" | "int4" | "int8" | "oid" | "float4" | "float8" | "numeric" | "uuid")
+    matches!(type_name, "bool" | "int2" | "int4" | "int8" | "oid" | "float4" | "float8" | "numeric" | "money")
 }
 
 /// The type of the elements, and whether it is an array.

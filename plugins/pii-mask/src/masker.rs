@@ -13,6 +13,7 @@ use crate::structure::{Scratch, each_element, each_json};
 use crate::taint::Analysis;
 use crate::vote::Ballots;
 use crate::{message, statement};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use weir_sdk::Fault;
 use weir_sdk::masker::{Batch, Column, Edits, MaskingPlan, Operation};
@@ -22,11 +23,24 @@ pub struct PiiMask {
     rules: Rules,
     scanner: Scanner,
     shapes: Vec<(u32, Shape)>,
-    /// the last statement read: it is planned for the trail first and for its rows later
-    last: Option<(String, String, Rc<Analysis>)>,
+    /// The last statements read: each is planned for the trail first and for its rows later, and one that was
+    /// prepared comes again.
+    read: VecDeque<Read>,
     ballots: Ballots,
     memory: Memory,
 }
+
+/// A statement that was read.
+#[derive(Debug)]
+struct Read {
+    kind: String,
+    text: String,
+    analysis: Rc<Analysis>,
+}
+
+/// Statements remembered, and the longest one.
+const MAX_READ: usize = 16;
+const MAX_READ_BYTES: usize = 16 << 10;
 
 /// Buffers used again and again.
 #[derive(Debug, Default)]
@@ -51,7 +65,7 @@ impl PiiMask {
     pub fn new(rules: Rules) -> Self {
         let scanner = Scanner::new(rules.on);
         let (ballots, memory) = (Ballots::default(), Memory::default());
-        Self { rules, scanner, shapes: Vec::new(), last: None, ballots, memory }
+        Self { rules, scanner, shapes: Vec::new(), read: VecDeque::new(), ballots, memory }
     }
 
     pub fn plan_shape(&mut self, shape: u32, columns: &[Column], operation: &Operation) -> MaskingPlan {
@@ -65,15 +79,24 @@ impl PiiMask {
     }
 
     fn analysis(&mut self, operation: &Operation) -> Rc<Analysis> {
-        if let Some((kind, text, analysis)) = &self.last
-            && *kind == operation.kind
-            && *text == operation.text
-        {
-            return analysis.clone();
+        let same = |read: &&Read| read.kind == operation.kind && read.text == operation.text;
+        if let Some(read) = self.read.iter().find(same) {
+            return read.analysis.clone();
         }
         let analysis = Rc::new(Analysis::of(&operation.kind, &operation.text, &self.rules.columns));
+        // Without columns there is nothing to read.
         if !self.rules.columns.is_empty() {
-            self.last = Some((operation.kind.clone(), operation.text.clone(), analysis.clone()));
+            // The longest are remembered too, but alone.
+            while self.read.len() >= MAX_READ
+                || self.read.front().is_some_and(|read| read.text.len() > MAX_READ_BYTES)
+            {
+                self.read.pop_front();
+            }
+            self.read.push_back(Read {
+                kind: operation.kind.clone(),
+                text: operation.text.clone(),
+                analysis: analysis.clone(),
+            });
         }
         analysis
     }
@@ -190,7 +213,9 @@ impl Work<'_> {
 
     /// Second pass: the edits.
     fn edit(&mut self, shape: &Shape, values: &Batch) -> Edits {
-        let mut writer = Writer::new(&self.rules.methods);
+        let whole = shape.treatments.iter().any(Treatment::hides_all);
+        let room = if whole { values.ends.len() } else { self.memory.found.len() };
+        let mut writer = Writer::new(&self.rules.methods, room);
         let found = std::mem::take(&mut self.memory.found);
         let mut rest = found.as_slice();
         for (index, (column, text)) in values.iter().enumerate() {
@@ -214,6 +239,11 @@ impl Work<'_> {
                     Some(_) => {}
                     None => self.spans(&mut writer, shape, cell, own, *hint, *form),
                 },
+                Some(Treatment::Number) => {
+                    if statement::tells(text) {
+                        writer.whole(cell, shape.computed, Method::Redact, Subject::Column, Form::Text);
+                    }
+                }
                 Some(Treatment::Statement) => {
                     let parts = statement::values(text, &shape.analysis);
                     self.parts(&mut writer, shape, cell, &parts, shape.computed);

@@ -5,7 +5,7 @@ use crate::detect::{card, email, iban, ip, phone, secret, ssn};
 use crate::hint::Hint;
 use crate::kind::{Kind, Kinds};
 use crate::normalise::Normalised;
-use crate::profile::{MIN_DIGITS, MIN_FRAME, MIN_SECRET, Profile, class};
+use crate::profile::{MIN_DIGITS, MIN_FRAME, MIN_SECRET, Profile, class, is_clean};
 
 /// Something found: bytes `start..stop` of the value, both on character boundaries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +34,10 @@ impl Scanner {
     /// Finds into `hits` (emptied first): in order, not overlapping.
     pub fn scan(&mut self, text: &str, hint: Hint, hits: &mut Vec<Hit>) {
         hits.clear();
+        let hinted = !hint.kinds.and(self.on).is_empty();
+        if !hinted && !self.on.has(Kind::Ip) && is_clean(text.as_bytes()) {
+            return;
+        }
         let profile = Profile::of(text.as_bytes());
         if profile.has(class::ODD) && self.normalised.read(text) {
             let read = std::mem::take(&mut self.normalised.text);

@@ -19,12 +19,25 @@ pub enum Treatment {
     Whole { rule: u16, method: Method, form: Form },
     /// detectors run over each cell; `origin` is the column in truth
     Detect { hint: Hint, form: Form, votes: Votes, origin: Option<Origin> },
+    /// a number bound to a statement: hidden when a literal with as many digits would be
+    Number,
     /// the text of a statement, for the trail
     Statement,
     /// the text of some other statement, kept by the database
     KeptStatement,
     /// a text for people
     Message { strict: bool },
+}
+
+impl Treatment {
+    /// Whether every cell of the column is edited.
+    pub fn hides_all(&self) -> bool {
+        match self {
+            Treatment::Whole { .. } => true,
+            Treatment::Detect { votes, .. } => votes.decided().is_some(),
+            _ => false,
+        }
+    }
 }
 
 /// One result shape as planned.
@@ -143,11 +156,15 @@ impl Context<'_> {
         }
     }
 
-    /// Values bound to a statement that is about something protected go whole; claims of the client do not.
+    /// Values bound to a statement that is about something protected go whole, but for small numbers; claims of the
+    /// client do not.
     fn parameter(&self, column: &Column) -> Treatment {
         let form = Form::of_type(&column.type_name);
         let bound = self.operation.parameters.iter().any(|parameter| parameter.name == column.name);
-        if self.analysis.mentions && bound && !is_scalar(&column.type_name) {
+        if self.analysis.mentions && bound {
+            if is_scalar(&column.type_name) {
+                return Treatment::Number;
+            }
             return Treatment::Whole { rule: self.computed, method: Method::Redact, form };
         }
         let hint = Hint::of_name(&column.name);

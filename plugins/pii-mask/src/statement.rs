@@ -21,7 +21,7 @@ pub fn values(text: &str, analysis: &Analysis) -> Vec<Part> {
         match token.kind {
             kind if kind.is_quoted_literal() => parts.push(inside(written, start, stop)),
             Kind::Comment => parts.push((start, stop)),
-            Kind::Integer | Kind::Decimal if crate::bytes::digits(written.as_bytes()) >= MIN_DIGITS => {
+            Kind::Integer | Kind::Decimal if tells(written) => {
                 parts.push((start, stop));
             }
             _ => {}
@@ -30,6 +30,11 @@ pub fn values(text: &str, analysis: &Analysis) -> Vec<Part> {
     // Under the other reading of backslashes literals lie elsewhere.
     let doubtful = text.contains('\\') && lex(text, false).any(|token| token.is_err());
     if doubtful { vec![(0, text.len())] } else { join(parts) }
+}
+
+/// Whether a number has so many digits that it says something.
+pub fn tells(number: &str) -> bool {
+    crate::bytes::digits(number.as_bytes()) >= MIN_DIGITS
 }
 
 /// `'…'` without its quotes; other notations whole.
@@ -98,6 +103,14 @@ mod tests {
                 "create subscription s connection '~' publication p",
             ),
             ("select 'unfinished from customers", "~"),
+            ("execute p('Ann', 7, 77007.70)", "execute p('~', 7, ~)"),
+            ("select 1; explain analyze execute p('Ann')", "select 1; explain analyze execute p('~')"),
+            ("call p('Ann')", "call p('~')"),
+            ("begin; do $$ 'Ann' $$", "begin; do ~"),
+            (
+                "insert into orders values ('Ann') on conflict do nothing",
+                "insert into orders values ('Ann') on conflict do nothing",
+            ),
         ];
         for (text, expected) in table {
             assert_eq!(hidden(text), expected, "{text}");

@@ -115,6 +115,8 @@ fn a_named_column() {
         ("select * from dblink('x', 'y') t(a text)", "a", "a"),
         ("select run('select full_name from customers')", "a", "a"),
         ("fetch all from c", "a", "a"),
+        ("select 1; fetch all from c", "a", "a"),
+        ("begin; execute p", "a", "a"),
         ("execute p", "a", "a"),
         ("call p()", "a", "a"),
         // the planner's samples

@@ -192,10 +192,11 @@ fn parameters_in_the_trail() {
         parameter("$3", ""),
         parameter("application", ""),
         parameter("$4", "jsonb"),
+        parameter("$5", "numeric"),
     ];
-    let cells = [(0, "Ann"), (1, "7"), (2, "Lee"), (3, "billing"), (4, "{}")];
+    let cells = [(0, "Ann"), (1, "7"), (2, "Lee"), (3, "billing"), (4, "{}"), (5, "77007.70")];
     let bound = |text: &str| Operation {
-        parameters: ["$1", "$2", "$3", "$4"]
+        parameters: ["$1", "$2", "$3", "$4", "$5"]
             .map(|name| weir_sdk::Parameter { name: name.into(), type_name: String::new(), value: None })
             .to_vec(),
         ..operation(text)
@@ -203,13 +204,18 @@ fn parameters_in_the_trail() {
     let masked = |statement: &str| {
         let mut masker = masker(NAMED);
         let plan = masker.plan_shape(1, &columns, &bound(statement));
-        assert_eq!(plan.wanted, [0, 1, 2, 3, 4]);
+        assert_eq!(plan.wanted, [0, 1, 2, 3, 4, 5]);
         let edits = masker.mask_shape(1, &batch(&cells)).unwrap();
         common::applied(&cells, &edits, plan.rules.len()).into_iter().flatten().collect::<Vec<_>>()
     };
     let about = "select id from customers where full_name = $1 and id = $2 and x = $3 and y = $4";
-    assert_eq!(masked(about), ["[REDACTED]", "7", "[REDACTED]", "billing", "\"[REDACTED]\""]);
-    assert_eq!(masked("select id from orders where x = $1"), ["Ann", "7", "Lee", "billing", "{}"]);
+    let hidden = ["[REDACTED]", "7", "[REDACTED]", "billing", "\"[REDACTED]\"", "[REDACTED]"];
+    assert_eq!(masked(about), hidden);
+    assert_eq!(masked("execute p($1, $2, $3, $4, $5)"), hidden);
+    assert_eq!(
+        masked("select id from orders where x = $1"),
+        ["Ann", "7", "Lee", "billing", "{}", "77007.70"]
+    );
 }
 
 #[test]

@@ -147,6 +147,21 @@ impl ServerSide {
         self.outcome.events.push(event(kind::ROWS, 0, len, count, 0));
     }
 
+    /// How many cells there are, to go back to.
+    pub fn mark(&self) -> (usize, usize) {
+        (self.outcome.cells.len(), self.outcome.decoded.len())
+    }
+
+    pub fn back_to(&mut self, (cells, decoded): (usize, usize)) {
+        self.outcome.cells.truncate(cells);
+        self.outcome.decoded.truncate(decoded);
+    }
+
+    /// Rows whose bytes are not there to be sent on.
+    pub fn rows_apart(&mut self, count: usize) {
+        self.outcome.events.push(event(kind::ROWS, 0, 0, count, 0));
+    }
+
     pub fn message(&mut self, len: usize, cells: usize, label: usize) {
         self.outcome.events.push(event(kind::MESSAGE, 0, len, cells, label));
     }

@@ -5,6 +5,7 @@
 use crate::copy;
 use crate::inspector::Inspector;
 use crate::messages::{error, function_call, parse, query};
+use crate::names::Happened;
 use crate::queue::{Answer, State};
 use weir_sdk::inspector::{Fault, Substitute};
 
@@ -35,7 +36,7 @@ impl Inspector {
         let refusal = self.queue.refuse(id, error::refusal(why)).ok_or_else(unknown)?;
         let (answer, segment) = refusal.place.ok_or_else(unknown)?;
         for change in refusal.changes {
-            self.names.resolve(change, false);
+            self.names.resolve(change, Happened::No);
         }
         if !answer.is_simple() && segment == self.client.segment {
             self.client.doomed = true;

@@ -5,7 +5,7 @@ use crate::messages::bind::{self, Values};
 use crate::messages::describe::{self, Target};
 use crate::messages::parse::{self, Parse};
 use crate::messages::query;
-use crate::names::{Change, Meaning, Portal, Statement};
+use crate::names::{Change, Happened, Meaning, Portal, Statement};
 use crate::operations::{self, attribute};
 use crate::parameters;
 use crate::queue::Answer;
@@ -57,9 +57,9 @@ impl Inspector {
             std::mem::take(&mut entry.changes)
         };
         for change in changes {
-            self.names.resolve(change, false);
+            self.names.resolve(change, Happened::No);
         }
-        let changes = self.stage_query(&facts.names);
+        let changes = self.stage_query(&facts);
         let may_set = facts.may_set;
         self.queue.set_may_set(id, may_set);
         if let Some(entry) = self.queue.of_operation(id).find(|entry| entry.answer == Answer::Query) {
@@ -67,7 +67,10 @@ impl Inspector {
         }
         let mut upstream = Vec::new();
         query::encode(&mut upstream, text.as_bytes());
-        let operation = operations::of_text(operations::QUERY, text.to_owned(), &facts);
+        let mut operation = operations::of_text(operations::QUERY, text.to_owned(), &facts);
+        if !self.add_executed(&mut operation, &facts) {
+            return None;
+        }
         Some((Substitute { upstream, client: Vec::new() }, operation))
     }
 
@@ -160,13 +163,13 @@ impl Inspector {
                 // What the old text would have done to names by SQL.
                 _ => None,
             };
-            self.names.resolve(old, false);
+            self.names.resolve(old, Happened::No);
             renewed.extend(new);
         }
         for change in &renewed {
             self.names.stage(change, segment);
         }
-        let effects = self.stage_effects(&statement.facts.names, segment);
+        let effects = self.stage_effects(&statement.facts, segment);
         self.queue.set_may_set(id, statement.facts.may_set);
         for entry in self.queue.of_operation(id) {
             match entry.answer {

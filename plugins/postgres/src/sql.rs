@@ -22,8 +22,12 @@ pub struct Facts {
     pub class: String,
     pub copy: Copy,
     pub names: Vec<NameEffect>,
-    /// SQL `EXECUTE name`: what runs was prepared before.
-    pub executes: Option<String>,
+    /// Names of prepared statements that it runs and does not prepare itself before.
+    pub executes: Vec<String>,
+    /// `EXECUTE name` is all it says.
+    pub only_executes: bool,
+    /// It runs code that nobody has read, or nobody can say what it runs.
+    pub unseen: bool,
     /// sqlcommenter tags: names and values.
     pub claimed: Vec<(String, String)>,
     /// What it may change about the reading of later texts.
@@ -50,7 +54,8 @@ pub enum Copy {
 /// What a text does to the names it shares with the protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameEffect {
-    Prepare(String),
+    /// Name and text of the whole command, when that is read as it always would be.
+    Prepare(String, Option<String>),
     Deallocate(String),
     DeallocateAll,
     Declare(String),
@@ -68,7 +73,9 @@ impl Facts {
             class: "unknown".to_owned(),
             copy: Copy::None,
             names: Vec::new(),
-            executes: None,
+            executes: Vec::new(),
+            only_executes: false,
+            unseen: true,
             claimed: Vec::new(),
             may_set: MaySet::Encoding,
             unsafe_reading: false,
@@ -130,7 +137,16 @@ pub fn read(text: &[u8], reading: Reading, open: MaySet) -> Facts {
     if open != MaySet::Nothing && text.contains(&b'\\') && facts != other_reading() {
         return doubtful(Facts::unknown());
     }
-    Facts { old_strings: !standard, ..facts }
+    let mut facts = Facts { old_strings: !standard, ..facts };
+    if !standard {
+        // It will be shown to policies later, without a word of how it was read.
+        for effect in &mut facts.names {
+            if let NameEffect::Prepare(_, text) = effect {
+                text.take_if(|text| text.contains('\\'));
+            }
+        }
+    }
+    facts
 }
 
 /// A byte above 0x7F with one behind it that some encoding takes as the second half of a character.

@@ -1,13 +1,11 @@
 //! One operation, judged: the heaviest answer among everything it does.
 
-use crate::prepared::Prepared;
 use crate::settings::{Answer, Rules};
 use weir_sdk::policy::{Decision, Operation};
 use weir_sql::{Class, Statement, Verb, analyse};
 
 pub struct Guard {
     rules: Rules,
-    prepared: Prepared,
 }
 
 /// The class that decides, and what it gets.
@@ -19,10 +17,10 @@ struct Heaviest {
 
 impl Guard {
     pub fn new(rules: Rules) -> Self {
-        Self { rules, prepared: Prepared::default() }
+        Self { rules }
     }
 
-    pub fn judge(&mut self, operation: &Operation) -> Decision {
+    pub fn judge(&self, operation: &Operation) -> Decision {
         match operation.kind.as_str() {
             "sql.query" | "sql.startup" => self.statements(operation, false),
             // Nothing runs yet: what waits for a reviewer waits when it is executed.
@@ -39,23 +37,21 @@ impl Guard {
         }
     }
 
-    fn statements(&mut self, operation: &Operation, prepares: bool) -> Decision {
+    fn statements(&self, operation: &Operation, prepares: bool) -> Decision {
         let unreadable = operation.attribute("sql-lexing") == Some("unsafe")
             || operation.attribute("text-not-utf8").is_some();
         if unreadable {
             return self.decision(self.heaviest([Class::Unknown]), prepares);
         }
+        if let Some(class) = read_already(operation) {
+            return self.decision(self.heaviest([class]), prepares);
+        }
         let standard_strings = operation.attribute("sql-standard-conforming-strings") != Some("off");
         let analysis = analyse(&operation.text, standard_strings);
-        if prepares && let Some(name) = operation.attribute("statement-name").filter(|name| !name.is_empty())
-        {
-            for statement in &analysis.statements {
-                self.prepared.remember(name, self.effect(statement));
-            }
-        }
         let mut classes = Vec::with_capacity(analysis.statements.len());
+        let mut prepared = Vec::new();
         for statement in &analysis.statements {
-            self.classes_of(statement, &mut classes);
+            self.classes_of(statement, operation, &mut prepared, &mut classes);
         }
         if classes.is_empty() {
             // Nothing but blanks and comments.
@@ -64,20 +60,51 @@ impl Guard {
         self.decision(self.heaviest(classes), prepares)
     }
 
-    /// Everything a statement does when it runs now.
-    fn classes_of(&mut self, statement: &Statement, classes: &mut Vec<Class>) {
-        match (statement.verb, statement.name.as_deref()) {
-            (Verb::Execute, Some(name)) => classes.extend(self.prepared.classes(name)),
-            (Verb::Prepare, Some(name)) => {
-                let effect = self.effect(statement);
-                self.prepared.remember(name, effect);
-                // It waits when it is executed; what is denied is denied now.
-                match self.rules.answer(effect) {
-                    Answer::Deny => classes.push(effect),
-                    Answer::Allow | Answer::Hold => classes.push(Class::Prepared),
-                }
+    /// Everything a statement does when it runs now. `prepared`: what the same text has prepared before it.
+    fn classes_of<'s>(
+        &self,
+        statement: &'s Statement,
+        operation: &Operation,
+        prepared: &mut Vec<(&'s str, Class)>,
+        classes: &mut Vec<Class>,
+    ) {
+        let effect = self.effect(statement);
+        if let (Verb::Prepare, Some(name)) = (statement.verb, statement.name.as_deref()) {
+            prepared.push((name, effect));
+            // It waits when it is executed; what is denied is denied now.
+            classes.push(if self.rules.answer(effect) == Answer::Deny { effect } else { Class::Prepared });
+            return;
+        }
+        classes.push(effect);
+        if let Some(name) = statement.executes() {
+            let before = classes.len();
+            classes.extend(prepared.iter().filter(|(known, _)| *known == name).map(|(_, class)| *class));
+            if classes.len() == before {
+                self.executed(operation, classes);
             }
-            _ => classes.push(self.effect(statement)),
+        }
+    }
+
+    /// What an operation executes that was prepared earlier: the inspector says it, text by text, or says that it
+    /// does not know.
+    fn executed(&self, operation: &Operation, classes: &mut Vec<Class>) {
+        let before = classes.len();
+        for attribute in &operation.attributes {
+            match attribute.name.as_str() {
+                "sql-executes" => {
+                    let analysis = analyse(&attribute.value, true);
+                    classes.extend(analysis.statements.iter().map(|statement| self.effect(statement)));
+                    // An EXECUTE that was prepared in the protocol: nobody follows that further.
+                    if analysis.statements.iter().any(|statement| statement.executes().is_some()) {
+                        classes.push(Class::Unknown);
+                    }
+                }
+                "sql-executes-unknown" => classes.push(Class::Unknown),
+                _ => {}
+            }
+        }
+        if classes.len() == before {
+            classes.push(Class::Unknown);
         }
     }
 
@@ -112,6 +139,19 @@ impl Guard {
         };
         decision.tag("sql-class", code)
     }
+}
+
+/// The class of a single statement as the inspector has read it, by the same rules as here, when that is all there
+/// is to say: not when it is a matter of the settings (functions they vouch for) or of more than its own text.
+fn read_already(operation: &Operation) -> Option<Class> {
+    if operation.attribute("sql-statements") != Some("1")
+        || operation.attributes.iter().any(|attribute| attribute.name.starts_with("sql-executes"))
+    {
+        return None;
+    }
+    let name = operation.attribute("sql-class")?;
+    let class = Class::ALL.into_iter().find(|class| class.name() == name)?;
+    (!matches!(class, Class::Cursor | Class::Prepared | Class::FunctionCall)).then_some(class)
 }
 
 /// What a person is told about a class.
@@ -163,7 +203,11 @@ mod tests {
     }
 
     fn answer(guard: &mut Guard, kind: &str, text: &str) -> String {
-        match guard.judge(&operation(kind, text)).verdict {
+        said(guard.judge(&operation(kind, text)))
+    }
+
+    fn said(decision: Decision) -> String {
+        match decision.verdict {
             Verdict::Allow => "allow".into(),
             Verdict::Abstain => "abstain".into(),
             Verdict::Deny(why) => format!("deny {}", why.code),
@@ -210,29 +254,73 @@ mod tests {
         assert!(matches!(guard.judge(&call).verdict, Verdict::Deny(_)));
     }
 
-    #[test]
-    fn execute_is_what_was_prepared_and_never_less() {
-        let mut guard = guard("{}");
-        assert_eq!(answer(&mut guard, "sql.query", "execute x"), "deny unknown");
-        assert_eq!(answer(&mut guard, "sql.query", "prepare x as delete from t"), "allow");
-        assert_eq!(answer(&mut guard, "sql.query", "execute x"), "hold bulk-write");
-        // Whether this one succeeds is not known here.
-        assert_eq!(answer(&mut guard, "sql.query", "prepare x as select 1"), "allow");
-        assert_eq!(answer(&mut guard, "sql.query", "execute x"), "hold bulk-write");
-        assert_eq!(answer(&mut guard, "sql.query", "prepare y as select 1; execute y"), "allow");
-        assert_eq!(
-            answer(&mut guard, "sql.query", "prepare z as select my_function(1)"),
-            "deny function-call"
-        );
+    /// `attributes` are those of an operation with an EXECUTE.
+    fn executing(text: &str, attributes: &[(&str, &str)]) -> String {
+        let mut operation = operation("sql.query", text);
+        operation.attributes = attributes.iter().map(|(name, value)| Attribute::new(*name, *value)).collect();
+        said(guard("{}").judge(&operation))
     }
 
     #[test]
-    fn a_protocol_level_statement_is_known_by_its_name_too() {
+    fn execute_is_what_the_inspector_says_it_runs() {
+        let sure = |body| ("sql-executes", body);
+        let unknown = ("sql-executes-unknown", "y");
+        for (text, attributes, expected) in [
+            ("execute x", &[][..], "deny unknown"),
+            ("execute x", &[("sql-executes-unknown", "x")], "deny unknown"),
+            ("execute x", &[sure("prepare x as delete from t")], "hold bulk-write"),
+            ("execute x", &[sure("prepare x as select 1")], "allow"),
+            ("execute x", &[sure("delete from t")], "hold bulk-write"),
+            ("execute x", &[sure("execute y")], "deny unknown"),
+            ("execute x", &[sure("")], "deny unknown"),
+            ("execute x(my_function())", &[sure("prepare x as select 1")], "deny function-call"),
+            ("execute x; execute y", &[sure("select 1"), sure("delete from t")], "hold bulk-write"),
+            ("execute x; execute y", &[sure("select 1"), unknown], "deny unknown"),
+            ("explain analyze execute x", &[sure("delete from t")], "hold bulk-write"),
+            ("explain analyze execute x", &[], "deny unknown"),
+            ("create table t as execute x", &[sure("select my_function(1)")], "deny function-call"),
+        ] {
+            assert_eq!(executing(text, attributes), expected, "{text} {attributes:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_inspector_has_read_is_not_read_again() {
+        // The text does not matter where the class says it all.
+        for (class, statements, text, expected) in [
+            ("read", "1", "frobnicate", "allow"),
+            ("bulk-write", "1", "frobnicate", "hold bulk-write"),
+            ("unknown", "1", "select 1", "deny unknown"),
+            ("function-call", "1", "select app.f()", "allow"),
+            ("prepared", "1", "prepare x as select g()", "deny function-call"),
+            ("cursor", "1", "declare c cursor for select g()", "deny function-call"),
+            ("read", "2", "select 1; drop table t", "hold schema-change"),
+            ("no such class", "1", "drop table t", "hold schema-change"),
+        ] {
+            let mut operation = operation("sql.query", text);
+            operation.attributes.push(Attribute::new("sql-class", class));
+            operation.attributes.push(Attribute::new("sql-statements", statements));
+            assert_eq!(said(guard(r#"{"functions": ["app.*"]}"#).judge(&operation)), expected, "{class}");
+            operation.attributes.push(Attribute::new("sql-lexing", "unsafe"));
+            assert_eq!(said(guard("{}").judge(&operation)), "deny unknown", "{class}");
+        }
+    }
+
+    #[test]
+    fn prepare_is_denied_at_once_and_waits_when_it_is_executed() {
         let mut guard = guard("{}");
-        let mut parse = operation("sql.prepare", "delete from t");
-        parse.attributes.push(Attribute::new("statement-name", "s1"));
-        assert!(matches!(guard.judge(&parse).verdict, Verdict::Allow));
-        assert_eq!(answer(&mut guard, "sql.query", "execute s1"), "hold bulk-write");
+        for (text, expected) in [
+            ("prepare x as delete from t", "allow"),
+            ("prepare z as select my_function(1)", "deny function-call"),
+            ("prepare y as select 1; execute y", "allow"),
+            ("prepare y as delete from t; execute y", "hold bulk-write"),
+            ("prepare y as select 1; prepare y as delete from t; execute y", "hold bulk-write"),
+            ("prepare y as select 1; explain analyze execute y", "allow"),
+            ("execute y; prepare y as select 1", "deny unknown"),
+        ] {
+            assert_eq!(answer(&mut guard, "sql.query", text), expected, "{text}");
+        }
+        assert_eq!(answer(&mut guard, "sql.prepare", "delete from t"), "allow");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The standard policy for SQL: classifies what a statement does and answers by its settings.
 //!
 //! The classes and the rules for telling them apart are `weir-sql`'s; what is allowed, held or denied is
-//! [`settings`]'; what the session has prepared under a name is [`prepared`]'s.
+//! [`settings`]'. It remembers nothing: what an EXECUTE runs is said by the inspector, so it can be replaced at any
+//! time.
 
 pub mod judge;
-pub mod prepared;
 pub mod settings;
 
 use judge::Guard;

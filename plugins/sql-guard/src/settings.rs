@@ -31,26 +31,6 @@ pub struct Rules {
     functions: Vec<String>,
 }
 
-pub const CLASSES: [Class; 17] = [
-    Class::SessionSetting,
-    Class::Transaction,
-    Class::Read,
-    Class::Listen,
-    Class::Lock,
-    Class::Cursor,
-    Class::Prepared,
-    Class::Maintenance,
-    Class::Write,
-    Class::BulkWrite,
-    Class::FunctionCall,
-    Class::SchemaChange,
-    Class::ParsingSetting,
-    Class::PrivilegeChange,
-    Class::FileOrNetwork,
-    Class::CodeExecution,
-    Class::Unknown,
-];
-
 fn default_of(class: Class) -> Answer {
     match class {
         Class::SessionSetting
@@ -81,7 +61,7 @@ impl Settings {
             [(&self.allow, Answer::Allow), (&self.hold, Answer::Hold), (&self.deny, Answer::Deny)]
         {
             for name in names {
-                let class = CLASSES.into_iter().find(|class| class.name() == name);
+                let class = Class::ALL.into_iter().find(|class| class.name() == name);
                 let class = class.ok_or_else(|| format!("there is no class `{name}`"))?;
                 if answers.iter().any(|(known, _)| *known == class) {
                     return Err(format!(
@@ -133,7 +113,7 @@ mod tests {
             .iter()
             .map(|name| name.as_str().unwrap())
             .collect();
-        assert_eq!(named, CLASSES.map(Class::name));
+        assert_eq!(named, Class::ALL.map(Class::name));
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Analysis {
         let Some((words, strings)) = words(text) else {
             return Analysis { is_sql, ..Analysis::of_unreadable(text, columns) };
         };
-        let mentions = mentions(&words, &strings, columns);
+        let mentions = runs_the_unseen(&words) || mentions(&words, &strings, columns);
         let runs_code = words.first().is_some_and(|word| word.is_any(&["do", "call"]));
         let computed = if words.is_empty() || kind == "sql.call" {
             Computed::All
@@ -169,6 +169,15 @@ impl Item {
             Item::Column { tainted } | Item::Star { tainted } => *tainted,
         }
     }
+}
+
+/// What it runs was written elsewhere, and may be about anything: EXECUTE, in whatever statement; FETCH, CALL, DO.
+fn runs_the_unseen(words: &[Word<'_>]) -> bool {
+    let starts = |at: usize| at == 0 || is(words, at - 1, Kind::Semicolon);
+    words
+        .iter()
+        .enumerate()
+        .any(|(at, word)| word.is("execute") || (word.is_any(&["fetch", "call", "do"]) && starts(at)))
 }
 
 /// A protected column or table is named, or text that looks like SQL names one.

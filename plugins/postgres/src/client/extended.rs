@@ -105,7 +105,7 @@ impl Inspector {
         let portal = match self.names.portals.find(execute.portal, segment) {
             Found::Known(portal) => portal,
             Found::NotYet => return Step::Wait,
-            Found::Foreign => {
+            Found::Foreign(_) => {
                 return self.refuse_name(scan, header, operations::QUERY, &foreign("portal", execute.portal));
             }
             Found::Nothing => {
@@ -116,7 +116,9 @@ impl Inspector {
         let continues = portal.first_run.get();
         let kind = if continues == 0 { operations::QUERY } else { operations::FETCH };
         let mut operation = operations::of_statement(kind, &portal.statement, Some(bound));
-        self.add_executed(&mut operation, &portal.statement.facts);
+        if !self.add_executed(&mut operation, &portal.statement.facts) {
+            return Step::Wait;
+        }
         if let Some(why) = self.not_maskable(&portal.statement) {
             let end = scan.at + header.total_bytes;
             return self.refuse_here(scan, scan.at, end, operation, why, Answer::Execute);
@@ -155,7 +157,7 @@ impl Inspector {
                 Found::NotYet => return Step::Wait,
                 found => {
                     let why = match found {
-                        Found::Foreign => foreign("statement", bind.statement),
+                        Found::Foreign(_) => foreign("statement", bind.statement),
                         _ => missing_statement(bind.statement),
                     };
                     let kind = if execute.is_some() { operations::QUERY } else { operations::PREPARE };
@@ -174,7 +176,9 @@ impl Inspector {
         if let Some(bind) = unit.bind {
             operation.attributes.push(attribute("portal-name", String::from_utf8_lossy(bind.portal)));
         }
-        self.add_executed(&mut operation, &statement.facts);
+        if !self.add_executed(&mut operation, &statement.facts) {
+            return Step::Wait;
+        }
         let too_many = self.names.is_full(self.max_name_bytes()).then(|| Fault {
             code: "53000".to_owned(),
             message: "this session holds too many prepared statements and portals; close some".to_owned(),
@@ -264,7 +268,7 @@ impl Inspector {
     fn push_execute(&mut self, id: u32, portal: &Rc<Portal>) {
         let segment = self.client.segment;
         let facts = &portal.statement.facts;
-        let changes = self.stage_effects(&facts.names, segment);
+        let changes = self.stage_effects(facts, segment);
         if facts.copy == Copy::In {
             self.client.copy_in = CopyIn::Expected { operation: id, segment };
         }

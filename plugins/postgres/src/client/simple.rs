@@ -3,12 +3,13 @@
 use super::{Scan, Step, malformed};
 use crate::inspector::{Inspector, denied};
 use crate::messages::{function_call, query};
-use crate::names::{Change, Found, Meaning};
+use crate::names::{Change, Found, Meaning, Statement};
 use crate::operations::{self, attribute};
 use crate::parameters;
 use crate::queue::{Answer, Entry};
 use crate::sql::{self, Copy, Facts, MaySet, NameEffect};
 use crate::wire::Header;
+use std::rc::Rc;
 use weir_sdk::inspector::{Fault, Operation, Request};
 
 impl Inspector {
@@ -17,7 +18,9 @@ impl Inspector {
         let facts = sql::read(text, self.reading, self.queue.may_set());
         let mut operation =
             operations::of_text(operations::QUERY, String::from_utf8_lossy(text).into_owned(), &facts);
-        self.add_executed(&mut operation, &facts);
+        if !self.add_executed(&mut operation, &facts) {
+            return Step::Wait;
+        }
         let end = scan.at + header.total_bytes;
         if let Some(why) = self.query_not_maskable(&facts) {
             return self.refuse_here(scan, scan.at, end, operation, why, Answer::Query);
@@ -28,16 +31,16 @@ impl Inspector {
         let mut entry = Entry::of(Answer::Query, self.client.segment, id);
         let mut instead = None;
         if self.masking
-            && let Copy::Out(copy_out) = facts.copy
+            && let Copy::Out(copy_out) = &facts.copy
         {
-            let mut replacement = self.describe_copy(id, &copy_out);
+            let mut replacement = self.describe_copy(id, copy_out);
             replacement.extend_from_slice(bytes);
             instead = Some(replacement);
-            entry.copy_out = Some(copy_out);
+            entry.copy_out = Some(copy_out.clone());
         }
         entry.ends = true;
         entry.may_set = facts.may_set;
-        entry.changes = self.stage_query(&facts.names);
+        entry.changes = self.stage_query(&facts);
         self.queue.push(entry);
         scan.out.operation(header.total_bytes, Request { id, continues: 0, operation }, instead);
         scan.at = end;
@@ -80,7 +83,7 @@ impl Inspector {
     }
 
     /// A simple query drops the unnamed statement and portal, then does what its text says.
-    pub(crate) fn stage_query(&mut self, names: &[NameEffect]) -> Vec<Change> {
+    pub(crate) fn stage_query(&mut self, facts: &Facts) -> Vec<Change> {
         let segment = self.client.segment;
         let mut changes = Vec::new();
         if self.names.statements.may_hold(b"") {
@@ -92,18 +95,27 @@ impl Inspector {
         for change in &changes {
             self.names.stage(change, segment);
         }
-        changes.extend(self.stage_effects(names, segment));
+        // What comes behind it in the same segment runs also when it fails.
+        changes.extend(self.stage_effects(facts, UNTIL_ANSWERED));
         changes
     }
 
-    pub(crate) fn stage_effects(&mut self, names: &[NameEffect], segment: u64) -> Vec<Change> {
+    pub(crate) fn stage_effects(&mut self, facts: &Facts, segment: u64) -> Vec<Change> {
         let mut changes = Vec::new();
-        for effect in names {
+        if facts.unseen {
+            self.names.stage(&Change::Doubt, segment);
+            changes.push(Change::Doubt);
+        }
+        for effect in &facts.names {
             let change = match effect {
-                NameEffect::Prepare(name) => Change::Statement(bytes(name), Meaning::Foreign),
+                NameEffect::Prepare(name, text) => {
+                    let full = self.names.is_full(self.max_name_bytes());
+                    let known = text.as_ref().filter(|_| !full).map(|text| Rc::new(Statement::of_sql(text)));
+                    Change::Statement(bytes(name), Meaning::Foreign(known))
+                }
                 NameEffect::Deallocate(name) => Change::Statement(bytes(name), Meaning::Nothing),
                 NameEffect::DeallocateAll => Change::AllStatements,
-                NameEffect::Declare(name) => Change::Portal(bytes(name), Meaning::Foreign),
+                NameEffect::Declare(name) => Change::Portal(bytes(name), Meaning::Foreign(None)),
                 NameEffect::CloseCursor(name) => Change::Portal(bytes(name), Meaning::Nothing),
                 NameEffect::CloseAllCursors => Change::AllPortals,
             };
@@ -113,11 +125,28 @@ impl Inspector {
         changes
     }
 
-    /// SQL `EXECUTE name` runs what was prepared; when that is known here, say what it is.
-    pub(super) fn add_executed(&self, operation: &mut Operation, facts: &Facts) {
-        let Some(name) = &facts.executes else { return };
-        if let Found::Known(statement) = self.names.statements.find(name.as_bytes(), self.client.segment) {
-            operation.action = statement.facts.action.to_owned();
+    /// What EXECUTE runs was prepared before: says what it is, or that it is not known. `false` when that depends
+    /// on an answer to come.
+    pub(crate) fn add_executed(&self, operation: &mut Operation, facts: &Facts) -> bool {
+        for name in &facts.executes {
+            let statement = match self.names.statements.find(name.as_bytes(), self.client.segment) {
+                Found::Known(statement) | Found::Foreign(Some(statement)) => statement,
+                Found::NotYet => return false,
+                Found::Foreign(None) | Found::Nothing => {
+                    operation.attributes.push(attribute("sql-executes-unknown", name.as_str()));
+                    continue;
+                }
+            };
+            let doubtful = statement.facts.unsafe_reading
+                || statement.facts.not_utf8
+                || (statement.facts.old_strings && statement.text.contains('\\'));
+            if doubtful {
+                operation.attributes.push(attribute("sql-executes-unknown", name.as_str()));
+                continue;
+            }
+            if facts.only_executes {
+                operation.action = statement.facts.action.to_owned();
+            }
             operation.attributes.push(attribute("sql-executes", statement.text.as_str()));
             for object in &statement.facts.objects {
                 if !operation.objects.contains(object) {
@@ -125,8 +154,12 @@ impl Inspector {
                 }
             }
         }
+        true
     }
 }
+
+/// No segment: what is staged for it is only seen once its answer has come.
+const UNTIL_ANSWERED: u64 = u64::MAX;
 
 fn bytes(name: &str) -> Box<[u8]> {
     name.as_bytes().into()

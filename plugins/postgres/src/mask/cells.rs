@@ -10,29 +10,36 @@ impl ServerSide {
         self.outcome.cells.extend_from_slice(&[0, NULL]);
     }
 
-    /// A value of a column; `at` is its place in the bytes of this call.
-    pub fn cell(&mut self, type_oid: u32, format: Format, bytes: &[u8], at: usize) {
+    /// A value of a column; `at` is its place in the bytes of this call. `false`, and a NULL cell, when nobody
+    /// can read it: then it must not pass.
+    pub fn cell(&mut self, type_oid: u32, format: Format, bytes: &[u8], at: usize) -> bool {
         if format == Format::Text || decode::is_text_already(type_oid) {
-            return self.text_cell(bytes, at);
+            self.text_cell(bytes, at);
+            return true;
         }
         if of(type_oid) == Type::Jsonb
             && let Some((1, text)) = bytes.split_first()
         {
-            return self.text_cell(text, at + 1);
+            self.text_cell(text, at + 1);
+            return true;
         }
-        self.copied_cell(type_oid, format, bytes);
+        self.copied_cell(type_oid, format, bytes)
     }
 
-    /// A value of a column that lies nowhere in the bytes of this call.
-    pub fn copied_cell(&mut self, type_oid: u32, format: Format, bytes: &[u8]) {
-        let mut text = Vec::new();
-        if format == Format::Text || decode::to_text(type_oid, bytes, &mut text).is_none() {
-            match format {
-                Format::Text => text.extend_from_slice(bytes),
-                Format::Binary => decode::hex(bytes, &mut text),
+    /// The same for a value that lies nowhere in the bytes of this call.
+    pub fn copied_cell(&mut self, type_oid: u32, format: Format, bytes: &[u8]) -> bool {
+        match format {
+            Format::Text => self.decoded_cell(bytes),
+            Format::Binary => {
+                let mut text = Vec::new();
+                if decode::shown(type_oid, bytes, &mut text, decode::MAX_DEPTH).is_none() {
+                    self.null_cell();
+                    return false;
+                }
+                self.decoded_cell(&text);
             }
         }
-        self.decoded_cell(&text);
+        true
     }
 
     pub fn text_cell(&mut self, bytes: &[u8], at: usize) {
@@ -54,4 +61,9 @@ impl ServerSide {
 
 fn word(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(NULL >> 1)
+}
+
+/// Whether a value can be shown to maskers.
+pub fn is_readable(type_oid: u32, format: Format, bytes: &[u8]) -> bool {
+    format == Format::Text || decode::shown(type_oid, bytes, &mut Vec::new(), decode::MAX_DEPTH).is_some()
 }

@@ -1,5 +1,6 @@
 //! Edited texts back in their protocol's form.
 
+use super::cells::is_readable;
 use super::{MAKES_NULL, Rows, people};
 use crate::copy::{Split, Value};
 use crate::inspector::Inspector;
@@ -19,6 +20,8 @@ pub struct Edits<'a> {
     pub ends: &'a [u32],
     /// Characters the client's encoding may not have are not written.
     pub ascii_only: bool,
+    /// Some of the values cannot be read; they become NULL.
+    pub hides: bool,
 }
 
 impl Edits<'_> {
@@ -64,38 +67,88 @@ impl Edits<'_> {
 
     pub fn data_rows(&self, rows: &Rows, data: &[u8]) -> Option<Vec<u8>> {
         let columns = &rows.shape.columns;
+        let asked = Asked::of(rows);
         let mut out = Vec::with_capacity(data.len() + self.texts.len());
         let mut places = Vec::with_capacity(columns.len());
-        let (mut at, mut cell) = (0, 0);
+        // Edits ascend, so those of a row follow those of the row before.
+        let (mut at, mut cell, mut edit) = (0, 0, 0);
         while at < data.len() {
             let (header, body) = first(data, at)?;
-            data_row::decode(body, columns.len(), &mut places)?;
-            let mut values: Vec<Option<&[u8]>> = places
-                .iter()
-                .map(|place| place.and_then(|(start, len)| body.get(start..start + len)))
-                .collect();
-            let mut edited = Vec::new();
-            for index in rows.wanted.iter().map(|index| usize::from(*index)) {
-                let column = columns.get(index)?;
-                // NULL stays NULL.
-                if let Some(old) = *values.get(index)?
-                    && let Some(new) = self.value(cell, column, column.format, old)
-                {
-                    edited.push((index, new));
-                }
-                cell += 1;
+            let next_cell = cell + rows.wanted.len();
+            let first_edit = edit;
+            while self.cells.get(edit).is_some_and(|edited| ((edited & !MAKES_NULL) as usize) < next_cell) {
+                edit += 1;
             }
-            if edited.is_empty() {
+            if first_edit == edit && !self.hides {
                 out.extend_from_slice(data.get(at..at + header.total_bytes)?);
             } else {
-                for (index, new) in &edited {
-                    *values.get_mut(*index)? = new.as_deref();
-                }
-                data_row::encode(&mut out, values.into_iter());
+                data_row::decode(body, columns.len(), &mut places)?;
+                let edits = first_edit..edit;
+                wire::message(&mut out, b'D', |out| {
+                    out.extend_from_slice(&u16::try_from(places.len()).unwrap_or(u16::MAX).to_be_bytes());
+                    for (index, place) in places.iter().enumerate() {
+                        let old = place.and_then(|(start, len)| body.get(start..start + len));
+                        // NULL stays NULL.
+                        match old.zip(asked.order(index)) {
+                            Some((old, order)) => {
+                                self.put(out, cell + order, edits.clone(), &asked, columns, index, old)
+                            }
+                            None => wire::put_value(out, old),
+                        }
+                    }
+                });
             }
-            at += header.total_bytes;
+            (at, cell) = (at + header.total_bytes, next_cell);
         }
         Some(out)
+    }
+
+    /// Writes the value of one asked cell: as it was, as it is edited, or NULL.
+    #[allow(clippy::too_many_arguments, reason = "a cell has that many sides")]
+    fn put(
+        &self,
+        out: &mut Vec<u8>,
+        cell: usize,
+        edits: std::ops::Range<usize>,
+        asked: &Asked,
+        columns: &[Column],
+        index: usize,
+        old: &[u8],
+    ) {
+        let at = edits
+            .into_iter()
+            .find(|at| self.cells.get(*at).is_some_and(|edited| (edited & !MAKES_NULL) as usize == cell));
+        let Some(at) = at else {
+            let hidden = columns.get(index).is_none_or(|column| self.is_hidden(column, column.format, old));
+            return wire::put_value(out, Some(old).filter(|_| !hidden));
+        };
+        if asked.is_plain(index)
+            && let Some(text) = self.text(at)
+            && text.is_ascii()
+            && !text.contains(&0)
+        {
+            return wire::put_value(out, Some(text));
+        }
+        let new = columns.get(index).map(|column| self.value(cell, column, column.format, old));
+        match new {
+            Some(Some(new)) => wire::put_value(out, new.as_deref()),
+            Some(None) => wire::put_value(out, Some(old)),
+            None => wire::put_value(out, None),
+        }
+    }
+
+    fn is_hidden(&self, column: &Column, format: Format, old: &[u8]) -> bool {
+        self.hides && !is_readable(column.type_oid, format, old)
+    }
+
+    /// The bytes of an edit that is not NULL.
+    fn text(&self, at: usize) -> Option<&[u8]> {
+        if self.cells.get(at)? & MAKES_NULL != 0 {
+            return None;
+        }
+        let end = |index: usize| self.ends.get(index).and_then(|end| usize::try_from(*end).ok());
+        let start = if at == 0 { Some(0) } else { end(at - 1) };
+        start.zip(end(at)).and_then(|(start, end)| self.texts.get(start..end))
     }
 
     pub fn copy_rows(&self, rows: &Rows, data: &[u8]) -> Option<Vec<u8>> {
@@ -115,12 +168,46 @@ impl Edits<'_> {
                     Value::Unescaped(bytes) => bytes,
                 };
                 let column = rows.shape.columns.get(index)?;
-                self.value(first_cell + row * rows.wanted.len() + order, column, style.format(), old)
+                let format = style.format();
+                if self.is_hidden(column, format, old) {
+                    return Some(None);
+                }
+                self.value(first_cell + row * rows.wanted.len() + order, column, format, old)
             });
             wire::message(&mut out, b'd', |out| out.extend_from_slice(&new));
             at = end;
         }
         Some(out)
+    }
+}
+
+/// What is asked of each column of a result, found out once per batch.
+struct Asked {
+    /// The place among the wanted columns, and whether any text without NUL is a value of the column.
+    columns: Vec<Option<(usize, bool)>>,
+}
+
+impl Asked {
+    fn of(rows: &Rows) -> Self {
+        let mut columns = vec![None; rows.shape.columns.len()];
+        for (order, index) in rows.wanted.iter().enumerate() {
+            let column = rows.shape.columns.get(usize::from(*index));
+            let plain = column.is_some_and(|column| {
+                column.format == Format::Text && column.modifier < 0 && fit::takes_any_text(column.type_oid)
+            });
+            if let Some(known) = columns.get_mut(usize::from(*index)) {
+                *known = Some((order, plain));
+            }
+        }
+        Self { columns }
+    }
+
+    fn order(&self, index: usize) -> Option<usize> {
+        self.columns.get(index).copied().flatten().map(|(order, _)| order)
+    }
+
+    fn is_plain(&self, index: usize) -> bool {
+        self.columns.get(index).copied().flatten().is_some_and(|(_, plain)| plain)
     }
 }
 
@@ -145,10 +232,12 @@ impl Inspector {
         texts: &[u8],
         ends: &[u32],
     ) -> Result<Vec<u8>, Fault> {
-        let edits = Edits { cells, texts, ends, ascii_only: !self.reading.utf8 };
+        let kept = self.server.kept_back.as_mut().filter(|_| data.is_empty());
+        let edits = Edits { cells, texts, ends, ascii_only: !self.reading.utf8, hides: kept.is_some() };
         let rows = &self.server.edited_rows;
         let edited = match event {
             kind::MESSAGE => edits.message(data),
+            kind::ROWS if let Some(kept) = kept => kept.edited(&edits),
             kind::ROWS if data.first() == Some(&b'd') => edits.copy_rows(rows, data),
             kind::ROWS => edits.data_rows(rows, data),
             _ => None,

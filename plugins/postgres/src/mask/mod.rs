@@ -2,6 +2,7 @@
 
 pub mod cells;
 pub mod edit;
+pub mod kept_back;
 pub mod people;
 
 use crate::copy::Style;

@@ -6,14 +6,17 @@
 //! everything before it in the segment succeeded. A later segment may run either way, so it must wait.
 //!
 //! SQL shares these names (PREPARE, DECLARE, …). What SQL puts under a name was never seen here as a
-//! protocol text, so such a name is `Foreign` until the protocol defines it again, and using it is refused.
+//! protocol text, so such a name is `Foreign` until the protocol defines it again, and using it in the protocol
+//! is refused. A statement prepared by SQL keeps its text as long as there is no doubt about it, so that policies
+//! can be told what `EXECUTE name` runs: after a PREPARE that may have failed, or code that nobody has read,
+//! there is.
 
 pub mod table;
 
-pub use table::{Found, Meaning, Table};
+pub use table::{Found, Happened, Meaning, Table};
 
 use crate::messages::bind::Values;
-use crate::sql::Facts;
+use crate::sql::{Facts, MaySet};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -24,6 +27,14 @@ pub struct Statement {
     pub facts: Facts,
     /// Declared by the client, completed by what the server said in ParameterDescription.
     pub types: RefCell<Vec<u32>>,
+}
+
+impl Statement {
+    /// What SQL has prepared, by the text of its PREPARE.
+    pub fn of_sql(text: &str) -> Self {
+        let facts = crate::sql::read(text.as_bytes(), crate::sql::Reading::default(), MaySet::Nothing);
+        Self { text: text.to_owned(), facts, types: RefCell::default() }
+    }
 }
 
 /// What a Bind made of a statement.
@@ -55,9 +66,18 @@ impl Portal {
 /// Bytes a value keeps alive, roughly.
 pub trait Weight {
     fn weight_bytes(&self) -> usize;
+
+    /// Whether it makes no difference which of two is meant.
+    fn says_the_same(&self, _: &Self) -> bool {
+        false
+    }
 }
 
 impl Weight for Statement {
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+
     fn weight_bytes(&self) -> usize {
         128 + self.text.len() + self.types.borrow().len() * 4
     }
@@ -76,6 +96,8 @@ pub enum Change {
     Portal(Box<[u8]>, Meaning<Portal>),
     AllStatements,
     AllPortals,
+    /// Code that nobody has read runs.
+    Doubt,
 }
 
 /// Names a client may hold at once; a client that needs more leaks them.
@@ -94,15 +116,17 @@ impl Names {
             Change::Portal(name, meaning) => self.portals.stage(name, meaning, segment),
             Change::AllStatements => self.statements.stage_clear(segment),
             Change::AllPortals => self.portals.stage_clear(segment),
+            Change::Doubt => self.statements.stage_doubt(),
         }
     }
 
-    pub fn resolve(&mut self, change: Change, happened: bool) {
+    pub fn resolve(&mut self, change: Change, happened: Happened) {
         match change {
             Change::Statement(name, meaning) => self.statements.resolve(name, meaning, happened),
             Change::Portal(name, meaning) => self.portals.resolve(name, meaning, happened),
             Change::AllStatements => self.statements.resolve_clear(happened),
             Change::AllPortals => self.portals.resolve_clear(happened),
+            Change::Doubt => self.statements.resolve_doubt(happened),
         }
     }
 

@@ -8,16 +8,25 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub enum Meaning<T> {
     Known(Rc<T>),
-    /// Defined by SQL text, not by the protocol.
-    Foreign,
+    /// Defined by SQL text, not by the protocol; what it is when that is sure.
+    Foreign(Option<Rc<T>>),
     Nothing,
+}
+
+/// What became of a staged change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happened {
+    Yes,
+    No,
+    /// It was among statements of which one failed.
+    Perhaps,
 }
 
 impl<T> Clone for Meaning<T> {
     fn clone(&self) -> Self {
         match self {
             Self::Known(value) => Self::Known(Rc::clone(value)),
-            Self::Foreign => Self::Foreign,
+            Self::Foreign(value) => Self::Foreign(value.clone()),
             Self::Nothing => Self::Nothing,
         }
     }
@@ -26,7 +35,7 @@ impl<T> Clone for Meaning<T> {
 #[derive(Debug)]
 pub enum Found<T> {
     Known(Rc<T>),
-    Foreign,
+    Foreign(Option<Rc<T>>),
     Nothing,
     /// It depends on answers to an earlier segment.
     NotYet,
@@ -49,6 +58,8 @@ pub struct Table<T> {
     clear_segment: u64,
     clear_order: u64,
     open_clears: u32,
+    /// open changes that nobody has read: what SQL has defined may be something else after them
+    open_doubts: u32,
     order: u64,
     weight_bytes: usize,
 }
@@ -61,6 +72,7 @@ impl<T> Default for Table<T> {
             clear_segment: 0,
             clear_order: 0,
             open_clears: 0,
+            open_doubts: 0,
             order: 0,
             weight_bytes: 0,
         }
@@ -82,7 +94,7 @@ impl<T: Weight> Table<T> {
         };
         match meaning {
             Some(Meaning::Known(value)) => Found::Known(Rc::clone(value)),
-            Some(Meaning::Foreign) => Found::Foreign,
+            Some(Meaning::Foreign(value)) => Found::Foreign(value.clone().filter(|_| self.open_doubts == 0)),
             Some(Meaning::Nothing) | None => Found::Nothing,
         }
     }
@@ -107,17 +119,29 @@ impl<T: Weight> Table<T> {
         }
     }
 
-    pub fn resolve(&mut self, name: Box<[u8]>, meaning: Meaning<T>, happened: bool) {
+    pub fn resolve(&mut self, name: Box<[u8]>, meaning: Meaning<T>, happened: Happened) {
         if let Some(staged) = self.staged.get_mut(&name) {
             staged.open = staged.open.saturating_sub(1);
             if staged.open == 0 {
                 self.staged.remove(&name);
             }
         }
-        if !happened {
+        if happened == Happened::No {
             self.weight_bytes = self.weight_bytes.saturating_sub(weight(&meaning));
             return;
         }
+        let meaning = match meaning {
+            Meaning::Foreign(Some(value)) if happened == Happened::Perhaps => {
+                self.weight_bytes = self.weight_bytes.saturating_sub(value.weight_bytes());
+                let same = |known: &&Meaning<T>| matches!(known, Meaning::Foreign(Some(known)) if value.says_the_same(known));
+                match self.settled.get(&name).filter(same) {
+                    // It has the same meaning either way.
+                    Some(_) => return,
+                    None => Meaning::Foreign(None),
+                }
+            }
+            meaning => meaning,
+        };
         let before = match meaning {
             Meaning::Nothing => self.settled.remove(&name),
             meaning => self.settled.insert(name, meaning),
@@ -138,10 +162,27 @@ impl<T: Weight> Table<T> {
         self.open_clears += 1;
     }
 
-    pub fn resolve_clear(&mut self, happened: bool) {
+    pub fn resolve_clear(&mut self, happened: Happened) {
         self.open_clears = self.open_clears.saturating_sub(1);
-        if happened {
+        if happened != Happened::No {
             self.clear();
+        }
+    }
+
+    pub fn stage_doubt(&mut self) {
+        self.open_doubts += 1;
+    }
+
+    pub fn resolve_doubt(&mut self, happened: Happened) {
+        self.open_doubts = self.open_doubts.saturating_sub(1);
+        if happened == Happened::No {
+            return;
+        }
+        for meaning in self.settled.values_mut() {
+            if let Meaning::Foreign(value) = meaning {
+                let gone = value.take().map_or(0, |value| value.weight_bytes());
+                self.weight_bytes = self.weight_bytes.saturating_sub(gone);
+            }
         }
     }
 
@@ -163,8 +204,8 @@ impl<T: Weight> Table<T> {
 
 fn weight<T: Weight>(meaning: &Meaning<T>) -> usize {
     match meaning {
-        Meaning::Known(value) => value.weight_bytes(),
-        Meaning::Foreign | Meaning::Nothing => 0,
+        Meaning::Known(value) | Meaning::Foreign(Some(value)) => value.weight_bytes(),
+        Meaning::Foreign(None) | Meaning::Nothing => 0,
     }
 }
 
@@ -178,6 +219,10 @@ mod tests {
         fn weight_bytes(&self) -> usize {
             self.0.len()
         }
+
+        fn says_the_same(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
     }
 
     fn known(text: &'static str) -> Meaning<Text> {
@@ -187,7 +232,8 @@ mod tests {
     fn show(found: Found<Text>) -> &'static str {
         match found {
             Found::Known(value) => value.0,
-            Found::Foreign => "foreign",
+            Found::Foreign(None) => "foreign",
+            Found::Foreign(Some(value)) => value.0,
             Found::Nothing => "nothing",
             Found::NotYet => "not yet",
         }
@@ -200,7 +246,7 @@ mod tests {
         assert_eq!(show(table.find(b"s", 1)), "one");
         assert_eq!(show(table.find(b"s", 2)), "not yet");
         assert_eq!(show(table.find(b"t", 2)), "nothing");
-        table.resolve(b"s"[..].into(), known("one"), true);
+        table.resolve(b"s"[..].into(), known("one"), Happened::Yes);
         assert_eq!(show(table.find(b"s", 2)), "one");
     }
 
@@ -208,10 +254,10 @@ mod tests {
     fn what_failed_leaves_what_was_there() {
         let mut table = Table::default();
         table.stage(b"s", &known("one"), 1);
-        table.resolve(b"s"[..].into(), known("one"), true);
+        table.resolve(b"s"[..].into(), known("one"), Happened::Yes);
         table.stage(b"s", &known("two"), 2);
         assert_eq!(show(table.find(b"s", 2)), "two");
-        table.resolve(b"s"[..].into(), known("two"), false);
+        table.resolve(b"s"[..].into(), known("two"), Happened::No);
         assert_eq!(show(table.find(b"s", 3)), "one");
         assert_eq!(table.weight_bytes(), 3);
     }
@@ -220,15 +266,15 @@ mod tests {
     fn a_definition_behind_a_pending_clear_survives_it() {
         let mut table = Table::default();
         table.stage(b"s", &known("old"), 1);
-        table.resolve(b"s"[..].into(), known("old"), true);
+        table.resolve(b"s"[..].into(), known("old"), Happened::Yes);
         table.stage_clear(2);
         assert_eq!(show(table.find(b"s", 2)), "nothing");
         assert_eq!(show(table.find(b"s", 3)), "not yet");
         table.stage(b"s", &known("new"), 3);
         assert_eq!(show(table.find(b"s", 3)), "new");
-        table.resolve_clear(true);
+        table.resolve_clear(Happened::Yes);
         assert_eq!(show(table.find(b"s", 3)), "new");
-        table.resolve(b"s"[..].into(), known("new"), true);
+        table.resolve(b"s"[..].into(), known("new"), Happened::Yes);
         assert_eq!(show(table.find(b"s", 4)), "new");
         assert_eq!(table.weight_bytes(), 3);
     }
@@ -237,10 +283,46 @@ mod tests {
     fn names_given_by_sql_are_foreign() {
         let mut table = Table::default();
         table.stage(b"s", &known("one"), 1);
-        table.resolve(b"s"[..].into(), known("one"), true);
-        table.stage(b"s", &Meaning::Foreign, 2);
+        table.resolve(b"s"[..].into(), known("one"), Happened::Yes);
+        table.stage(b"s", &Meaning::Foreign(None), 2);
         assert_eq!(show(table.find(b"s", 2)), "foreign");
-        table.resolve(b"s"[..].into(), Meaning::Foreign, true);
+        table.resolve(b"s"[..].into(), Meaning::Foreign(None), Happened::Yes);
         assert_eq!(show(table.find(b"s", 3)), "foreign");
+    }
+
+    fn sql(text: &'static str) -> Meaning<Text> {
+        Meaning::Foreign(Some(Rc::new(Text(text))))
+    }
+
+    fn settle(table: &mut Table<Text>, meaning: Meaning<Text>, happened: Happened) {
+        table.stage(b"s", &meaning, 1);
+        table.resolve(b"s"[..].into(), meaning, happened);
+    }
+
+    #[test]
+    fn what_sql_defines_is_known_only_when_it_is_sure() {
+        let mut table = Table::default();
+        settle(&mut table, sql("one"), Happened::Yes);
+        assert_eq!(show(table.find(b"s", 2)), "one");
+        settle(&mut table, sql("two"), Happened::No);
+        settle(&mut table, sql("one"), Happened::Perhaps);
+        assert_eq!(show(table.find(b"s", 2)), "one");
+        settle(&mut table, sql("two"), Happened::Perhaps);
+        assert_eq!((show(table.find(b"s", 2)), table.weight_bytes()), ("foreign", 0));
+        settle(&mut table, sql("two"), Happened::Yes);
+        assert_eq!((show(table.find(b"s", 2)), table.weight_bytes()), ("two", 3));
+    }
+
+    #[test]
+    fn what_nobody_has_read_makes_it_unsure() {
+        let mut table = Table::default();
+        settle(&mut table, sql("one"), Happened::Yes);
+        table.stage_doubt();
+        assert_eq!(show(table.find(b"s", 2)), "foreign");
+        table.resolve_doubt(Happened::No);
+        assert_eq!(show(table.find(b"s", 2)), "one");
+        table.stage_doubt();
+        table.resolve_doubt(Happened::Perhaps);
+        assert_eq!((show(table.find(b"s", 2)), table.weight_bytes()), ("foreign", 0));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Flow, Message, out_of_order};
 use crate::inspector::{Inspector, violation};
+use crate::names::Happened;
 use crate::outcome::ServerSide;
 use crate::queue::{Answer, Entry, State};
 use crate::wire::Reader;
@@ -166,7 +167,7 @@ impl Inspector {
             if entry.ends && entry.operation != 0 && !told && entry.state == State::Open {
                 out.done(result(entry.operation, status::SKIPPED));
             }
-            self.resolve(entry, false);
+            self.resolve(entry, Happened::No);
         }
     }
 
@@ -175,6 +176,7 @@ impl Inspector {
         let Some(entry) = self.queue.pop() else { return };
         let progress = std::mem::take(&mut self.server.progress);
         self.client.copy_in.is_over(entry.operation);
+        let happened = if progress.error.is_some() { Happened::Perhaps } else { Happened::Yes };
         if entry.ends && entry.operation != 0 && entry.state == State::Open {
             let (code, message) = progress.error.unwrap_or_default();
             out.done(ResultInfo {
@@ -185,10 +187,10 @@ impl Inspector {
                 ..result(entry.operation, status)
             });
         }
-        self.resolve(entry, true);
+        self.resolve(entry, happened);
     }
 
-    pub(super) fn resolve(&mut self, entry: Entry, happened: bool) {
+    pub(super) fn resolve(&mut self, entry: Entry, happened: Happened) {
         for change in entry.changes {
             self.names.resolve(change, happened);
         }

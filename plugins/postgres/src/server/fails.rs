@@ -5,7 +5,7 @@ use super::masked::fails_loudly;
 use super::{Flow, Message};
 use crate::inspector::{Inspector, violation};
 use crate::messages::error::{self, field};
-use crate::names::Change;
+use crate::names::{Change, Happened};
 use crate::outcome::ServerSide;
 use crate::queue::{Answer, Entry, State};
 use weir_sdk::inspector::ResultInfo;
@@ -111,8 +111,8 @@ impl Inspector {
                 ..result(entry.operation, status::ERROR)
             });
         }
-        // What a failed Execute did to names by SQL may have happened: it counts as done.
-        let happened = entry.answer == Answer::Execute;
+        // What a failed Execute did to names by SQL may have happened.
+        let happened = if entry.answer == Answer::Execute { Happened::Perhaps } else { Happened::No };
         let refused = entry.state != State::Open;
         for change in entry.changes {
             let unnamed = match &change {
@@ -123,8 +123,8 @@ impl Inspector {
             self.names.resolve(change, happened);
             // A Parse or Bind of the unnamed one drops the old one first, whatever happens then.
             match unnamed {
-                Some(true) if !happened && !refused => self.names.statements.drop_settled(b""),
-                Some(false) if !happened && !refused => self.names.portals.drop_settled(b""),
+                Some(true) if happened == Happened::No && !refused => self.names.statements.drop_settled(b""),
+                Some(false) if happened == Happened::No && !refused => self.names.portals.drop_settled(b""),
                 _ => {}
             }
         }

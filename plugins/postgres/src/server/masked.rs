@@ -55,7 +55,13 @@ impl Inspector {
     }
 
     /// Ends the answer with a `shape` event.
-    fn announce(&mut self, out: &mut ServerSide, len: usize, operation: u32, shape: &Rc<Shape>) -> Flow {
+    pub(crate) fn announce(
+        &mut self,
+        out: &mut ServerSide,
+        len: usize,
+        operation: u32,
+        shape: &Rc<Shape>,
+    ) -> Flow {
         self.server.rows = Rows { shape: Rc::clone(shape), style: None, wanted: Rc::from([]) };
         self.server.shape_for = operation;
         out.shape(len, operation, shape.wire_columns());
@@ -74,6 +80,10 @@ impl Inspector {
             };
         }
         let len = message.header.total_bytes;
+        if let Some(kept) = self.server.kept_back.take() {
+            self.server.progress.rows += 1;
+            return self.go_on(out, kept);
+        }
         if self.server.rows.wanted.is_empty() {
             self.server.progress.rows += 1;
             out.pass(len);
@@ -84,16 +94,34 @@ impl Inspector {
         if data_row::decode(message.body, columns.len(), &mut self.server.places).is_none() {
             return Flow::Fatal(violation("the upstream sent a row that does not fit its description"));
         }
+        let before = out.mark();
+        let mut readable = true;
         for index in rows.wanted.iter().map(|index| usize::from(*index)) {
             let (Some(column), Some(place)) = (columns.get(index), self.server.places.get(index)) else {
                 return Flow::Fatal(violation("the upstream sent a row that does not fit its description"));
             };
             match place.and_then(|(start, len)| message.body.get(start..start + len).zip(Some(start))) {
                 Some((bytes, start)) => {
-                    out.cell(column.type_oid, column.format, bytes, message.at + HEADER_BYTES + start);
+                    readable &=
+                        out.cell(column.type_oid, column.format, bytes, message.at + HEADER_BYTES + start);
                 }
                 None => out.null_cell(),
             }
+        }
+        if !readable {
+            out.back_to(before);
+            for index in rows.wanted.iter().map(|index| usize::from(*index)) {
+                let place = self.server.places.get(index).copied().flatten();
+                let bytes = place.and_then(|(start, len)| message.body.get(start..start + len));
+                match columns.get(index).zip(bytes) {
+                    Some((column, bytes)) => {
+                        out.copied_cell(column.type_oid, column.format, bytes);
+                    }
+                    None => out.null_cell(),
+                }
+            }
+            let (rows, bytes) = (rows.clone(), message.rest.get(..len).unwrap_or_default());
+            return self.keep_back(out, bytes, 1, rows);
         }
         self.server.progress.rows += 1;
         out.rows(len, 1);
@@ -129,6 +157,9 @@ impl Inspector {
 
     /// CopyData from the server.
     pub(super) fn masked_copy_row(&mut self, out: &mut ServerSide, message: Message<'_>) -> Flow {
+        if let Some(kept) = self.server.kept_back.take() {
+            return self.go_on(out, kept);
+        }
         let rows = self.server.rows.clone();
         let Some(style) = rows.style.as_ref().filter(|_| !rows.wanted.is_empty()) else {
             out.pass(message.header.total_bytes);
@@ -171,13 +202,28 @@ impl Inspector {
             out.pass(end);
             return Flow::Over(end);
         }
-        for row in &found {
-            let payload = if joined.is_empty() { message.body } else { &joined };
-            let at = joined.is_empty().then_some(message.at + HEADER_BYTES);
-            if show_copy_row(out, &rows, row, payload, at).is_none() {
-                return Flow::Fatal(denied(
-                    "cannot be masked: a row of this COPY does not fit its description",
-                ));
+        let payload = if joined.is_empty() { message.body } else { &joined };
+        let at = joined.is_empty().then_some(message.at + HEADER_BYTES);
+        let before = out.mark();
+        let mut show = |at: Option<usize>| {
+            found.iter().try_fold(true, |all, row| {
+                show_copy_row(out, &rows, row, payload, at).map(|readable| all && readable)
+            })
+        };
+        let unfit =
+            || Flow::Fatal(denied("cannot be masked: a row of this COPY does not fit its description"));
+        match show(at) {
+            None => return unfit(),
+            Some(true) => {}
+            Some(false) => {
+                out.back_to(before);
+                let bytes = message.rest.get(..end).unwrap_or_default();
+                for row in &found {
+                    if show_copy_row(out, &rows, row, payload, None).is_none() {
+                        return unfit();
+                    }
+                }
+                return self.keep_back(out, bytes, found.len(), rows);
             }
         }
         out.rows(end, found.len());
@@ -219,15 +265,17 @@ fn matches_response(body: &[u8], shape: &Shape, binary: bool) -> bool {
     format == Some(u8::from(binary)) && count == Some(shape.columns.len())
 }
 
-/// `at` is the place of the payload in the bytes of the call, if it lies there in one piece.
+/// `at` is the place of the payload in the bytes of the call, if it lies there in one piece. Whether all wanted
+/// values can be read; `None` when the row is not what was described.
 fn show_copy_row(
     out: &mut ServerSide,
     rows: &Rows,
     row: &Row,
     payload: &[u8],
     at: Option<usize>,
-) -> Option<()> {
+) -> Option<bool> {
     let columns = &rows.shape.columns;
+    let mut readable = true;
     if row.fields.len() != columns.len() {
         return None;
     }
@@ -237,13 +285,13 @@ fn show_copy_row(
         match (&row.fields.get(index)?.value, at) {
             (Value::Null, _) => out.null_cell(),
             (Value::Plain(range), Some(at)) => {
-                out.cell(column.type_oid, format, payload.get(range.clone())?, at + range.start);
+                readable &= out.cell(column.type_oid, format, payload.get(range.clone())?, at + range.start);
             }
             (Value::Plain(range), None) => {
-                out.copied_cell(column.type_oid, format, payload.get(range.clone())?)
+                readable &= out.copied_cell(column.type_oid, format, payload.get(range.clone())?);
             }
             (Value::Unescaped(bytes), _) => out.decoded_cell(bytes),
         }
     }
-    Some(())
+    Some(readable)
 }

@@ -8,6 +8,7 @@ pub mod status;
 use crate::client::show;
 use crate::inspector::{Inspector, violation};
 use crate::mask::Rows;
+use crate::mask::kept_back::KeptBack;
 use crate::messages::row_description::Shape;
 use crate::outcome::ServerSide;
 use crate::queue::{Answer, State};
@@ -35,6 +36,8 @@ pub struct ServerState {
     pub shape_for: u32,
     /// `rows` as it was for the events of the last outcome.
     pub edited_rows: Rows,
+    /// Rows that the host has seen the readable cells of, but not the bytes.
+    pub kept_back: Option<KeptBack>,
     /// Columns of the COPY to come.
     pub copy_shape: Option<Rc<Shape>>,
     /// Why the COPY to come could not be described.

@@ -17,10 +17,7 @@ pub(super) fn of(text: &str, standard_conforming_strings: bool) -> Facts {
             objects.push(object.name.clone());
         }
     }
-    let executes = match statements.as_slice() {
-        [only] if only.verb == Verb::Execute => only.name.clone(),
-        _ => None,
-    };
+    let only_executes = matches!(statements.as_slice(), [only] if only.verb == Verb::Execute);
     Facts {
         action: action.unwrap_or(Action::Session).name(),
         objects,
@@ -28,7 +25,11 @@ pub(super) fn of(text: &str, standard_conforming_strings: bool) -> Facts {
         class: analysis.class().map_or(EMPTY, Class::name).to_owned(),
         copy: copy(text, &analysis),
         names: statements.iter().flat_map(|statement| effects(text, statement)).collect(),
-        executes,
+        executes: executes(statements),
+        only_executes,
+        unseen: statements.iter().any(|statement| {
+            statement.classes.contains(Class::CodeExecution) || statement.classes.contains(Class::Unknown)
+        }),
         claimed: crate::claimed::tags(text),
         may_set: statements.iter().map(may_set).max().unwrap_or_default(),
         unsafe_reading: false,
@@ -64,10 +65,32 @@ fn may_set(statement: &Statement) -> MaySet {
     }
 }
 
+/// An EXECUTE behind a PREPARE of the same text is only reached when that succeeded.
+fn executes(statements: &[Statement]) -> Vec<String> {
+    let mut executed: Vec<String> = Vec::new();
+    let mut prepared: Vec<&str> = Vec::new();
+    for statement in statements {
+        if statement.verb == Verb::Prepare {
+            prepared.extend(statement.name.as_deref());
+        }
+        if let Some(name) = statement.executes()
+            && !prepared.contains(&name)
+            && !executed.iter().any(|known| known == name)
+        {
+            executed.push(name.to_owned());
+        }
+    }
+    executed
+}
+
 fn effects(text: &str, statement: &Statement) -> Vec<NameEffect> {
     let named = |effect: fn(String) -> NameEffect| statement.name.clone().map(effect).into_iter().collect();
     match statement.verb {
-        Verb::Prepare => named(NameEffect::Prepare),
+        Verb::Prepare => {
+            let body = slice(text, statement.span.start, statement.span.end);
+            let prepare = |name| NameEffect::Prepare(name, Some(body.to_owned()));
+            statement.name.clone().map(prepare).into_iter().collect()
+        }
         Verb::Deallocate if statement.flags.all => vec![NameEffect::DeallocateAll],
         Verb::Deallocate => named(NameEffect::Deallocate),
         Verb::Discard if statement.flags.all => vec![NameEffect::DeallocateAll, NameEffect::CloseAllCursors],
@@ -189,7 +212,10 @@ mod tests {
     fn names_in_sql() {
         use NameEffect::*;
         for (text, expected) in [
-            ("prepare S1 as select 1", vec![Prepare("s1".into())]),
+            (
+                "select 1; prepare S1 as select 1;",
+                vec![Prepare("s1".into(), Some("prepare S1 as select 1".into()))],
+            ),
             ("deallocate \"S\"", vec![Deallocate("S".into())]),
             ("deallocate all", vec![DeallocateAll]),
             ("discard all", vec![DeallocateAll, CloseAllCursors]),
@@ -200,7 +226,17 @@ mod tests {
         ] {
             assert_eq!(of(text, true).names, expected, "{text}");
         }
-        assert_eq!(of("execute s1(1)", true).executes.as_deref(), Some("s1"));
+        for (text, executed) in [
+            ("execute s1(1)", &["s1"][..]),
+            ("explain analyze execute s1", &["s1"]),
+            ("create table t as execute s1", &["s1"]),
+            ("execute a; execute b; execute a", &["a", "b"]),
+            ("prepare a as select 1; execute a; execute b", &["b"]),
+            ("execute a; prepare a as select 1", &["a"]),
+            ("deallocate a", &[]),
+        ] {
+            assert_eq!(of(text, true).executes, executed, "{text}");
+        }
     }
 
     #[test]

@@ -7,10 +7,26 @@ use crate::wire::Reader;
 const MAX_DIMENSIONS: usize = 6;
 
 pub fn to_text(element: u32, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    write(Some(element), bytes, out, decode::to_text)
+}
+
+/// As `decode::shown` does it; of elements of whatever type when none is expected.
+pub fn shown(element: Option<u32>, bytes: &[u8], out: &mut Vec<u8>, depth: u8) -> Option<()> {
+    let depth = depth.checked_sub(1)?;
+    write(element, bytes, out, |oid, bytes, out| decode::shown(oid, bytes, out, depth))
+}
+
+fn write(
+    element: Option<u32>,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+    put: impl Fn(u32, &[u8], &mut Vec<u8>) -> Option<()>,
+) -> Option<()> {
     let mut reader = Reader::new(bytes);
     let dimensions = usize::try_from(reader.i32()?).ok()?;
     reader.i32()?;
     let stated = reader.u32()?;
+    let element = element.unwrap_or(stated);
     if stated != element || dimensions > MAX_DIMENSIONS || matches!(of(element), Type::Array(_)) {
         return None;
     }
@@ -35,12 +51,17 @@ pub fn to_text(element: u32, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     if dimensions == 0 {
         out.extend_from_slice(b"{}");
     } else {
-        nested(element, &lengths, &mut reader, out)?;
+        nested(&|bytes, out| put(element, bytes, out), &lengths, &mut reader, out)?;
     }
     reader.at_end().then_some(())
 }
 
-fn nested(element: u32, lengths: &[usize], reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Option<()> {
+fn nested(
+    put: &impl Fn(&[u8], &mut Vec<u8>) -> Option<()>,
+    lengths: &[usize],
+    reader: &mut Reader<'_>,
+    out: &mut Vec<u8>,
+) -> Option<()> {
     let (&length, inner) = lengths.split_first()?;
     out.push(b'{');
     for index in 0..length {
@@ -48,14 +69,14 @@ fn nested(element: u32, lengths: &[usize], reader: &mut Reader<'_>, out: &mut Ve
             out.push(b',');
         }
         if !inner.is_empty() {
-            nested(element, inner, reader, out)?;
+            nested(put, inner, reader, out)?;
             continue;
         }
         match reader.value()? {
             None => out.extend_from_slice(b"NULL"),
             Some(value) => {
                 let mut text = Vec::new();
-                decode::to_text(element, value, &mut text)?;
+                put(value, &mut text)?;
                 quote(&text, out);
             }
         }

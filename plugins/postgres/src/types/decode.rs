@@ -1,6 +1,6 @@
 //! A binary value as text.
 
-use crate::types::{Type, array, datetime, net, numeric, of};
+use crate::types::{Type, array, composite, datetime, net, numeric, of, search};
 use crate::wire::Reader;
 
 /// Appends the text of `bytes`. `None`, with `out` as it was, when the type has no known text form or the
@@ -12,6 +12,42 @@ pub fn to_text(oid: u32, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
         out.truncate(start);
     }
     done
+}
+
+/// Rows within rows that are followed.
+pub const MAX_DEPTH: u8 = 8;
+
+/// The text of a value for maskers, who do without the one the server would print but not without what is in
+/// it. A type nobody knows is one of the user's or of an extension: its bytes are a row, an array, `hstore`, or
+/// text (an enum, `citext`), or else there is nothing to show. `None` with `out` as it was.
+pub fn shown(oid: u32, bytes: &[u8], out: &mut Vec<u8>, depth: u8) -> Option<()> {
+    let start = out.len();
+    let mut done = |write: &dyn Fn(&mut Vec<u8>) -> Option<()>| {
+        let done = write(out);
+        if done.is_none() {
+            out.truncate(start);
+        }
+        done
+    };
+    match of(oid) {
+        Type::Record => done(&|out| composite::record_to_text(bytes, out, depth)),
+        Type::Array(element) => done(&|out| array::shown(Some(element), bytes, out, depth)),
+        Type::Other => done(&|out| composite::record_to_text(bytes, out, depth))
+            .or_else(|| done(&|out| array::shown(None, bytes, out, depth)))
+            .or_else(|| done(&|out| composite::hstore_to_text(bytes, out)))
+            .or_else(|| done(&|out| plain_text(bytes, out))),
+        kind => done(&|out| write(kind, bytes, out)),
+    }
+}
+
+fn plain_text(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let opaque = |letter: char| letter.is_control() && !matches!(letter, '\t' | '\n' | '\r');
+    if text.contains(opaque) {
+        return None;
+    }
+    out.extend_from_slice(bytes);
+    Some(())
 }
 
 /// True when the binary form of the type is its text, so that it needs no copy.
@@ -81,7 +117,47 @@ fn write(kind: Type, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
         Type::Inet | Type::Cidr => net::inet_to_text(bytes, out)?,
         Type::MacAddr => net::mac_to_text(bytes, out)?,
         Type::Array(element) => array::to_text(element, bytes, out)?,
-        Type::Other => return None,
+        Type::Number => show(whole(bytes, u32::from_be_bytes)?, out),
+        Type::Range(bound) => composite::range_to_text(bound, bytes, out)?,
+        Type::Multirange(bound) => composite::multirange_to_text(bound, bytes, out)?,
+        Type::TsVector => search::vector_to_text(bytes, out)?,
+        Type::TsQuery => search::query_to_text(bytes, out)?,
+        Type::Money => {
+            let cents = whole(bytes, i64::from_be_bytes)?;
+            let sign = if cents < 0 { "-" } else { "" };
+            let cents = cents.unsigned_abs();
+            show(format_args!("{sign}{}.{:02}", cents / 100, cents % 100), out);
+        }
+        Type::Bits => {
+            let bits = usize::try_from(reader.i32()?).ok()?;
+            if reader.rest().len() != bits.div_ceil(8) {
+                return None;
+            }
+            let digit = |at: usize| {
+                let byte = reader.rest().get(at / 8).copied().unwrap_or_default();
+                if byte & (0x80 >> (at % 8)) == 0 { b'0' } else { b'1' }
+            };
+            out.extend((0..bits).map(digit));
+        }
+        Type::Floats => {
+            let (floats, []) = bytes.as_chunks::<8>() else { return None };
+            for (index, value) in floats.iter().enumerate() {
+                out.push(if index == 0 { b'(' } else { b',' });
+                let value = f64::from_be_bytes(*value);
+                float(value, value, 15, out);
+            }
+            out.push(b')');
+        }
+        Type::Lsn => {
+            let place = whole(bytes, u64::from_be_bytes)?;
+            show(format_args!("{:X}/{:X}", place >> 32, place & 0xffff_ffff), out);
+        }
+        Type::JsonPath => {
+            let (1, text) = bytes.split_first()? else { return None };
+            out.extend_from_slice(text);
+        }
+        // Their parts may be of types nobody knows: `shown` reads them.
+        Type::Record | Type::Other => return None,
     }
     Some(())
 }

@@ -39,7 +39,8 @@ pub fn from_text(oid: u32, text: &str, out: &mut Vec<u8>) -> Option<()> {
         Type::Cidr => net::inet_from_text(text, true, out)?,
         Type::MacAddr => net::mac_from_text(text, out)?,
         Type::Array(element) => array_from_text(element, text, out)?,
-        Type::Interval | Type::Other => return None,
+        // Nothing is ever put in the place of the others.
+        _ => return None,
     }
     Some(())
 }

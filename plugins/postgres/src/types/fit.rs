@@ -25,6 +25,11 @@ pub fn put(column: &Column, format: Format, text: &str, out: &mut Vec<u8>) -> Op
     Some(())
 }
 
+/// Text of any length fits unless a type modifier says otherwise.
+pub fn takes_any_text(type_oid: u32) -> bool {
+    of(type_oid) == Type::Text && type_oid != oid::NAME
+}
+
 /// The text itself where it is a value of the type, else a neutral one.
 fn valid(column: &Column, text: &str) -> Option<String> {
     let type_oid = column.type_oid;
@@ -54,7 +59,7 @@ fn valid(column: &Column, text: &str) -> Option<String> {
         Type::Char => kept(""),
         // One dimension whose elements are still values of their type.
         Type::Array(_) => kept("{}"),
-        Type::Other => None,
+        _ => None,
     }
 }
 

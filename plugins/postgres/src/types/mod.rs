@@ -4,6 +4,7 @@
 //! `extra_float_digits = 1`, so a policy or masker sees one form whatever the client asked for.
 
 pub mod array;
+pub mod composite;
 pub mod datetime;
 pub mod decode;
 pub mod encode;
@@ -11,6 +12,7 @@ pub mod fit;
 pub mod json;
 pub mod net;
 pub mod numeric;
+pub mod search;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
@@ -40,6 +42,21 @@ pub enum Type {
     MacAddr,
     /// Its elements have this OID.
     Array(u32),
+    /// An OID of something else: `regclass`, `xid`; only ever shown.
+    Number,
+    /// Bounds have this OID.
+    Range(u32),
+    Multirange(u32),
+    Record,
+    TsVector,
+    TsQuery,
+    Money,
+    Bits,
+    /// As many floats as fit: `point`, `box`.
+    Floats,
+    Lsn,
+    /// A version byte in front of text.
+    JsonPath,
     /// Known by name at most.
     Other,
 }
@@ -51,7 +68,7 @@ pub mod oid {
 }
 
 /// OID, name, kind, OID of the array of it.
-const BUILT_IN: [(u32, &str, Type, u32); 51] = [
+const BUILT_IN: [(u32, &str, Type, u32); 74] = [
     (16, "bool", Type::Bool, 1000),
     (17, "bytea", Type::Bytea, 1001),
     (18, "char", Type::Char, 1002),
@@ -60,20 +77,26 @@ const BUILT_IN: [(u32, &str, Type, u32); 51] = [
     (21, "int2", Type::Int2, 1005),
     (22, "int2vector", Type::Other, 1006),
     (23, "int4", Type::Int4, 1007),
-    (24, "regproc", Type::Other, 1008),
+    (24, "regproc", Type::Number, 1008),
     (25, "text", Type::Text, 1009),
     (26, "oid", Type::Oid, 1028),
     (27, "tid", Type::Other, 1010),
-    (28, "xid", Type::Other, 1011),
+    (28, "xid", Type::Number, 1011),
+    (29, "cid", Type::Number, 1012),
     (30, "oidvector", Type::Other, 1013),
     (114, "json", Type::Json, 199),
     (142, "xml", Type::Text, 143),
-    (600, "point", Type::Other, 1017),
+    (194, "pg_node_tree", Type::Text, 0),
+    (600, "point", Type::Floats, 1017),
+    (601, "lseg", Type::Floats, 1018),
+    (603, "box", Type::Floats, 1020),
+    (628, "line", Type::Floats, 629),
     (650, "cidr", Type::Cidr, 651),
     (700, "float4", Type::Float4, 1021),
     (701, "float8", Type::Float8, 1022),
     (705, "unknown", Type::Text, 0),
-    (790, "money", Type::Other, 791),
+    (718, "circle", Type::Floats, 719),
+    (790, "money", Type::Money, 791),
     (829, "macaddr", Type::MacAddr, 1040),
     (869, "inet", Type::Inet, 1041),
     (1033, "aclitem", Type::Other, 1034),
@@ -85,24 +108,41 @@ const BUILT_IN: [(u32, &str, Type, u32); 51] = [
     (1184, "timestamptz", Type::TimestampTz, 1185),
     (1186, "interval", Type::Interval, 1187),
     (1266, "timetz", Type::TimeTz, 1270),
-    (1560, "bit", Type::Other, 1561),
-    (1562, "varbit", Type::Other, 1563),
+    (1560, "bit", Type::Bits, 1561),
+    (1562, "varbit", Type::Bits, 1563),
     (1700, "numeric", Type::Numeric, 1231),
-    (2205, "regclass", Type::Other, 2210),
-    (2206, "regtype", Type::Other, 2211),
-    (2249, "record", Type::Other, 2287),
+    (1790, "refcursor", Type::Text, 2201),
+    (2202, "regprocedure", Type::Number, 2207),
+    (2203, "regoper", Type::Number, 2208),
+    (2204, "regoperator", Type::Number, 2209),
+    (2205, "regclass", Type::Number, 2210),
+    (2206, "regtype", Type::Number, 2211),
+    (2249, "record", Type::Record, 2287),
+    (2275, "cstring", Type::Text, 1263),
     (2278, "void", Type::Other, 0),
     (2950, "uuid", Type::Uuid, 2951),
-    (3220, "pg_lsn", Type::Other, 3221),
-    (3614, "tsvector", Type::Other, 3643),
-    (3615, "tsquery", Type::Other, 3645),
+    (3220, "pg_lsn", Type::Lsn, 3221),
+    (3614, "tsvector", Type::TsVector, 3643),
+    (3615, "tsquery", Type::TsQuery, 3645),
+    (3734, "regconfig", Type::Number, 3735),
+    (3769, "regdictionary", Type::Number, 3770),
     (3802, "jsonb", Type::Jsonb, 3807),
-    (3904, "int4range", Type::Other, 3905),
-    (3906, "numrange", Type::Other, 3907),
-    (3908, "tsrange", Type::Other, 3909),
-    (3910, "tstzrange", Type::Other, 3911),
-    (3912, "daterange", Type::Other, 3913),
-    (3926, "int8range", Type::Other, 3927),
+    (3904, "int4range", Type::Range(23), 3905),
+    (3906, "numrange", Type::Range(1700), 3907),
+    (3908, "tsrange", Type::Range(1114), 3909),
+    (3910, "tstzrange", Type::Range(1184), 3911),
+    (3912, "daterange", Type::Range(1082), 3913),
+    (3926, "int8range", Type::Range(20), 3927),
+    (4072, "jsonpath", Type::JsonPath, 4073),
+    (4089, "regnamespace", Type::Number, 4090),
+    (4096, "regrole", Type::Number, 4097),
+    (4191, "regcollation", Type::Number, 4192),
+    (4451, "int4multirange", Type::Multirange(23), 6150),
+    (4532, "nummultirange", Type::Multirange(1700), 6151),
+    (4533, "tsmultirange", Type::Multirange(1114), 6152),
+    (4534, "tstzmultirange", Type::Multirange(1184), 6153),
+    (4535, "datemultirange", Type::Multirange(1082), 6155),
+    (4536, "int8multirange", Type::Multirange(20), 6157),
 ];
 
 pub fn of(oid: u32) -> Type {

@@ -200,3 +200,33 @@ fn rows_split_anywhere_are_masked_the_same() {
         assert_eq!(got, expected, "split at {split}");
     }
 }
+
+#[test]
+fn a_binary_value_that_nobody_can_read_becomes_null() {
+    let mut host = hiding();
+    host.client(query("copy t to stdout (format binary)"));
+    let strange = columns(&[("mail", 25, -1, 1), ("what", 16_999, -1, 1)]);
+    let head = cat(&[b"PGCOPY\n\xff\r\n\0", &[0; 8]]);
+    let rows = |first: &[u8], second: &[u8]| {
+        [
+            copy_data(&cat(&[&head, b"\0\x02\0\0\0\x01x", first])),
+            copy_data(&cat(&[b"\0\x02\0\0\0\x03", second])),
+            copy_data(b"\xff\xff"),
+        ]
+        .concat()
+    };
+    let before = cat(&[PARSED, b"t\0\0\0\x06\0\0", &strange, CLOSED, IDLE, &copy_response(b'H', 1, 2)]);
+    let sent = rows(b"\0\0\0\x02\x01\x02", b"a@b\0\0\0\x02\x01\x02");
+    let got = host.server(cat(&[&before, &sent, COPY_DONE, &tag("COPY 2"), IDLE]));
+    let masked = copy_data(b"\0\x02\0\0\0\x08[E,MAIL]\xff\xff\xff\xff");
+    let expected = cat(&[
+        &copy_response(b'H', 1, 2),
+        &copy_data(&cat(&[&head, b"\0\x02\0\0\0\x01x\xff\xff\xff\xff"])),
+        &masked,
+        &copy_data(b"\xff\xff"),
+        COPY_DONE,
+        &tag("COPY 2"),
+        IDLE,
+    ]);
+    assert_eq!(got, expected);
+}

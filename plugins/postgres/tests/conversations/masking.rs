@@ -126,8 +126,9 @@ fn binary_values_are_shown_as_text_and_put_back_in_binary() {
         columns(&[("n", 23, -1, 1), ("j", 3802, -1, 1), ("d", 1082, -1, 1), ("u", 99_999, -1, 1)]);
     let body = b"\0\x04\0\0\0\x04\0\0\0\x2a\0\0\0\x03\x01{}\0\0\0\x04\0\0\x23\xe6\0\0\0\x02\xff\0";
     let got = host.server(cat(&[&described, &message(b'D', body), &tag("SELECT 1"), IDLE]));
-    assert_eq!(host.seen, ["42", "{}", "2025-02-28", "\\xff00"]);
-    let masked = b"\0\x04\0\0\0\x04\0\0\0\0\0\0\0\x04\x01\"x\"\0\0\0\x04\0\0\x23\xe6\0\0\0\x02\xff\0";
+    // Nobody can read the last one.
+    assert_eq!(host.seen, ["42", "{}", "2025-02-28", "NULL"]);
+    let masked = b"\0\x04\0\0\0\x04\0\0\0\0\0\0\0\x04\x01\"x\"\0\0\0\x04\0\0\x23\xe6\xff\xff\xff\xff";
     assert_eq!(got, cat(&[&described, &message(b'D', masked), &tag("SELECT 1"), IDLE]));
 }
 
@@ -203,4 +204,72 @@ fn rows_split_anywhere_are_masked_the_same() {
         got.extend(host.server(&answer[split..]));
         assert_eq!(got, expected, "split at {split}");
     }
+}
+
+/// A type that is in no table: the second of three columns, in binary.
+const STRANGE: &[(&str, u32, i32, u16)] =
+    &[("mail", 25, -1, 1), ("what", 16_999, -1, 1), ("note", 25, -1, 1)];
+
+#[test]
+fn a_binary_value_that_nobody_can_read_becomes_null() {
+    let described = columns(STRANGE);
+    let answer = cat(&[
+        &described,
+        &row(&["plain", "text", "plain"]),
+        &row(&["a@b", "\x01\x02", "plain"]),
+        &row(&["plain", "\x01\x02", "c@d"]),
+        &row(&["plain", "\x01\x02", "plain"]),
+        &row(&["#", "\x01\x02", "plain"]),
+        &row(&["plain", "e@f", "plain"]),
+        &tag("SELECT 6"),
+        IDLE,
+    ]);
+    let null: &[u8] = b"\xff\xff\xff\xff";
+    let value = |text: &str| cat(&[&(text.len() as u32).to_be_bytes(), text.as_bytes()]);
+    let values = |values: &[&[u8]]| message(b'D', &cat(&[b"\0\x03", &values.concat()]));
+    let expected = cat(&[
+        &described,
+        &row(&["plain", "text", "plain"]),
+        &values(&[&value("[EMAIL]"), null, &value("plain")]),
+        &values(&[&value("plain"), null, &value("[EMAIL]")]),
+        &values(&[&value("plain"), null, &value("plain")]),
+        &values(&[null, null, &value("plain")]),
+        &values(&[&value("plain"), null, &value("plain")]),
+        &tag("SELECT 6"),
+        IDLE,
+    ]);
+    let mut host = hiding();
+    host.client(query("select"));
+    assert_eq!(host.server(&answer), expected);
+    assert_eq!(host.results[0].rows, 6);
+    assert!(!host.seen.iter().any(|seen| seen.contains('\x01')));
+    for split in 0..answer.len() {
+        let mut host = hiding();
+        host.client(query("q"));
+        let mut got = host.server(&answer[..split]);
+        got.extend(host.server(&answer[split..]));
+        assert_eq!(got, expected, "split at {split}");
+    }
+    let mut host = hiding().want(|_| vec![0, 2]);
+    host.client(query("nobody wants it"));
+    assert!(host.server(&answer).windows(2).any(|bytes| bytes == b"\x01\x02"));
+}
+
+#[test]
+fn rows_and_types_of_the_user_are_read_by_maskers() {
+    let mut host = hiding();
+    host.client(query("select"));
+    let described =
+        columns(&[("a", 2249, -1, 1), ("b", 16_999, -1, 1), ("c", 3614, -1, 1), ("d", 790, -1, 1)]);
+    let body = cat(&[
+        b"\0\x04",
+        b"\0\0\0\x13\0\0\0\x01\0\0\0\x19\0\0\0\x07a@b.c d",
+        b"\0\0\0\x05happy",
+        b"\0\0\0\x0c\0\0\0\x01a@b.c\0\0\0",
+        b"\0\0\0\x08\0\0\0\0\0\0\x04\xd2",
+    ]);
+    let got = host.server(cat(&[&described, &message(b'D', &body), &tag("SELECT 1"), IDLE]));
+    assert_eq!(host.seen, [r#"("a@b.c d")"#, "happy", "'a@b.c'", "12.34"]);
+    assert!(!got.windows(2).any(|bytes| bytes == b"a@"));
+    assert!(got.windows(5).any(|bytes| bytes == b"happy"));
 }

@@ -1,5 +1,5 @@
 use crate::bytes::*;
-use crate::host::Host;
+use crate::host::{Host, Verdict};
 
 fn run(statement: &str) -> Vec<u8> {
     cat(&[&bind("", statement, &[]), &execute("", 0), SYNC])
@@ -144,4 +144,113 @@ fn execute_in_sql_says_what_it_runs() {
     let operation = &host.operations.last().unwrap().operation;
     assert_eq!((operation.action.as_str(), operation.objects.as_slice()), ("write", &["t".to_owned()][..]));
     assert!(operation.attributes.iter().any(|found| found.name == "sql-executes"));
+}
+
+/// What the host is told about the last operation's EXECUTE.
+fn executed(host: &Host) -> Vec<(&str, &str)> {
+    let attributes = &host.operations.last().unwrap().operation.attributes;
+    let found = attributes.iter().map(|found| (found.name.as_str(), found.value.as_str()));
+    found.filter(|(name, _)| name.starts_with("sql-executes")).collect()
+}
+
+fn done(host: &mut Host, text: &str, answer: &[u8]) {
+    host.client(query(text));
+    host.server(cat(&[answer, IDLE]));
+}
+
+const ONE: &str = "prepare x as select 1";
+const UNKNOWN: [(&str, &str); 1] = [("sql-executes-unknown", "x")];
+
+#[test]
+fn what_sql_has_prepared_is_said_too() {
+    let mut host = Host::new();
+    done(&mut host, "execute x", &error("26000", "no"));
+    assert_eq!(executed(&host), UNKNOWN);
+    done(&mut host, ONE, &tag("PREPARE"));
+    for text in ["execute x", "explain analyze execute x", "select 1; execute x"] {
+        done(&mut host, text, &tag("SELECT 1"));
+        assert_eq!(executed(&host), [("sql-executes", ONE)], "{text}");
+    }
+    host.client(cat(&[&parse("", "execute x"), &bind("", "", &[]), &execute("", 0), SYNC]));
+    host.server(cat(&[PARSED, BOUND, &tag("SELECT 1"), IDLE]));
+    assert_eq!(executed(&host), [("sql-executes", ONE)]);
+    // Prepared statements survive what a rollback takes back.
+    done(&mut host, "rollback", &tag("ROLLBACK"));
+    done(&mut host, "execute x", &tag("SELECT 1"));
+    assert_eq!(executed(&host), [("sql-executes", ONE)]);
+    for text in ["deallocate x", "discard all"] {
+        done(&mut host, ONE, &tag("PREPARE"));
+        done(&mut host, text, &tag("DEALLOCATE"));
+        done(&mut host, "execute x", &error("26000", "no"));
+        assert_eq!(executed(&host), UNKNOWN, "{text}");
+    }
+}
+
+#[test]
+fn a_prepare_that_may_have_failed_is_not_believed() {
+    let failed = error("42P05", "exists");
+    for (text, answer, expected) in [
+        ("prepare x as delete from t", failed.clone(), UNKNOWN),
+        ("select 1; prepare x as delete from t", cat(&[&tag("SELECT 1"), &failed]), UNKNOWN),
+        ("prepare x as delete from t; select 1/0", cat(&[&tag("PREPARE"), &failed]), UNKNOWN),
+        ("deallocate x; select 1/0", cat(&[&tag("DEALLOCATE"), &failed]), UNKNOWN),
+        ("do $$ begin execute 'deallocate x'; end $$", tag("DO"), UNKNOWN),
+        ("do $$ begin execute 'deallocate x'; raise 'x'; end $$", error("P0001", "x"), UNKNOWN),
+        (ONE, failed.clone(), [("sql-executes", ONE)]),
+    ] {
+        let mut host = Host::new();
+        done(&mut host, ONE, &tag("PREPARE"));
+        done(&mut host, text, &answer);
+        done(&mut host, "execute x", &tag("SELECT 1"));
+        assert_eq!(executed(&host), expected, "{text}");
+    }
+    // In the protocol: skipped, and failed.
+    for answer in [error("42601", "x"), cat(&[PARSED, BOUND, &failed])] {
+        let mut host = Host::new();
+        host.client(cat(&[&parse("", ONE), &bind("", "", &[]), &execute("", 0), SYNC]));
+        host.server(cat(&[&answer, IDLE]));
+        done(&mut host, "execute x", &tag("SELECT 1"));
+        assert_eq!(executed(&host), UNKNOWN);
+    }
+}
+
+#[test]
+fn a_denied_prepare_changes_nothing() {
+    let mut host = Host::new().judge(|operation| match operation.text.contains("delete") {
+        true => Verdict::Deny("x", "no"),
+        false => Verdict::Allow,
+    });
+    done(&mut host, ONE, &tag("PREPARE"));
+    done(&mut host, "prepare x as delete from t", &error("42601", "refused"));
+    done(&mut host, "do $$ delete $$", &error("42601", "refused"));
+    done(&mut host, "execute x", &tag("SELECT 1"));
+    assert_eq!(executed(&host), [("sql-executes", ONE)]);
+}
+
+#[test]
+fn an_execute_right_behind_a_prepare_waits_for_what_came_of_it() {
+    let mut host = Host::new();
+    host.client(cat(&[&query(ONE), &query("execute x")]));
+    assert_eq!(host.operations.len(), 1);
+    host.server(cat(&[&error("42P05", "exists"), IDLE]));
+    assert_eq!((host.operations.len(), executed(&host).as_slice()), (2, &UNKNOWN[..]));
+    host.server(cat(&[&error("26000", "no"), IDLE]));
+
+    // In one segment of the protocol it only runs when the PREPARE has.
+    let run = |text: &str| cat(&[&parse("", text), &bind("", "", &[]), &execute("", 0)]);
+    host.client(cat(&[&run(ONE), &run("execute x"), SYNC]));
+    assert_eq!((host.operations.len(), executed(&host).as_slice()), (4, &[("sql-executes", ONE)][..]));
+}
+
+#[test]
+fn a_text_that_would_be_read_differently_later_is_not_shown() {
+    let mut host = Host::new();
+    host.server(message(b'S', b"standard_conforming_strings\0off\0"));
+    done(&mut host, r"prepare x as select '\'", &tag("PREPARE"));
+    done(&mut host, "execute x", &tag("SELECT 1"));
+    assert_eq!(executed(&host), UNKNOWN);
+    done(&mut host, "deallocate x", &tag("DEALLOCATE"));
+    done(&mut host, ONE, &tag("PREPARE"));
+    done(&mut host, "execute x", &tag("SELECT 1"));
+    assert_eq!(executed(&host), [("sql-executes", ONE)]);
 }

@@ -42,28 +42,28 @@ pub enum Class {
     Unknown,
 }
 
-/// Every class, in order.
-const ALL: [Class; 17] = [
-    Class::SessionSetting,
-    Class::Transaction,
-    Class::Read,
-    Class::Listen,
-    Class::Lock,
-    Class::Cursor,
-    Class::Prepared,
-    Class::Maintenance,
-    Class::Write,
-    Class::BulkWrite,
-    Class::FunctionCall,
-    Class::SchemaChange,
-    Class::ParsingSetting,
-    Class::PrivilegeChange,
-    Class::FileOrNetwork,
-    Class::CodeExecution,
-    Class::Unknown,
-];
-
 impl Class {
+    /// Every class, in order.
+    pub const ALL: [Class; 17] = [
+        Class::SessionSetting,
+        Class::Transaction,
+        Class::Read,
+        Class::Listen,
+        Class::Lock,
+        Class::Cursor,
+        Class::Prepared,
+        Class::Maintenance,
+        Class::Write,
+        Class::BulkWrite,
+        Class::FunctionCall,
+        Class::SchemaChange,
+        Class::ParsingSetting,
+        Class::PrivilegeChange,
+        Class::FileOrNetwork,
+        Class::CodeExecution,
+        Class::Unknown,
+    ];
+
     /// A stable name for rules and records: lower-case words joined by `-`.
     pub fn name(self) -> &'static str {
         match self {
@@ -163,11 +163,11 @@ impl Classes {
 
     /// The class that asks for most care.
     pub fn greatest(self) -> Option<Class> {
-        ALL.into_iter().rev().find(|class| self.contains(*class))
+        Class::ALL.into_iter().rev().find(|class| self.contains(*class))
     }
 
     pub fn iter(self) -> impl Iterator<Item = Class> {
-        ALL.into_iter().filter(move |class| self.contains(*class))
+        Class::ALL.into_iter().filter(move |class| self.contains(*class))
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn all_is_complete_and_in_order() {
-        assert!(ALL.is_sorted());
-        assert_eq!(ALL.last().map(|class| *class as usize), Some(ALL.len() - 1));
+        assert!(Class::ALL.is_sorted());
+        assert_eq!(Class::ALL.last().map(|class| *class as usize), Some(Class::ALL.len() - 1));
     }
 }

@@ -60,13 +60,21 @@ impl Statement {
         self.inner.unwrap_or(self.class)
     }
 
+    /// The name of the prepared statement it runs: EXECUTE, EXPLAIN EXECUTE, CREATE TABLE AS EXECUTE.
+    pub fn executes(&self) -> Option<&str> {
+        self.name.as_deref().filter(|_| self.runs_prepared())
+    }
+
+    fn runs_prepared(&self) -> bool {
+        self.classes.contains(Class::Prepared)
+            && !matches!(self.verb, Verb::Prepare | Verb::Deallocate | Verb::Discard)
+    }
+
     /// The general word for it: that of its effect. But what runs a prepared statement is unknown, FETCH and
     /// MOVE read, NOTIFY and two-phase commit reach other sessions and write.
     pub fn action(&self) -> Action {
-        let runs_prepared = self.classes.contains(Class::Prepared)
-            && !matches!(self.verb, Verb::Prepare | Verb::Deallocate | Verb::Discard);
         match self.verb {
-            _ if runs_prepared => Action::Unknown,
+            _ if self.runs_prepared() => Action::Unknown,
             Verb::Fetch | Verb::Move => Action::Read,
             Verb::Notify => Action::Write,
             _ if self.flags.two_phase => Action::Write,
