@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use weir_audit::{ConfigApplied, ConfigRefused, Event};
 use weir_config::settings::Settings;
 use weir_config::{Config, Machine, Problems, diff};
-use weir_model::{Digest, EndReason, ResourceName};
+use weir_model::{Digest, ResourceName};
 use weir_net::{BindError, Listener};
 
 /// How often the files are looked at. A look is two `stat` calls.
@@ -109,7 +109,7 @@ pub(crate) async fn reload(shared: &Arc<Shared>, listeners: &mut Listeners) -> R
     shared.guests.apply(specs).await;
     shared.replace(running);
     listeners.put(bound, shared);
-    end_what_is_no_longer_permitted(shared);
+    shared.end_what_is_no_longer_permitted();
     tracing::info!(outcome, changes = told.join("; "), "configuration applied");
     ReloadOutcome::Applied
 }
@@ -139,21 +139,6 @@ async fn refuse_because(shared: &Shared, problems: String) -> ReloadOutcome {
         tracing::error!(error = %down, "a refused configuration could not be recorded");
     }
     ReloadOutcome::Kept(problems)
-}
-
-/// A session whose user or permission is gone ends now.
-fn end_what_is_no_longer_permitted(shared: &Shared) {
-    let running = shared.running();
-    let now = SystemTime::now();
-    shared.sessions.end(|info| {
-        let principal = running.users.principal(&info.who.id, now).ok();
-        let rules = running.resources.get(&info.resource).map(|resource| &resource.rules);
-        let permitted = match (principal, rules) {
-            (Some(principal), Some(rules)) => rules.authorize(&principal).is_ok(),
-            _ => false,
-        };
-        (!permitted).then_some(EndReason::Revoked)
-    });
 }
 
 /// The bound addresses, by resource.

@@ -16,7 +16,7 @@ use weir_config::Config;
 use weir_config::users::User;
 use weir_guests::Guests;
 use weir_identity::{Account, Users, Verifier};
-use weir_model::{Principal, ResourceName, SessionId};
+use weir_model::{EndReason, Principal, ResourceName, SessionId, SessionInfo};
 use weir_wire::postgres::MockScram;
 
 /// Built once, by `commands::run`; passed down, never global.
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) opened: OpenSessions,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) mock: MockScram,
+    /// what the pool for instances was made for, so it stays when the configuration changes
+    pub(crate) max_sessions: usize,
 }
 
 /// One configuration in effect. Sessions keep the one they began with.
@@ -76,6 +78,7 @@ impl Shared {
         mock: MockScram,
     ) -> Self {
         Self {
+            max_sessions: running.config.settings().server.max_sessions,
             running: ArcSwap::from_pointee(running),
             approvals: Arc::new(Approvals::new(ApprovalsTrail(audit.clone()))),
             guests,
@@ -93,6 +96,22 @@ impl Shared {
 
     pub(crate) fn replace(&self, running: Running) {
         self.running.store(Arc::new(running));
+    }
+
+    /// Whether a session may be, by the users and rules of this moment.
+    pub(crate) fn is_permitted(&self, info: &SessionInfo) -> bool {
+        let running = self.running();
+        let principal = running.users.principal(&info.who.id, SystemTime::now()).ok();
+        let rules = running.resources.get(&info.resource).map(|resource| &resource.rules);
+        match (principal, rules) {
+            (Some(principal), Some(rules)) => rules.authorize(&principal).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// Ends the sessions whose user or permission is gone.
+    pub(crate) fn end_what_is_no_longer_permitted(&self) {
+        self.sessions.end(|info| (!self.is_permitted(info)).then_some(EndReason::Revoked));
     }
 
     /// # Errors

@@ -16,6 +16,8 @@ pub(crate) struct SessionTrail {
     pub(crate) audit: AuditHandle,
     pub(crate) place: Place,
     pub(crate) metrics: Arc<OfResource>,
+    /// added to the numbers of operations
+    pub(crate) numbers_from: u64,
 }
 
 impl Trail for SessionTrail {
@@ -61,7 +63,7 @@ impl SessionTrail {
     fn attempt(&self, intent: Intent) -> Attempt {
         Attempt {
             place: self.place.clone(),
-            operation: u64::from(intent.id),
+            operation: self.numbers_from + u64::from(intent.id),
             continues: (intent.continues != 0).then_some(u64::from(intent.continues)),
             what: Arc::new(intent.operation),
             decision: Arc::new(intent.decision),
@@ -74,7 +76,7 @@ impl SessionTrail {
         let failed = !outcome.code.is_empty() || !outcome.message.is_empty();
         Outcome {
             place: self.place.clone(),
-            operation: u64::from(outcome.id),
+            operation: self.numbers_from + u64::from(outcome.id),
             status: match outcome.status {
                 traffic::Status::Ok => Status::Ok,
                 traffic::Status::Error => Status::Error,

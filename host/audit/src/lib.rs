@@ -38,7 +38,7 @@ mod writer;
 pub use chain::{Anchor, Hash, Head};
 pub use event::{
     Attempt, ConfigApplied, ConfigRefused, Event, Failure, FailureModeOpened, Gap, Held, HostStarted,
-    HostStopped, LoginFailed, Outcome, PayloadsErased, Place, PluginFacts, PluginRefused, Recovered, Refused,
+    HostStopped, LoginFailed, LoginStage, Outcome, PayloadsErased, Place, PluginFacts, PluginRefused, Recovered, Refused,
     RefusedBy, Review, Reviewed, SessionEnded, SessionOpened, Status,
 };
 pub use handle::{AuditDown, AuditHandle, Receipt};

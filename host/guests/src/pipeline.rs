@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use weir_model::{Fault, FaultSource, PluginName, SessionInfo};
+use weir_session::ports::Maskers;
 
 /// How the room is set up.
 #[derive(Clone, Debug)]
@@ -63,6 +64,21 @@ pub struct SessionGuests {
     pub inspector: GuestInspector,
     pub policies: GuestPolicies,
     pub maskers: GuestMaskers,
+}
+
+/// What judges and hides in one session. It is open before the session's upstream is, because what a client asks
+/// for with its first packet is judged too.
+pub struct SessionJudges {
+    pub policies: GuestPolicies,
+    pub maskers: GuestMaskers,
+    inspector: Arc<Loaded>,
+}
+
+impl SessionJudges {
+    /// Whether the pipeline has maskers.
+    pub fn masking(&self) -> bool {
+        self.maskers.active()
+    }
 }
 
 /// A picture of what is in service.
@@ -135,6 +151,19 @@ impl Guests {
         parameters: &[(String, String)],
         limits: InspectorLimits,
     ) -> Result<SessionGuests, Fault> {
+        let judges = self.open_judges(info, pipeline).await?;
+        self.open_inspector(judges, info, parameters, limits).await
+    }
+
+    /// The first half of [`open_session`](Self::open_session): what needs no upstream.
+    ///
+    /// # Errors
+    /// As for `open_session`.
+    pub async fn open_judges(
+        &self,
+        info: &SessionInfo,
+        pipeline: &[PluginName],
+    ) -> Result<SessionJudges, Fault> {
         let current = self.registry.current();
         let generation = current.load();
         let (mut inspectors, mut policies, mut maskers) = (Vec::new(), Vec::new(), Vec::new());
@@ -156,12 +185,27 @@ impl Guests {
                 false => wrong("several inspectors"),
             });
         };
-        let loaded = generation.find(inspector).ok_or_else(|| fault::missing(inspector))?;
-        let masking = !maskers.is_empty();
-        let inspector = GuestInspector::open(loaded, info, parameters, limits, masking).await?;
+        let inspector = Arc::clone(generation.find(inspector).ok_or_else(|| fault::missing(inspector))?);
         let info = Arc::new(info.clone());
         let policies = GuestPolicies::open(Arc::clone(&info), current.clone(), &generation, policies).await?;
         let maskers = GuestMaskers::open(info, current, &generation, maskers).await?;
+        Ok(SessionJudges { policies, maskers, inspector })
+    }
+
+    /// The second half: the inspector, which is told what the upstream has said of itself (`parameters`).
+    ///
+    /// # Errors
+    /// When it does not take the session.
+    pub async fn open_inspector(
+        &self,
+        judges: SessionJudges,
+        info: &SessionInfo,
+        parameters: &[(String, String)],
+        limits: InspectorLimits,
+    ) -> Result<SessionGuests, Fault> {
+        let SessionJudges { policies, maskers, inspector } = judges;
+        let masking = maskers.active();
+        let inspector = GuestInspector::open(&inspector, info, parameters, limits, masking).await?;
         Ok(SessionGuests { inspector, policies, maskers })
     }
 

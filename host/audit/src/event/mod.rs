@@ -19,7 +19,7 @@ pub use host::{
     PluginFacts, PluginRefused, Recovered,
 };
 pub use operation::{Attempt, Failure, Outcome, Refused, RefusedBy, Status};
-pub use session::{LoginFailed, SessionEnded, SessionOpened};
+pub use session::{LoginFailed, LoginStage, SessionEnded, SessionOpened};
 
 use crate::canon::Object;
 use crate::redact::redact_named;
@@ -133,6 +133,14 @@ impl Event {
             Self::Held(event) => Some(&event.place),
             Self::Reviewed(event) => Some(&event.place),
             Self::FailureModeOpened(event) => event.place.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Who it is about, when there is no session to say so.
+    pub(crate) fn principal(&self) -> Option<Arc<str>> {
+        match self {
+            Self::LoginFailed(event) => event.principal.as_deref().map(Into::into),
             _ => None,
         }
     }
