@@ -1,5 +1,6 @@
 //! What every session of this host shares, and what changes when the configuration does.
 
+use crate::log::LogControl;
 use crate::metrics::Metrics;
 use crate::postgres::Opened;
 use crate::resource::ResourceRuntime;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) opened: OpenSessions,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) mock: MockScram,
+    pub(crate) log: LogControl,
     /// what the pool for instances was made for, so it stays when the configuration changes
     pub(crate) max_sessions: usize,
 }
@@ -76,6 +78,7 @@ impl Shared {
         audit: AuditHandle,
         metrics: Arc<Metrics>,
         mock: MockScram,
+        log: LogControl,
     ) -> Self {
         Self {
             max_sessions: running.config.settings().server.max_sessions,
@@ -87,7 +90,15 @@ impl Shared {
             opened: OpenSessions::default(),
             metrics,
             mock,
+            log,
         }
+    }
+
+    /// When the next user expires; `None` when none does.
+    pub(crate) fn next_expiry(&self) -> Option<SystemTime> {
+        let now = SystemTime::now();
+        let running = self.running();
+        running.config.users().iter().filter_map(|user| user.expires).filter(|at| *at > now).min()
     }
 
     pub(crate) fn running(&self) -> Arc<Running> {

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 
+import certificates
 import pytest
 from conftest import MASK, PLUGINS, STANDARD
 from endpoint import Endpoint
@@ -85,8 +86,8 @@ def test_all_of_them_at_once(configured):
     weir = configured(pipeline=STANDARD, plugins={"pii-mask": {"settings": {"detect": ["nonsense"]}}})
     weir.config.write_text(weir.config.read_text().replace("reviewers =", "reviewer =").replace('default = "allow"', 'default = "maybe"'))
     shown = refused(weir)
-    assert "2 errors" in shown
-    assert "reviewer" in shown and "maybe" in shown
+    assert "3 errors" in shown
+    assert "reviewer" in shown and "maybe" in shown and "/detect/0" in shown
 
 
 def test_settings_that_violate_the_schema_are_shown_at_their_line(configured):
@@ -196,10 +197,48 @@ def test_run_serves_nobody_before_its_plugins_are_fine(configured):
     assert answered == []
 
 
+def check_example(folder) -> set[str]:
+    """The codes of everything that is wrong with examples/weir.toml in this folder."""
+    shutil.copy(ROOT / "examples/weir.toml", folder)
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "CUSTOMERS_PASSWORD": "throwaway"}
+    done = subprocess.run([BINARY, "--config", folder / "weir.toml", "check"], capture_output=True, text=True, env=environment)
+    codes = set(re.findall(r"^error\[([a-z-]+)\]", done.stderr, re.MULTILINE))
+    assert (done.returncode == 0) == (not codes), done.stderr
+    return codes
+
+
 def test_the_example_lacks_only_what_is_not_there(tmp_path):
     """Every key of examples/weir.toml is known and valid: what is missing is files, folders, variables, programs."""
-    shutil.copy(ROOT / "examples/weir.toml", tmp_path)
-    done = subprocess.run([BINARY, "--config", tmp_path / "weir.toml", "check"], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
-    assert done.returncode == WRONG
-    codes = set(re.findall(r"^error\[([a-z-]+)\]", done.stderr, re.MULTILINE))
-    assert codes <= {"folder-missing", "file-missing", "secret-variable", "secret-file", "command-start", "plugin-missing"}, done.stderr
+    assert check_example(tmp_path) <= {"folder-missing", "file-missing", "secret-variable", "secret-file", "command-start", "plugin-missing", "unknown-user"}
+
+
+def test_the_example_is_fine_with_what_it_names(tmp_path):
+    """Also what only the plugins can judge: their settings and capabilities."""
+    made = certificates.make(tmp_path / "made")
+    for folder in ("plugins", "certificates", "secrets"):
+        (tmp_path / folder).mkdir()
+    for name in ("postgres", "sql-guard"):
+        shutil.copy(PLUGINS / f"{name}.wasm", tmp_path / "plugins")
+    shutil.copy(PLUGINS / "pii-mask.wasm", tmp_path / "pii-mask-2.wasm")
+    shutil.copy(made.authority, tmp_path / "certificates/internal-ca.pem")
+    shutil.copy(made.certificate, tmp_path / "certificates/weir.pem")
+    shutil.copy(made.key, tmp_path / "certificates/weir.key")
+    (tmp_path / "secrets/orders").write_text("throwaway\n")
+    (tmp_path / "weir-secret").write_text("#!/bin/sh\necho 'sixteen bytes and more'\n")
+    (tmp_path / "weir-secret").chmod(0o755)
+    (tmp_path / "users.toml").write_text('[[user]]\nname = "zoe"\nkind = "human"\ngroups = ["engineers", "leads"]\n')
+    for file in ("certificates/weir.key", "secrets/orders", "users.toml"):
+        (tmp_path / file).chmod(0o600)
+    assert check_example(tmp_path) == set()
+
+
+def test_a_digest_is_found_by_its_first_digits(configured):
+    """`weir audit search --plugin`, offline: a run that is over."""
+    weir = configured(pipeline=("postgres", "allow"))
+    weir.start()
+    weir.stop_process()
+    whole = next(each["body"]["detail"]["digest"] for each in weir.trail(kind="plugin-loaded") if each["body"]["detail"]["plugin"] == "allow")
+    for digits in (whole, whole[:8], whole[:8].upper()):
+        assert "plugin-loaded" in weir.command("audit", "search", "--plugin", digits).stdout
+    assert "plugin-loaded" not in weir.command("audit", "search", "--plugin", "0123456789").stdout
+    assert weir.command("audit", "search", "--plugin", "nonsense", check=False).returncode != 0

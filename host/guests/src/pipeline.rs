@@ -81,6 +81,12 @@ impl SessionJudges {
     }
 }
 
+/// A plugin of a configuration that is being tried. While this lives, its compiled code is there.
+pub struct Rehearsed {
+    pub world: World,
+    _loaded: Option<Loaded>,
+}
+
 /// A picture of what is in service.
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -137,6 +143,26 @@ impl Guests {
             .await
             .map_err(|_| LoadProblem::new(Stage::Read, "not read"))??;
         self.registry.loader().load(spec, bytes, digest, Arc::default()).await
+    }
+
+    /// Tries a changed configuration without taking anything of it into service. What the change does not concern
+    /// counts as it serves now, whatever its file has become.
+    pub async fn rehearse(&self, specs: &[PluginSpec]) -> Vec<(PluginName, Result<Rehearsed, LoadProblem>)> {
+        let configured = self.registry.specs().await;
+        let generation = self.generation();
+        let mut rehearsed = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let serves = configured.contains(spec).then(|| generation.world(&spec.name)).flatten();
+            let outcome = match serves {
+                Some(world) => Ok(Rehearsed { world, _loaded: None }),
+                None => self.check(spec).await.map(|loaded| Rehearsed {
+                    world: loaded.world,
+                    _loaded: Some(loaded),
+                }),
+            };
+            rehearsed.push((spec.name.clone(), outcome));
+        }
+        rehearsed
     }
 
     /// Opens the plugins of a pipeline for one session, in the pipeline's order.
