@@ -14,7 +14,7 @@ use weir_admin::views::{
 };
 use weir_admin::{AdminApi, Exposition, Histogram, KillRefused, Review, ReviewRefused, Timestamp, Unhealthy};
 use weir_approvals::{Requested, ReviewError};
-use weir_audit::{Event, LATENCY_BOUNDS_US, LoginFailed, Place, SessionKilled, TrailReader};
+use weir_audit::{Event, LATENCY_BOUNDS_US, LoginFailed, LoginStage, Place, SessionKilled, TrailReader};
 use weir_guests::{Generation, PluginMetrics, TIME_BUCKETS_NS};
 use weir_model::{EndReason, PluginName, Principal, RefusedBy, ResourceName, SessionInfo, Status};
 use weir_store::Reader;
@@ -73,9 +73,13 @@ impl AdminApi for Api {
     async fn login_failed(&self, name: &str, address: IpAddr) {
         let event = Event::LoginFailed(LoginFailed {
             resource: ResourceName::new("admin"),
+            stage: LoginStage::Identify,
+            principal: None,
             claimed_user: name.to_owned(),
             client_address: address.to_string(),
             code: "28P01".into(),
+            reason: "no user of that name with that password".into(),
+            judged_by: Vec::new(),
         });
         if let Err(down) = self.shared.record_durably(event).await {
             tracing::error!(error = %down, "a failed login could not be recorded");
@@ -275,11 +279,14 @@ fn render(shared: &Shared) -> String {
     let resources: Vec<(String, Arc<OfResource>)> =
         shared.metrics.all().into_iter().map(|(name, counters)| (name.to_string(), counters)).collect();
     let mut page = Exposition::new();
-    let families: [Family<OfResource>; 9] = [
+    let families: [Family<OfResource>; 10] = [
         ("weir_sessions_opened_total", "Sessions let in.", |of| &of.sessions_opened),
         ("weir_sessions_ended_total", "Sessions that ended.", |of| &of.sessions_ended),
         ("weir_sessions_failed_total", "Sessions that ended with an error.", |of| &of.sessions_failed),
         ("weir_logins_failed_total", "Clients turned away.", |of| &of.logins_failed),
+        ("weir_connections_refused_total", "Connections refused because others were being let in.", |of| {
+            &of.connections_refused
+        }),
         ("weir_client_bytes_received_total", "Bytes from clients of ended sessions.", |of| {
             &of.bytes_from_client
         }),

@@ -21,6 +21,7 @@ pub(crate) struct OfResource {
     pub(crate) sessions_ended: AtomicU64,
     pub(crate) sessions_failed: AtomicU64,
     pub(crate) logins_failed: AtomicU64,
+    pub(crate) connections_refused: AtomicU64,
     pub(crate) bytes_from_client: AtomicU64,
     pub(crate) bytes_to_client: AtomicU64,
     pub(crate) allowed: AtomicU64,
@@ -98,6 +99,10 @@ impl Metrics {
 
     pub(crate) fn login_failed(&self, resource: &ResourceName) {
         add(&self.of(resource).logins_failed, 1);
+    }
+
+    pub(crate) fn connection_refused(&self, resource: &ResourceName) {
+        add(&self.of(resource).connections_refused, 1);
     }
 
     pub(crate) fn session_ended(&self, resource: &ResourceName, ended: &Ended) {

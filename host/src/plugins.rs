@@ -9,8 +9,8 @@ use weir_audit::{Event, PluginFacts, PluginRefused};
 use weir_config::settings::{self, Plugin, Settings};
 use weir_config::{Code, Config, Place, Problem, Severity};
 use weir_guests::{
-    Capability, FailureMode, Generation, GuestEvent, LimitOverrides, LoadProblem, PluginSpec, ReloadOutcome,
-    World,
+    Capability, FailureMode, Generation, GuestEvent, Largest, LimitOverrides, LoadProblem, PluginSpec,
+    Rehearsed, ReloadOutcome, World,
 };
 use weir_model::{Digest, PluginName};
 
@@ -24,23 +24,35 @@ const FAILURE_MODE: Code = Code::new("failure-mode-inspector");
 pub(crate) fn specs(settings: &Settings) -> Vec<PluginSpec> {
     let named: BTreeSet<&PluginName> =
         settings.resources.iter().flat_map(|resource| &resource.pipeline).collect();
-    named.into_iter().filter_map(|name| settings.plugins.get(name).map(|plugin| spec(name, plugin))).collect()
+    let spec = |name: &PluginName| {
+        let of = settings.resources.iter().filter(|resource| resource.pipeline.contains(name));
+        let largest = of.fold(Largest { operation_bytes: 0, answer_bytes: 0 }, |largest, resource| Largest {
+            operation_bytes: largest.operation_bytes.max(clamp(resource.limits.max_operation_bytes)),
+            answer_bytes: largest.answer_bytes.max(clamp(resource.limits.max_answer_bytes)),
+        });
+        settings.plugins.get(name).map(|plugin| spec(name, plugin, largest))
+    };
+    named.into_iter().filter_map(spec).collect()
 }
 
-fn spec(name: &PluginName, plugin: &Plugin) -> PluginSpec {
+fn clamp(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+fn spec(name: &PluginName, plugin: &Plugin, largest: Largest) -> PluginSpec {
     let capability = |capability: &settings::Capability| {
         Capability::ALL.into_iter().find(|known| known.as_word() == capability.as_word())
     };
-    let bytes = |bytes: u64| Some(usize::try_from(bytes).unwrap_or(usize::MAX));
     PluginSpec {
         settings_json: plugin.settings.to_json().to_string(),
         capabilities: plugin.capabilities.iter().filter_map(capability).collect(),
         limits: LimitOverrides {
-            memory_bytes: bytes(plugin.limits.memory_bytes),
-            call_time: Some(plugin.limits.call_time),
-            output_bytes: bytes(plugin.limits.output_bytes),
-            start_time: Some(plugin.limits.start_time),
+            memory_bytes: plugin.limits.memory_bytes.map(clamp),
+            call_time: plugin.limits.call_time,
+            output_bytes: plugin.limits.output_bytes.map(clamp),
+            start_time: plugin.limits.start_time,
         },
+        largest,
         failure_mode: match plugin.failure_mode {
             settings::FailureMode::Closed => FailureMode::Closed,
             settings::FailureMode::Open => FailureMode::Open,
@@ -49,16 +61,41 @@ fn spec(name: &PluginName, plugin: &Plugin) -> PluginSpec {
     }
 }
 
-/// What is wrong with the plugins of a configuration, at the places that name them.
+/// What is wrong with the plugins of a configuration that was taken into service, at the places that name them.
 pub(crate) fn problems(
     config: &Config,
     outcomes: &[(PluginName, ReloadOutcome)],
     generation: &Generation,
 ) -> Vec<Problem> {
+    let mut problems = not_loaded(config, outcomes);
+    problems.extend(misplaced(config, |name| generation.find(name).map(|loaded| loaded.world)));
+    problems
+}
+
+/// The same of one that is being tried.
+pub(crate) fn rehearsal_problems(
+    config: &Config,
+    rehearsed: &[(PluginName, Result<Rehearsed, LoadProblem>)],
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, outcome) in rehearsed {
+        if let Err(problem) = outcome {
+            problems.extend(refused(config, name, problem));
+        }
+    }
+    let world = |wanted: &PluginName| {
+        let (_, outcome) = rehearsed.iter().find(|(name, _)| name == wanted)?;
+        outcome.as_ref().ok().map(|rehearsed| rehearsed.world)
+    };
+    problems.extend(misplaced(config, world));
+    problems
+}
+
+fn not_loaded(config: &Config, outcomes: &[(PluginName, ReloadOutcome)]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, outcome) in outcomes {
         match outcome {
-            ReloadOutcome::Kept { problem, .. } => problems.push(refused(config, name, problem)),
+            ReloadOutcome::Kept { problem, .. } => problems.extend(refused(config, name, problem)),
             ReloadOutcome::Missing => {
                 let file =
                     config.settings().plugins.get(name).map(|plugin| plugin.file.display().to_string());
@@ -72,7 +109,12 @@ pub(crate) fn problems(
             ReloadOutcome::Applied { .. } | ReloadOutcome::Unchanged => {}
         }
     }
-    let world = |name: &PluginName| generation.find(name).map(|loaded| loaded.world);
+    problems
+}
+
+/// Plugins that load, but not for what the configuration wants of them.
+fn misplaced(config: &Config, world: impl Fn(&PluginName) -> Option<World>) -> Vec<Problem> {
+    let mut problems = Vec::new();
     for (index, resource) in config.settings().resources.iter().enumerate() {
         let inspectors: Vec<usize> = (0..)
             .zip(&resource.pipeline)
@@ -106,11 +148,25 @@ pub(crate) fn problems(
     problems
 }
 
-pub(crate) fn refused(config: &Config, name: &PluginName, problem: &LoadProblem) -> Problem {
-    let message = format!("the plugin {name} is refused: {}", problem.message);
-    let mut told = config.problem(PLUGIN_REFUSED, Severity::Error, &place_of(config, name), message);
-    told.help = Some(problem.help.clone()).filter(|help| !help.is_empty());
-    told
+fn refused(config: &Config, name: &PluginName, problem: &LoadProblem) -> Vec<Problem> {
+    let help = Some(problem.help.clone()).filter(|help| !help.is_empty());
+    let tell = |place: &Place, what: &str| Problem {
+        help: help.clone(),
+        ..config.problem(
+            PLUGIN_REFUSED,
+            Severity::Error,
+            place,
+            format!("the plugin {name} is refused: {what}"),
+        )
+    };
+    if problem.settings.is_empty() {
+        return vec![tell(&place_of(config, name), &problem.message)];
+    }
+    let each = problem.settings.iter();
+    each.map(|(pointer, what)| {
+        tell(&Place::setting(name, pointer), &format!("settings {pointer}: {what}").replace(" : ", ": "))
+    })
+    .collect()
 }
 
 /// Where a plugin is named first.

@@ -3,6 +3,7 @@
 //! New sessions get the new one at once. Live sessions keep what they began with, except those whose principal or
 //! permission is gone: they end. What lives as long as the process (`Effect::Restart`) is named and waits.
 
+use crate::log::LogLevel;
 use crate::plugins;
 use crate::serve::serve;
 use crate::shared::{Running, Shared};
@@ -14,8 +15,9 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use weir_audit::{ConfigApplied, ConfigRefused, Event};
 use weir_config::settings::Settings;
-use weir_config::{Config, Machine, Problems, diff};
-use weir_model::{Digest, EndReason, ResourceName};
+use weir_config::{Machine, Problems, diff};
+use weir_guests::ReloadOutcome as GuestOutcome;
+use weir_model::{Digest, ResourceName};
 use weir_net::{BindError, Listener};
 
 /// How often the files are looked at. A look is two `stat` calls.
@@ -32,7 +34,7 @@ pub(crate) enum ReloadOutcome {
     Kept(String),
 }
 
-/// Notices that the configuration or the users file has changed.
+/// Notices that the configuration, the users file or a certificate has changed.
 pub(crate) struct Changes {
     files: Vec<(PathBuf, Stamp)>,
 }
@@ -43,7 +45,13 @@ type Stamp = Option<(SystemTime, u64, u64)>;
 impl Changes {
     pub(crate) fn of(shared: &Shared) -> Self {
         let running = shared.running();
-        let files = [running.config.file().to_owned(), running.config.settings().server.users.clone()];
+        let settings = running.config.settings();
+        let mut files = vec![running.config.file().to_owned(), settings.server.users.clone()];
+        for resource in &settings.resources {
+            // Renewed certificates are picked up like a changed configuration.
+            files.extend(resource.tls.iter().flat_map(|tls| [tls.certificate.clone(), tls.key.clone()]));
+            files.extend(resource.upstream.ca.clone());
+        }
         Self { files: files.into_iter().map(|file| (file.clone(), stamp(&file))).collect() }
     }
 
@@ -75,28 +83,41 @@ fn stamp(file: &Path) -> Stamp {
 pub(crate) async fn reload(shared: &Arc<Shared>, listeners: &mut Listeners) -> ReloadOutcome {
     let file = shared.running().config.file().to_owned();
     // Secrets may come from programs that take their time.
-    let loaded = tokio::task::spawn_blocking(move || weir_config::load(&file, &Machine)).await;
+    let loaded = tokio::task::spawn_blocking(move || {
+        let digest = weir_config::file_digest(&file, &Machine).unwrap_or(Digest([0; 32]));
+        (digest, weir_config::load(&file, &Machine))
+    });
+    let Ok((file_digest, loaded)) = loaded.await else {
+        return ReloadOutcome::Kept("loading the configuration failed".into());
+    };
+    let refuse = async |problems: String| refuse(shared, file_digest, problems).await;
     let config = match loaded {
-        Ok(Ok(config)) => config,
-        Ok(Err(problems)) => return refuse(shared, &problems).await,
-        Err(_) => return ReloadOutcome::Kept("loading the configuration failed".into()),
+        Ok(config) => config,
+        Err(problems) => return refuse(problems.to_string()).await,
     };
     let old = shared.running();
     let changes = diff(&old.config, &config);
     if changes.is_empty() {
         return ReloadOutcome::Unchanged;
     }
-    if let Err(problems) = check_plugins(shared, &config).await {
-        return refuse(shared, &problems).await;
+    let (digest, specs) = (config.digest(), plugins::specs(config.settings()));
+    // Every plugin must load with its new settings, and be what its place asks for, before anything changes.
+    let rehearsed = shared.guests.rehearse(&specs).await;
+    let problems = plugins::rehearsal_problems(&config, &rehearsed);
+    if !problems.is_empty() {
+        return refuse(Problems::new(problems).to_string()).await;
     }
     let bound = match listeners.bind_new(config.settings()) {
         Ok(bound) => bound,
-        Err(error) => return refuse_because(shared, error.to_string()).await,
+        Err(error) => return refuse(error.to_string()).await,
     };
-    let (digest, specs) = (config.digest(), plugins::specs(config.settings()));
+    let log = match LogLevel::parse(&config.settings().log.filter) {
+        Ok(log) => log,
+        Err(error) => return refuse(format!("log.level: {error}")).await,
+    };
     let running = match Running::prepare(config) {
         Ok(running) => running,
-        Err(error) => return refuse_because(shared, format!("{error:#}")).await,
+        Err(error) => return refuse(format!("{error:#}")).await,
     };
     let told: Vec<String> = changes.iter().map(ToString::to_string).collect();
     let outcome = if changes.need_restart().next().is_some() { "needs-restart" } else { "applied" };
@@ -106,54 +127,31 @@ pub(crate) async fn reload(shared: &Arc<Shared>, listeners: &mut Listeners) -> R
     if let Err(down) = shared.record_durably(event).await {
         return ReloadOutcome::Kept(format!("the change could not be recorded: {down}"));
     }
-    shared.guests.apply(specs).await;
+    for (name, outcome) in shared.guests.apply(specs).await {
+        // Its file has changed since the rehearsal. The trail says so, and what was in service before stays.
+        if let GuestOutcome::Kept { .. } | GuestOutcome::Missing = outcome {
+            tracing::error!(plugin = %name, ?outcome, "a plugin of the new configuration is not in service");
+        }
+    }
+    drop(rehearsed);
+    shared.log.apply(log);
     shared.replace(running);
     listeners.put(bound, shared);
-    end_what_is_no_longer_permitted(shared);
+    shared.end_what_is_no_longer_permitted();
     tracing::info!(outcome, changes = told.join("; "), "configuration applied");
     ReloadOutcome::Applied
 }
 
-/// Every plugin of the new configuration must load with its new settings before anything changes.
-async fn check_plugins(shared: &Shared, config: &Config) -> Result<(), Problems> {
-    let mut problems = Vec::new();
-    for spec in plugins::specs(config.settings()) {
-        if let Err(problem) = shared.guests.check(&spec).await {
-            problems.push(plugins::refused(config, &spec.name, &problem));
-        }
-    }
-    if problems.is_empty() { Ok(()) } else { Err(Problems::new(problems)) }
-}
-
-async fn refuse(shared: &Shared, problems: &Problems) -> ReloadOutcome {
-    refuse_because(shared, problems.to_string()).await
-}
-
-async fn refuse_because(shared: &Shared, problems: String) -> ReloadOutcome {
+async fn refuse(shared: &Shared, digest: Digest, problems: String) -> ReloadOutcome {
     tracing::error!("configuration refused, the old one goes on:\n{problems}");
     let event = Event::ConfigRefused(ConfigRefused {
-        digest: Digest([0; 32]),
+        digest,
         problems: problems.lines().map(ToOwned::to_owned).collect(),
     });
     if let Err(down) = shared.record_durably(event).await {
         tracing::error!(error = %down, "a refused configuration could not be recorded");
     }
     ReloadOutcome::Kept(problems)
-}
-
-/// A session whose user or permission is gone ends now.
-fn end_what_is_no_longer_permitted(shared: &Shared) {
-    let running = shared.running();
-    let now = SystemTime::now();
-    shared.sessions.end(|info| {
-        let principal = running.users.principal(&info.who.id, now).ok();
-        let rules = running.resources.get(&info.resource).map(|resource| &resource.rules);
-        let permitted = match (principal, rules) {
-            (Some(principal), Some(rules)) => rules.authorize(&principal).is_ok(),
-            _ => false,
-        };
-        (!permitted).then_some(EndReason::Revoked)
-    });
 }
 
 /// The bound addresses, by resource.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use weir_model::ResourceName;
-use weir_net::Listener;
+use weir_net::{Arrival, Listener};
 use weir_session::life::live;
 
 /// After a failed accept (out of file descriptors), how long before the next try.
@@ -33,9 +33,24 @@ pub(crate) async fn serve(
                 continue;
             }
         };
+        // As many may be on their way in as may be in: strangers must not take more than sessions would.
+        let Some(entering) = shared.sessions.let_in(shared.max_sessions) else {
+            shared.metrics.connection_refused(&resource);
+            no_room(arrival);
+            continue;
+        };
         // The configuration of this moment: a reload concerns the next session.
-        let Some(house) = PostgresHouse::new(Arc::clone(&shared), &resource) else { break };
+        let Some(house) = PostgresHouse::new(Arc::clone(&shared), &resource, entering) else { break };
         tokio::spawn(async move { live(&house, arrival).await });
     }
     tracing::info!(resource = %resource, "no longer listening");
+}
+
+/// One write and good-bye: whoever does not read it at once does not get it. No record either: a flood must not
+/// fill the trail.
+fn no_room(arrival: Arrival) {
+    use std::io::Write;
+    if let Ok(mut socket) = arrival.socket.into_std() {
+        let _ = socket.write(&crate::postgres::no_room());
+    }
 }

@@ -2,16 +2,19 @@
 
 use crate::postgres::upstream::Account;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
-use weir_model::{EndReason, SessionId, SessionInfo};
+use weir_model::{EndReason, ResourceName, SessionId, SessionInfo};
 use weir_session::ports::{Ask, Leave};
 use weir_wire::postgres::{BackendKey, CancelRequest};
 
-/// All live sessions of one host.
+/// All live sessions of one host, and those that are about to be.
 #[derive(Default)]
 pub(crate) struct Sessions {
+    /// connections that are being let in: without session yet
+    entering: AtomicUsize,
+    taken: Mutex<Taken>,
     live: Mutex<HashMap<SessionId, Arc<Live>>>,
     /// by the process id the client was told
     keys: Mutex<HashMap<u32, Arc<Live>>>,
@@ -39,43 +42,65 @@ pub(crate) enum TooMany {
     OfUser(String),
 }
 
+/// Places that are taken, by live sessions and by principals who are on their way in.
+#[derive(Default)]
+struct Taken {
+    in_all: usize,
+    of_user: HashMap<Whose, usize>,
+}
+
+type Whose = (ResourceName, String);
+
+/// A connection that is being let in; counted until dropped.
+pub(crate) struct Entering(Arc<Sessions>);
+
+/// A place for a session that is about to begin; given back when dropped.
+pub(crate) struct Reservation {
+    sessions: Arc<Sessions>,
+    whose: Whose,
+}
+
 /// A place among the live sessions; given back when dropped.
 pub(crate) struct Seat {
-    sessions: Arc<Sessions>,
     live: Arc<Live>,
+    /// after the session has left the list
+    reserved: Reservation,
 }
 
 impl Sessions {
+    /// Lets a connection begin its login, unless `max` others are at it. Nobody has proven anything yet, so this
+    /// is what bounds the work for strangers.
+    pub(crate) fn let_in(self: &Arc<Self>, max: usize) -> Option<Entering> {
+        let mut now = self.entering.load(Ordering::Relaxed);
+        while now < max {
+            let next = now + 1;
+            match self.entering.compare_exchange_weak(now, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(Entering(Arc::clone(self))),
+                Err(other) => now = other,
+            }
+        }
+        None
+    }
+
     /// Takes a place, if there is one.
-    pub(crate) fn enter(
+    pub(crate) fn reserve(
         self: &Arc<Self>,
-        info: Arc<SessionInfo>,
-        key: BackendKey,
-        upstream_key: Option<BackendKey>,
-        account: Arc<Account>,
+        resource: &ResourceName,
+        user: &str,
         (max_in_all, max_of_user): (usize, usize),
-    ) -> Result<Seat, TooMany> {
-        let mut live = lock(&self.live);
-        if live.len() >= max_in_all {
+    ) -> Result<Reservation, TooMany> {
+        let mut taken = lock(&self.taken);
+        if taken.in_all >= max_in_all {
             return Err(TooMany::InAll);
         }
-        let same =
-            |other: &Arc<Live>| other.info.who.id == info.who.id && other.info.resource == info.resource;
-        if live.values().filter(|other| same(other)).count() >= max_of_user {
-            return Err(TooMany::OfUser(info.who.id.clone()));
+        let whose = (resource.clone(), user.to_owned());
+        let of_user = taken.of_user.entry(whose.clone()).or_default();
+        if *of_user >= max_of_user {
+            return Err(TooMany::OfUser(user.to_owned()));
         }
-        let this = Arc::new(Live {
-            info: Arc::clone(&info),
-            end: watch::Sender::new(None),
-            cancel: Notify::new(),
-            key: key.clone(),
-            upstream_key,
-            account,
-            gone: AtomicBool::new(false),
-        });
-        live.insert(info.id.clone(), Arc::clone(&this));
-        lock(&self.keys).insert(key.process_id, Arc::clone(&this));
-        Ok(Seat { sessions: Arc::clone(self), live: this })
+        *of_user += 1;
+        taken.in_all += 1;
+        Ok(Reservation { sessions: Arc::clone(self), whose })
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -143,6 +168,49 @@ async fn forward_cancel(
     Ok(())
 }
 
+impl Reservation {
+    /// The session is live from now on.
+    pub(crate) fn enter(
+        self,
+        info: Arc<SessionInfo>,
+        key: BackendKey,
+        upstream_key: Option<BackendKey>,
+        account: Arc<Account>,
+    ) -> Seat {
+        let live = Arc::new(Live {
+            info,
+            end: watch::Sender::new(None),
+            cancel: Notify::new(),
+            key,
+            upstream_key,
+            account,
+            gone: AtomicBool::new(false),
+        });
+        lock(&self.sessions.live).insert(live.info.id.clone(), Arc::clone(&live));
+        lock(&self.sessions.keys).insert(live.key.process_id, Arc::clone(&live));
+        Seat { live, reserved: self }
+    }
+}
+
+impl Drop for Entering {
+    fn drop(&mut self) {
+        self.0.entering.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut taken = lock(&self.sessions.taken);
+        taken.in_all = taken.in_all.saturating_sub(1);
+        if let Some(count) = taken.of_user.get_mut(&self.whose) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                taken.of_user.remove(&self.whose);
+            }
+        }
+    }
+}
+
 impl Seat {
     pub(crate) fn leave(&self) -> SessionLeave {
         SessionLeave { live: Arc::clone(&self.live), end: self.live.end.subscribe() }
@@ -151,12 +219,13 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        let sessions = &self.reserved.sessions;
         self.live.gone.store(true, Ordering::Release);
-        lock(&self.sessions.keys).remove(&self.live.key.process_id);
-        let mut live = lock(&self.sessions.live);
+        lock(&sessions.keys).remove(&self.live.key.process_id);
+        let mut live = lock(&sessions.live);
         live.remove(&self.live.info.id);
         if live.is_empty() {
-            self.sessions.emptied.notify_waiters();
+            sessions.emptied.notify_waiters();
         }
     }
 }
@@ -187,4 +256,37 @@ impl Leave for SessionLeave {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_in_all_and_by_user_and_given_back() {
+        let sessions = Arc::new(Sessions::default());
+        let (here, there) = (ResourceName::new("here"), ResourceName::new("there"));
+        let reserve = |resource, user| sessions.reserve(resource, user, (3, 2));
+        let first = reserve(&here, "ann").ok();
+        let second = reserve(&here, "ann").ok();
+        assert!(first.is_some() && second.is_some());
+        assert_eq!(reserve(&here, "ann").err(), Some(TooMany::OfUser("ann".into())));
+        let third = reserve(&there, "ann").ok();
+        assert!(third.is_some());
+        assert_eq!(reserve(&here, "bob").err(), Some(TooMany::InAll));
+        drop(first);
+        assert!(reserve(&here, "ann").is_ok());
+        drop((second, third));
+        assert!(lock(&sessions.taken).of_user.is_empty());
+    }
+
+    #[test]
+    fn only_so_many_are_let_in_at_once() {
+        let sessions = Arc::new(Sessions::default());
+        let inside = [sessions.let_in(2), sessions.let_in(2)];
+        assert!(inside.iter().all(Option::is_some));
+        assert!(sessions.let_in(2).is_none());
+        drop(inside);
+        assert!(sessions.let_in(2).is_some());
+    }
 }

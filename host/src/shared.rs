@@ -1,5 +1,6 @@
 //! What every session of this host shares, and what changes when the configuration does.
 
+use crate::log::LogControl;
 use crate::metrics::Metrics;
 use crate::plugins::PluginProblems;
 use crate::postgres::Opened;
@@ -17,7 +18,7 @@ use weir_config::Config;
 use weir_config::users::User;
 use weir_guests::Guests;
 use weir_identity::{Account, Users, Verifier};
-use weir_model::{Principal, ResourceName, SessionId};
+use weir_model::{EndReason, Principal, ResourceName, SessionId, SessionInfo};
 use weir_wire::postgres::MockScram;
 
 /// Built once, by `commands::run`; passed down, never global.
@@ -31,6 +32,9 @@ pub(crate) struct Shared {
     pub(crate) plugin_problems: PluginProblems,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) mock: MockScram,
+    pub(crate) log: LogControl,
+    /// what the pool for instances was made for, so it stays when the configuration changes
+    pub(crate) max_sessions: usize,
 }
 
 /// One configuration in effect. Sessions keep the one they began with.
@@ -76,8 +80,10 @@ impl Shared {
         audit: AuditHandle,
         metrics: Arc<Metrics>,
         mock: MockScram,
+        log: LogControl,
     ) -> Self {
         Self {
+            max_sessions: running.config.settings().server.max_sessions,
             running: ArcSwap::from_pointee(running),
             approvals: Arc::new(Approvals::new(ApprovalsTrail(audit.clone()))),
             guests,
@@ -87,7 +93,15 @@ impl Shared {
             plugin_problems: PluginProblems::default(),
             metrics,
             mock,
+            log,
         }
+    }
+
+    /// When the next user expires; `None` when none does.
+    pub(crate) fn next_expiry(&self) -> Option<SystemTime> {
+        let now = SystemTime::now();
+        let running = self.running();
+        running.config.users().iter().filter_map(|user| user.expires).filter(|at| *at > now).min()
     }
 
     pub(crate) fn running(&self) -> Arc<Running> {
@@ -96,6 +110,22 @@ impl Shared {
 
     pub(crate) fn replace(&self, running: Running) {
         self.running.store(Arc::new(running));
+    }
+
+    /// Whether a session may be, by the users and rules of this moment.
+    pub(crate) fn is_permitted(&self, info: &SessionInfo) -> bool {
+        let running = self.running();
+        let principal = running.users.principal(&info.who.id, SystemTime::now()).ok();
+        let rules = running.resources.get(&info.resource).map(|resource| &resource.rules);
+        match (principal, rules) {
+            (Some(principal), Some(rules)) => rules.authorize(&principal).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// Ends the sessions whose user or permission is gone.
+    pub(crate) fn end_what_is_no_longer_permitted(&self) {
+        self.sessions.end(|info| (!self.is_permitted(info)).then_some(EndReason::Revoked));
     }
 
     /// # Errors

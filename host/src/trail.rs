@@ -17,6 +17,8 @@ pub(crate) struct SessionTrail {
     pub(crate) audit: AuditHandle,
     pub(crate) place: Place,
     pub(crate) metrics: Arc<OfResource>,
+    /// added to the numbers of operations
+    pub(crate) numbers_from: u64,
 }
 
 /// What became of outcomes that have a place in the queue.
@@ -78,7 +80,7 @@ impl SessionTrail {
     fn attempt(&self, intent: Intent) -> Attempt {
         Attempt {
             place: self.place.clone(),
-            operation: u64::from(intent.id),
+            operation: self.numbers_from + u64::from(intent.id),
             continues: (intent.continues != 0).then_some(u64::from(intent.continues)),
             what: intent.operation,
             original: intent.original,
@@ -92,7 +94,7 @@ impl SessionTrail {
         let failed = !outcome.code.is_empty() || !outcome.message.is_empty();
         Outcome {
             place: self.place.clone(),
-            operation: u64::from(outcome.id),
+            operation: self.numbers_from + u64::from(outcome.id),
             status: outcome.status,
             rows: Some(outcome.rows),
             tag: outcome.tag,

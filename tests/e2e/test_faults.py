@@ -30,7 +30,9 @@ def refused(connect, endpoint, **more) -> str:
 
 
 def failures(weir: Weir, user: str) -> list[dict]:
-    return [each for each in weir.trail(kind="login-failed") if each["payload"]["claimed_user"] == user]
+    """By a user who has proven it, or only claims to be that."""
+    return [each for each in weir.trail(kind="login-failed")
+            if user in (each["body"].get("principal"), each["payload"].get("claimed_user"))]
 
 
 # --- who

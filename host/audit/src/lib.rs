@@ -38,8 +38,8 @@ mod writer;
 pub use chain::{Anchor, Hash, Head};
 pub use event::{
     Attempt, ConfigApplied, ConfigRefused, Event, Failure, Gap, Held, HostStarted, HostStopped, LoginFailed,
-    Outcome, PayloadsErased, Place, PluginFacts, PluginRefused, Recovered, Refused, RefusedBy, Review,
-    Reviewed, SessionEnded, SessionKilled, SessionOpened, Status,
+    LoginStage, Outcome, PayloadsErased, Place, PluginFacts, PluginRefused, Recovered, Refused, RefusedBy,
+    Review, Reviewed, SessionEnded, SessionKilled, SessionOpened, Status,
 };
 pub use handle::{AuditDown, AuditHandle, Receipt};
 pub use metrics::{Histogram, LATENCY_BOUNDS_US, Metrics};

@@ -85,7 +85,7 @@ impl Draft {
             kind: event.kind(),
             session: place.map(|place| Arc::clone(&place.session)),
             operation: event.operation(),
-            principal: place.map(|place| Arc::clone(&place.principal)),
+            principal: place.map(|place| Arc::clone(&place.principal)).or_else(|| event.principal()),
             resource: place.map(|place| Arc::clone(&place.resource)).or_else(|| event.resource()),
             verdict: event.verdict(),
             status: event.status(),

@@ -5,7 +5,6 @@
 
 use crate::record::Record;
 use serde_json::Value;
-use weir_model::Digest;
 
 /// How many records a search returns when nothing else is said.
 pub const DEFAULT_LIMIT: u32 = 100;
@@ -30,8 +29,8 @@ pub struct Filter {
     /// Some text of the payload (statement, parameter, message, comment …) contains this, ASCII letters in any
     /// case. Erased payloads contain nothing.
     pub text: Option<String>,
-    /// A plugin with this digest judged the operation, or was loaded, removed or refused.
-    pub plugin: Option<Digest>,
+    /// A plugin whose digest begins with these hexadecimal digits judged the operation, or was loaded, removed or refused.
+    pub plugin: Option<String>,
     /// At most [`MAX_LIMIT`]; `None` is [`DEFAULT_LIMIT`].
     pub limit: Option<u32>,
     /// Only records with smaller numbers: the next page begins before the last record of this one.
@@ -54,7 +53,7 @@ impl Filter {
             && same(self.verdict.as_ref(), record.verdict.as_deref())
             && same(self.status.as_ref(), record.status.as_deref())
             && self.before_seq.is_none_or(|before| record.seq < before)
-            && self.plugin.is_none_or(|digest| record.body.contains(&digest_in_body(&digest)))
+            && self.plugin.as_ref().is_none_or(|digits| record.body.contains(&digest_in_body(digits)))
             && self.needle().is_none_or(|needle| contains(record.payload.as_deref(), &needle))
     }
 
@@ -69,9 +68,10 @@ impl Filter {
     }
 }
 
-/// How a body spells a plugin's digest. Quotes within texts are escaped there, so this occurs only as key and value.
-pub fn digest_in_body(digest: &Digest) -> String {
-    format!("\"digest\":\"{digest}\"")
+/// How a body spells a plugin's digest that begins with these digits. Quotes within texts are escaped there, so this
+/// occurs only as key and value.
+pub fn digest_in_body(digits: &str) -> String {
+    format!("\"digest\":\"{}", digits.to_ascii_lowercase())
 }
 
 /// How a text is spelled within a canonical string, without the quotes: if a text contains the needle, then the

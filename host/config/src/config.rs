@@ -33,6 +33,16 @@ pub struct Config {
 /// # Errors
 /// Everything that is wrong, warnings included, if there is at least one error.
 pub fn load(path: &Path, outside: &dyn Outside) -> Result<Config, Problems> {
+    let config = examine(path, outside)?;
+    if config.warnings.any_error() { Err(config.warnings) } else { Ok(config) }
+}
+
+/// Like [`load`], but with errors among its [`warnings`](Config::warnings) as long as the file can be read at all:
+/// for those who look for further problems. What is wrong counts as if it were not written. Never run with it.
+///
+/// # Errors
+/// When the file cannot be read or is no TOML.
+pub fn examine(path: &Path, outside: &dyn Outside) -> Result<Config, Problems> {
     let report = Report::new(read(path, outside).map_err(Problems::new)?);
     let Some(root) = parse(report.source().text(), &report) else {
         return Err(Problems::new(report.finish().1));
@@ -47,10 +57,12 @@ pub fn load(path: &Path, outside: &dyn Outside) -> Result<Config, Problems> {
     let (source, mut problems) = report.finish();
     problems.extend(user_problems);
     let warnings = Problems::new(problems);
-    if warnings.any_error() {
-        return Err(warnings);
-    }
     Ok(Config { settings, users: users.unwrap_or_default(), warnings, source, root })
+}
+
+/// Of the file's bytes, whatever they say: names a configuration that was refused. `None` when it cannot be read.
+pub fn file_digest(path: &Path, outside: &dyn Outside) -> Option<Digest> {
+    outside.read(path).ok().map(|bytes| Digest(Sha256::digest(&bytes).into()))
 }
 
 /// Where a configuration keeps its users, whatever else is wrong with it: so that `weir user` works while the rest
@@ -94,6 +106,11 @@ impl Config {
     /// What works but should be looked at.
     pub fn warnings(&self) -> &Problems {
         &self.warnings
+    }
+
+    /// How many `[[resource]]` are written, usable or not.
+    pub fn written_resources(&self) -> usize {
+        self.root.entry("resource").map_or(0, |entry| entry.node.len())
     }
 
     /// The file it was loaded from, as it was named.

@@ -34,14 +34,16 @@ pub enum Effect {
     Restart,
 }
 
-/// What is set up once. `server.users`, `server.max_sessions` and the like are looked at anew by each session.
-const RESTART: [&str; 6] = [
+/// What is set up once: memory for so many sessions, queues, folders, addresses.
+const RESTART: [&str; 8] = [
     "server.plugins",
     "server.state",
+    "server.max_sessions",
     "admin.listen",
     "log.format",
     "audit.queue_records",
     "audit.queue_bytes",
+    "audit.patience",
 ];
 
 /// What `new` changes of `old`: settings, secrets (also when only the secret behind the reference is another one)

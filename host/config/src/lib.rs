@@ -33,7 +33,7 @@ pub mod settings;
 mod units;
 pub mod users;
 
-pub use config::{Config, known_keys, load, users_file};
+pub use config::{Config, examine, file_digest, known_keys, load, users_file};
 pub use diff::{Change, ChangeKind, Changes, Effect, diff};
 pub use outside::{Machine, Outside, RunError, Thing, ThingKind};
 pub use place::Place;

@@ -85,7 +85,7 @@ fn settings_are_what_is_written_with_defaults_filled_in() {
         r#"{"hold":["a","b"],"nested":{"api_key":"from file"},"since":"2026-01-01"}"#
     );
     assert_eq!(guard.capabilities, [Capability::Clock]);
-    assert_eq!((guard.failure_mode, guard.limits.memory_bytes), (FailureMode::Open, 2 << 20));
+    assert_eq!((guard.failure_mode, guard.limits.memory_bytes), (FailureMode::Open, Some(2 << 20)));
     // Named by the pipeline only.
     let postgres = &settings.plugins[&PluginName::new("postgres")];
     assert_eq!((&**postgres.settings.to_json(), postgres.failure_mode), ("{}", FailureMode::Closed));

@@ -49,11 +49,14 @@ pub use contract::{ContractVersion, SERVED, World};
 pub use engine::{Allocation, EngineConfig};
 pub use fault::code;
 pub use inspector::GuestInspector;
-pub use limits::{LimitOverrides, MAX_FILE_BYTES, PluginLimits};
+pub use limits::{Largest, LimitOverrides, MAX_FILE_BYTES, PluginLimits};
 pub use load::{FailureMode, Loaded, Manifest, PluginSpec};
 pub use masker::GuestMaskers;
 pub use metrics::{PluginMetrics, RoomMetrics, TIME_BUCKETS_NS};
-pub use pipeline::{Guests, GuestsConfig, InspectorLimits, SessionGuests, StartError, Started, Status};
+pub use pipeline::{
+    Guests, GuestsConfig, InspectorLimits, Rehearsed, SessionGuests, SessionJudges, StartError, Started,
+    Status,
+};
 pub use policy::GuestPolicies;
 pub use problem::{LoadProblem, Stage};
 pub use registry::{Generation, GuestEvent, ReloadOutcome};

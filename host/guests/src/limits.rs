@@ -1,7 +1,9 @@
-//! What a plugin may use, in numbers. Every number is a default that the configuration can replace.
+//! What a plugin may use, in numbers. Every number is a default that the configuration can replace; there is no
+//! other place with defaults.
 //!
 //! Defaults follow the measurements kept with the plugin contract: an honest Rust plugin stays two orders of
-//! magnitude below each of them, a JavaScript or Python one about one.
+//! magnitude below each of them, a JavaScript or Python one about one. What has to hold a whole message follows the
+//! resource's own limits, so that raising those is enough.
 
 use crate::World;
 use std::time::Duration;
@@ -23,29 +25,60 @@ pub struct PluginLimits {
     pub start_time: Duration,
 }
 
+/// The largest messages a plugin meets: of all resources whose pipeline names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Largest {
+    pub operation_bytes: usize,
+    pub answer_bytes: usize,
+}
+
+impl Default for Largest {
+    /// Those of a resource that says nothing else.
+    fn default() -> Self {
+        Self { operation_bytes: 8 * MIB, answer_bytes: 16 * MIB }
+    }
+}
+
+/// A call takes microseconds; this is for a machine that is busy, and short enough that nobody thinks it hangs.
+const CALL_TIME: Duration = Duration::from_millis(250);
+/// Per MiB of the largest message besides: a plugin that looks at every byte of it, at 20 MB/s.
+const CALL_TIME_PER_MIB: Duration = Duration::from_millis(50);
+/// Interpreters load their program here.
+const START_TIME: Duration = Duration::from_secs(5);
+/// A Python interpreter needs most of it; only pages that are touched cost.
+const MEMORY_BYTES: usize = 128 * MIB;
+
 impl PluginLimits {
     /// The defaults for a world.
-    pub fn for_world(world: World) -> Self {
+    pub fn for_world(world: World, largest: Largest) -> Self {
+        let Largest { operation_bytes, answer_bytes } = largest;
+        let message = operation_bytes.max(answer_bytes);
+        let mib = u32::try_from(message / MIB).unwrap_or(u32::MAX);
+        let call_time = CALL_TIME.saturating_add(CALL_TIME_PER_MIB.saturating_mul(mib));
+        // A message several times over: its bytes, its values as text (binary data is twice as long then), the
+        // parsed form, the answer. What is allocated anew while it grows may be there twice.
+        let memory_bytes = MEMORY_BYTES.saturating_add(message.saturating_mul(8)).min(MAX_MEMORY);
         match world {
-            // Holds the largest operation several times over: the bytes, the text, the parsed form, the answer.
+            // One answer of it holds values as text and where they are; or the message put together again.
             World::StreamInspector => Self {
-                memory_bytes: 128 * MIB,
-                call_time: Duration::from_millis(50),
-                output_bytes: 48 * MIB,
-                start_time: Duration::from_secs(2),
+                memory_bytes,
+                call_time,
+                output_bytes: operation_bytes.saturating_add(answer_bytes).saturating_mul(3),
+                start_time: START_TIME,
             },
-            // A Python interpreter needs most of it.
             World::Policy => Self {
-                memory_bytes: 128 * MIB,
-                call_time: Duration::from_millis(100),
-                output_bytes: 4 * MIB,
-                start_time: Duration::from_secs(2),
+                memory_bytes,
+                call_time,
+                // Words and sentences, or a text that replaces the operation's.
+                output_bytes: operation_bytes.saturating_add(4 * MIB),
+                start_time: START_TIME,
             },
             World::Masker => Self {
-                memory_bytes: 128 * MIB,
-                call_time: Duration::from_millis(100),
-                output_bytes: 16 * MIB,
-                start_time: Duration::from_secs(2),
+                memory_bytes,
+                call_time,
+                // Every value may be replaced by one of its length.
+                output_bytes: answer_bytes.saturating_mul(2).saturating_add(4 * MIB),
+                start_time: START_TIME,
             },
         }
     }
@@ -71,6 +104,8 @@ impl LimitOverrides {
     }
 }
 
+/// All that 32 bits address.
+const MAX_MEMORY: usize = 4096 * MIB;
 /// Largest plugin file. The largest we know (Python with its library) is 18 MiB.
 pub const MAX_FILE_BYTES: u64 = 32 * MIB as u64;
 /// Component-model handles live at once in one store; the contract has no resources, so a guest needs next to
@@ -96,3 +131,20 @@ pub(crate) const MAX_FINDINGS: usize = 256;
 pub(crate) const MAX_TAGS: usize = 64;
 pub(crate) const MAX_REVIEWERS: usize = 64;
 pub(crate) const MAX_RULES: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inspector_may_answer_what_the_resource_lets_through() {
+        for answer_bytes in [16 * MIB, 64 * MIB] {
+            let largest = Largest { answer_bytes, ..Largest::default() };
+            let limits = PluginLimits::for_world(World::StreamInspector, largest);
+            // Binary data as text is twice as long.
+            assert!(limits.output_bytes > 2 * answer_bytes && limits.memory_bytes > limits.output_bytes);
+            let own = LimitOverrides { output_bytes: Some(1), ..LimitOverrides::default() };
+            assert_eq!(own.over(limits).output_bytes, 1);
+        }
+    }
+}

@@ -14,7 +14,9 @@ use crate::contract::v0_1::judge::weir::plugin::{host_clock, host_log};
 use crate::contract::{ContractVersion, PACKAGE, SERVED, World};
 use crate::engine::GuestEngine;
 use crate::instance::{Bounds, Fenced};
-use crate::limits::{LimitOverrides, MAX_FILE_BYTES, MAX_SENTENCE_CHARS, MAX_WORD_CHARS, PluginLimits};
+use crate::limits::{
+    Largest, LimitOverrides, MAX_FILE_BYTES, MAX_SENTENCE_CHARS, MAX_WORD_CHARS, PluginLimits,
+};
 use crate::metrics::{PluginMetrics, RoomMetrics, count};
 use crate::problem::{LoadProblem, Stage};
 use crate::state::GuestState;
@@ -45,7 +47,7 @@ pub enum FailureMode {
 }
 
 /// A plugin as the configuration names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PluginSpec {
     pub name: PluginName,
     pub file: PathBuf,
@@ -53,6 +55,8 @@ pub struct PluginSpec {
     pub settings_json: String,
     pub capabilities: Vec<Capability>,
     pub limits: LimitOverrides,
+    /// What its limits follow where they are not set.
+    pub largest: Largest,
     pub failure_mode: FailureMode,
     /// Refuse it if it is of another world.
     pub expected_world: Option<World>,
@@ -66,9 +70,23 @@ impl PluginSpec {
             settings_json: String::new(),
             capabilities: Vec::new(),
             limits: LimitOverrides::default(),
+            largest: Largest::default(),
             failure_mode: FailureMode::Closed,
             expected_world: None,
         }
+    }
+}
+
+impl std::fmt::Debug for PluginSpec {
+    /// Without the settings, in which secrets are.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("PluginSpec")
+            .field("name", &self.name)
+            .field("file", &self.file)
+            .field("capabilities", &self.capabilities)
+            .field("limits", &self.limits)
+            .field("failure_mode", &self.failure_mode)
+            .finish_non_exhaustive()
     }
 }
 
@@ -215,7 +233,7 @@ impl Loader {
         world: World,
         metrics: Arc<PluginMetrics>,
     ) -> Arc<Bounds> {
-        let limits = spec.limits.over(PluginLimits::for_world(world));
+        let limits = spec.limits.over(PluginLimits::for_world(world, spec.largest));
         Arc::new(Bounds {
             plugin: spec.name.clone(),
             digest,

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use weir_model::{Fault, FaultSource, PluginName, SessionInfo};
+use weir_session::ports::Maskers;
 
 /// How the room is set up.
 #[derive(Clone, Debug)]
@@ -63,6 +64,27 @@ pub struct SessionGuests {
     pub inspector: GuestInspector,
     pub policies: GuestPolicies,
     pub maskers: GuestMaskers,
+}
+
+/// What judges and hides in one session. It is open before the session's upstream is, because what a client asks
+/// for with its first packet is judged too.
+pub struct SessionJudges {
+    pub policies: GuestPolicies,
+    pub maskers: GuestMaskers,
+    inspector: Arc<Loaded>,
+}
+
+impl SessionJudges {
+    /// Whether the pipeline has maskers.
+    pub fn masking(&self) -> bool {
+        self.maskers.active()
+    }
+}
+
+/// A plugin of a configuration that is being tried. While this lives, its compiled code is there.
+pub struct Rehearsed {
+    pub world: World,
+    _loaded: Option<Loaded>,
 }
 
 /// A picture of what is in service.
@@ -123,6 +145,26 @@ impl Guests {
         self.registry.loader().load(spec, bytes, digest, Arc::default()).await
     }
 
+    /// Tries a changed configuration without taking anything of it into service. What the change does not concern
+    /// counts as it serves now, whatever its file has become.
+    pub async fn rehearse(&self, specs: &[PluginSpec]) -> Vec<(PluginName, Result<Rehearsed, LoadProblem>)> {
+        let configured = self.registry.specs().await;
+        let generation = self.generation();
+        let mut rehearsed = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let serves = configured.contains(spec).then(|| generation.world(&spec.name)).flatten();
+            let outcome = match serves {
+                Some(world) => Ok(Rehearsed { world, _loaded: None }),
+                None => self
+                    .check(spec)
+                    .await
+                    .map(|loaded| Rehearsed { world: loaded.world, _loaded: Some(loaded) }),
+            };
+            rehearsed.push((spec.name.clone(), outcome));
+        }
+        rehearsed
+    }
+
     /// Opens the plugins of a pipeline for one session, in the pipeline's order.
     ///
     /// # Errors
@@ -135,6 +177,19 @@ impl Guests {
         parameters: &[(String, String)],
         limits: InspectorLimits,
     ) -> Result<SessionGuests, Fault> {
+        let judges = self.open_judges(info, pipeline).await?;
+        self.open_inspector(judges, info, parameters, limits).await
+    }
+
+    /// The first half of [`open_session`](Self::open_session): what needs no upstream.
+    ///
+    /// # Errors
+    /// As for `open_session`.
+    pub async fn open_judges(
+        &self,
+        info: &SessionInfo,
+        pipeline: &[PluginName],
+    ) -> Result<SessionJudges, Fault> {
         let current = self.registry.current();
         let generation = current.load();
         let (mut inspectors, mut policies, mut maskers) = (Vec::new(), Vec::new(), Vec::new());
@@ -156,12 +211,27 @@ impl Guests {
                 false => wrong("several inspectors"),
             });
         };
-        let loaded = generation.find(inspector).ok_or_else(|| fault::missing(inspector))?;
-        let masking = !maskers.is_empty();
-        let inspector = GuestInspector::open(loaded, info, parameters, limits, masking).await?;
+        let inspector = Arc::clone(generation.find(inspector).ok_or_else(|| fault::missing(inspector))?);
         let info = Arc::new(info.clone());
         let policies = GuestPolicies::open(Arc::clone(&info), current.clone(), &generation, policies).await?;
         let maskers = GuestMaskers::open(info, current, &generation, maskers).await?;
+        Ok(SessionJudges { policies, maskers, inspector })
+    }
+
+    /// The second half: the inspector, which is told what the upstream has said of itself (`parameters`).
+    ///
+    /// # Errors
+    /// When it does not take the session.
+    pub async fn open_inspector(
+        &self,
+        judges: SessionJudges,
+        info: &SessionInfo,
+        parameters: &[(String, String)],
+        limits: InspectorLimits,
+    ) -> Result<SessionGuests, Fault> {
+        let SessionJudges { policies, maskers, inspector } = judges;
+        let masking = maskers.active();
+        let inspector = GuestInspector::open(&inspector, info, parameters, limits, masking).await?;
         Ok(SessionGuests { inspector, policies, maskers })
     }
 

@@ -45,11 +45,13 @@ pub struct LoadProblem {
     pub message: String,
     /// Empty when there is nothing to advise.
     pub help: String,
+    /// Problems with single settings: a JSON pointer and what is wrong there. All of them are in the message too.
+    pub settings: Vec<(String, String)>,
 }
 
 impl LoadProblem {
     pub(crate) fn new(stage: Stage, message: impl Into<String>) -> Self {
-        Self { stage, message: message.into(), help: String::new() }
+        Self { stage, message: message.into(), help: String::new(), settings: Vec::new() }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {

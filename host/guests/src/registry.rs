@@ -173,6 +173,10 @@ impl Registry {
         metrics.iter().map(|(name, each)| (name.clone(), Arc::clone(each))).collect()
     }
 
+    pub(crate) async fn specs(&self) -> Vec<PluginSpec> {
+        self.configured.lock().await.specs.clone()
+    }
+
     pub(crate) async fn files(&self) -> BTreeSet<PathBuf> {
         self.configured.lock().await.specs.iter().map(|spec| spec.file.clone()).collect()
     }

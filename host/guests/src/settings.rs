@@ -5,7 +5,7 @@
 
 use crate::problem::{LoadProblem, Stage};
 use crate::text::clean;
-use boon::{Compiler, Draft, Schemas, UrlLoader, ValidationError};
+use boon::{Compiler, Draft, ErrorKind, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
 /// Problems told at once; more of them help nobody.
@@ -51,22 +51,53 @@ pub(crate) fn check(settings: &str, schema: &str) -> Result<String, LoadProblem>
     };
     let mut problems = Vec::new();
     collect(&error, &mut problems);
-    Err(LoadProblem::new(Stage::Settings, problems.join("\n")))
+    let line =
+        |(place, what): &(String, String)| format!("{}: {what}", if place.is_empty() { "/" } else { place });
+    let message = problems.iter().map(line).collect::<Vec<_>>().join("\n");
+    Err(LoadProblem { settings: problems, ..LoadProblem::new(Stage::Settings, message) })
 }
 
-/// The innermost causes: they name the value, the outer ones only the way to it.
-fn collect(error: &ValidationError<'_, '_>, problems: &mut Vec<String>) {
+/// The innermost causes: they name the place, the outer ones only the way to it.
+fn collect(error: &ValidationError<'_, '_>, problems: &mut Vec<(String, String)>) {
     if problems.len() >= MAX_PROBLEMS {
         return;
     }
     if error.causes.is_empty() {
-        let place = error.instance_location.to_string();
-        let place = if place.is_empty() { "/".to_owned() } else { place };
-        problems.push(clean(format!("{place}: {}", error.kind), PROBLEM_CHARS));
+        let place = clean(error.instance_location.to_string(), PROBLEM_CHARS);
+        problems.push((place, clean(told(&error.kind), PROBLEM_CHARS)));
         return;
     }
     for cause in &error.causes {
         collect(cause, problems);
+    }
+}
+
+/// What is wrong, in words of the schema only: the value may be a secret.
+fn told(kind: &ErrorKind<'_, '_>) -> String {
+    match kind {
+        ErrorKind::Pattern { want, .. } => format!("it does not match the pattern {want}"),
+        ErrorKind::Format { want, .. } => format!("it is no {want}"),
+        ErrorKind::ContentEncoding { want, .. } => format!("it is not encoded as {want}"),
+        ErrorKind::ContentMediaType { want, .. } => format!("it is no {want}"),
+        ErrorKind::Minimum { want, .. } => format!("it must be at least {want}"),
+        ErrorKind::Maximum { want, .. } => format!("it must be at most {want}"),
+        ErrorKind::ExclusiveMinimum { want, .. } => format!("it must be more than {want}"),
+        ErrorKind::ExclusiveMaximum { want, .. } => format!("it must be less than {want}"),
+        ErrorKind::MultipleOf { want, .. } => format!("it must be a multiple of {want}"),
+        // Types, lengths, names of keys, and what the schema wants instead.
+        ErrorKind::Type { .. }
+        | ErrorKind::Enum { .. }
+        | ErrorKind::Const { .. }
+        | ErrorKind::AdditionalProperties { .. }
+        | ErrorKind::Required { .. }
+        | ErrorKind::MinLength { .. }
+        | ErrorKind::MaxLength { .. }
+        | ErrorKind::MinItems { .. }
+        | ErrorKind::MaxItems { .. }
+        | ErrorKind::MinProperties { .. }
+        | ErrorKind::MaxProperties { .. }
+        | ErrorKind::UniqueItems { .. } => kind.to_string(),
+        _ => "it does not match the schema".to_owned(),
     }
 }
 
@@ -105,6 +136,23 @@ mod tests {
         assert_eq!(problem.stage, Stage::Settings);
         for place in ["/limit: ", "/rules/1: ", "/: "] {
             assert!(problem.message.contains(place), "{problem}");
+        }
+    }
+
+    #[test]
+    fn no_problem_tells_a_value() {
+        let schema = r#"{"properties": {
+            "a": {"pattern": "^[0-9]+$"}, "b": {"format": "uuid"}, "c": {"enum": ["x"]}, "d": {"const": "x"},
+            "e": {"maxLength": 1}, "f": {"type": "integer"}, "g": {"anyOf": [{"pattern": "x"}, {"type": "null"}]},
+            "h": {"not": {"type": "string"}}, "i": {"contentMediaType": "application/json"}
+        }}"#;
+        let settings: serde_json::Map<_, _> = ["a", "b", "c", "d", "e", "f", "g", "h", "i"]
+            .map(|key| (key.to_owned(), "s3cret!".into()))
+            .into();
+        let problem = check(&Value::Object(settings).to_string(), schema).unwrap_err();
+        assert!(!format!("{problem:?}").contains("s3cret"), "{problem}");
+        for place in ["/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h"] {
+            assert!(problem.settings.iter().any(|(pointer, _)| pointer == place), "{place}: {problem}");
         }
     }
 

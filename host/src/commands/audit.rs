@@ -10,7 +10,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use weir_audit::{Anchor, Filter, Record, TrailReader, VerifyError, export_line};
-use weir_model::Digest;
 use weir_store::Reader;
 
 /// How often a followed trail is looked at: another process writes it, and SQLite does not call.
@@ -140,7 +139,7 @@ fn filter_of(asked: Asked) -> anyhow::Result<Filter> {
         verdict: asked.verdict,
         status: asked.status,
         text: asked.text,
-        plugin: asked.plugin.as_deref().map(digest).transpose()?,
+        plugin: asked.plugin.map(first_digits).transpose()?,
         limit: Some(asked.limit),
         before_seq: None,
     })
@@ -167,14 +166,9 @@ fn moment(text: &str) -> anyhow::Result<i64> {
     Ok(weir_audit::clock::now_us() - age)
 }
 
-fn digest(text: &str) -> anyhow::Result<Digest> {
-    let bytes: Option<Vec<u8>> = text
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-        .collect();
-    let bytes: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
-    Ok(Digest(bytes.context("a digest has 64 hexadecimal digits")?))
+fn first_digits(text: String) -> anyhow::Result<String> {
+    let digits = !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits.then_some(text).context("--plugin takes the first hexadecimal digits of a digest, 64 at most")
 }
 
 fn print<'r>(records: impl Iterator<Item = &'r Record>, json: bool) {

@@ -1,23 +1,35 @@
 //! `weir check`: the configuration together with the plugins it names.
 
-use super::load::load;
 use crate::plugins;
 use crate::resource::ResourceRuntime;
 use std::path::Path;
 use std::process::ExitCode;
-use weir_config::{Code, Config, Place, Problem, Problems, Severity};
+use weir_config::{Code, Config, Machine, Place, Problem, Problems, Severity};
 use weir_guests::{EngineConfig, Guests, GuestsConfig};
 
 const RESOURCE: Code = Code::new("resource-unusable");
 
 pub(crate) fn check(path: &Path) -> anyhow::Result<ExitCode> {
-    let Ok(config) = load(path) else { return Ok(ExitCode::from(super::EXIT_CONFIG)) };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mut problems = resource_problems(&config);
-    problems.extend(runtime.block_on(plugin_problems(&config))?);
+    let config = match weir_config::examine(path, &Machine) {
+        Ok(config) => config,
+        Err(problems) => {
+            eprint!("{problems}");
+            return Ok(ExitCode::from(super::EXIT_CONFIG));
+        }
+    };
+    let mut problems: Vec<Problem> = config.warnings().iter().cloned().collect();
+    // Resources are named by their number, which is right only as long as none is missing.
+    if config.written_resources() == config.settings().resources.len() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        problems.extend(resource_problems(&config));
+        problems.extend(runtime.block_on(plugin_problems(&config))?);
+    }
     let problems = Problems::new(problems);
     if !problems.is_empty() {
+        // Warnings alone are told, and are no reason to refuse.
         eprint!("{problems}");
+    }
+    if problems.any_error() {
         return Ok(ExitCode::from(super::EXIT_CONFIG));
     }
     let settings = config.settings();

@@ -6,6 +6,7 @@
 use super::check::resource_problems;
 use super::load::load;
 use crate::admin_api::Api;
+use crate::log::LogControl;
 use crate::metrics::Metrics;
 use crate::plugins;
 use crate::reload::{self, Listeners};
@@ -14,9 +15,10 @@ use anyhow::Context;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use weir_audit::{ConfigApplied, Event, WriterSettings};
-use weir_config::settings::{Audit, LogFormat, Settings};
+use weir_config::settings::Audit;
 use weir_config::{Config, Problems};
 use weir_guests::{EngineConfig, Guests, GuestsConfig};
 use weir_model::EndReason;
@@ -31,14 +33,14 @@ pub(crate) fn run(path: &Path) -> anyhow::Result<ExitCode> {
         eprint!("{problems}");
         return Ok(ExitCode::from(super::EXIT_CONFIG));
     }
-    start_log(config.settings())?;
+    let log = crate::log::start(&config.settings().log).context("log.level")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let code = runtime.block_on(serve(config))?;
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    let code = runtime.block_on(serve(config, log))?;
+    runtime.shutdown_timeout(Duration::from_secs(2));
     Ok(code)
 }
 
-async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+async fn serve(config: Config, log: LogControl) -> anyhow::Result<ExitCode> {
     let settings = config.settings().clone();
     let admin = Listener::bind(settings.admin.listen)?;
     let mut listeners = Listeners::bind(&settings)?;
@@ -74,8 +76,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let running = Running::prepare(config)?;
     let mock = MockScram::new(mock_secret(state)?, running.users.usual_iterations());
     let metrics = Arc::new(Metrics::default());
-    let shared =
-        Arc::new(Shared::new(running, Arc::new(started.guests), trail.handle(), Arc::clone(&metrics), mock));
+    let guests = Arc::new(started.guests);
+    let shared = Arc::new(Shared::new(running, guests, trail.handle(), Arc::clone(&metrics), mock, log));
     shared
         .record_durably(Event::ConfigApplied(ConfigApplied {
             digest,
@@ -95,7 +97,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
 
     wait_for_the_end(&shared, &mut listeners, &api).await?;
 
-    drain(&shared, &listeners, settings.server.drain_timeout).await;
+    let within = shared.running().config.settings().server.drain_timeout;
+    drain(&shared, &listeners, within).await;
     let _ = stop_admin.send(());
     let _ = admin.await;
     plugin_events.abort();
@@ -104,7 +107,22 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reloads on SIGHUP and on changed files, until SIGTERM or SIGINT.
+/// How long a user's expiry may go unnoticed when the clock is set.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
+
+/// Resolves when the next user expires, or a while before.
+async fn next_expiry(shared: &Shared) {
+    match shared.next_expiry() {
+        // A little later: at the moment itself, the user is still let in.
+        Some(at) => {
+            let left = at.duration_since(SystemTime::now()).unwrap_or_default() + Duration::from_millis(20);
+            tokio::time::sleep(left.min(LOOK_AT_CLOCK)).await;
+        }
+        None => tokio::time::sleep(LOOK_AT_CLOCK).await,
+    }
+}
+
+/// Reloads on SIGHUP and on changed files, ends the sessions of users who expire, until SIGTERM or SIGINT.
 async fn wait_for_the_end(shared: &Arc<Shared>, listeners: &mut Listeners, api: &Api) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -116,6 +134,10 @@ async fn wait_for_the_end(shared: &Arc<Shared>, listeners: &mut Listeners, api: 
             _ = interrupt.recv() => return Ok(()),
             _ = hang_up.recv() => {}
             () = changes.next() => {}
+            () = next_expiry(shared) => {
+                shared.end_what_is_no_longer_permitted();
+                continue;
+            }
         }
         api.reloaded(reload::reload(shared, listeners).await);
         changes = reload::Changes::of(shared);
@@ -123,7 +145,7 @@ async fn wait_for_the_end(shared: &Arc<Shared>, listeners: &mut Listeners, api: 
 }
 
 /// Lets sessions end by themselves at their next quiet moment, then ends the rest.
-async fn drain(shared: &Shared, listeners: &Listeners, within: std::time::Duration) {
+async fn drain(shared: &Shared, listeners: &Listeners, within: Duration) {
     listeners.stop();
     shared.approvals.shut_down().await;
     tracing::info!(sessions = shared.sessions.count(), "draining");
@@ -131,7 +153,7 @@ async fn drain(shared: &Shared, listeners: &Listeners, within: std::time::Durati
     if tokio::time::timeout(within, shared.sessions.empty()).await.is_err() {
         shared.sessions.end(|_| Some(EndReason::CutShort));
         // Each takes at most the time a farewell takes.
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(5), shared.sessions.empty()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(5), shared.sessions.empty()).await;
     }
 }
 
@@ -146,18 +168,6 @@ fn trail_settings(audit: &Audit) -> TrailSettings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..TrailSettings::default()
     }
-}
-
-fn start_log(settings: &Settings) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log.filter).context("log.level")?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A full disk or a closed pipe behind stderr costs lines. Told there as well, it would end whoever logs.
-    let log = log.log_internal_errors(false);
-    match settings.log.format {
-        LogFormat::Text => log.with_ansi(false).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    Ok(())
 }
 
 /// What fake salts are made of: kept, so that an unknown user has the same salt tomorrow.

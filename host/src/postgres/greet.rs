@@ -4,6 +4,7 @@ use super::{Greeting, PostgresHouse, TurnedAway};
 use crate::postgres::upstream::nonce;
 use std::net::IpAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use weir_audit::LoginStage;
 use weir_net::{Arrival, Stream};
 use weir_wire::postgres::{
     ALPN, ClientTransport, EndPointHash, ErrorReport, ServerLogin, ServerLoginOptions, ServerStep, ServerTls,
@@ -23,13 +24,9 @@ pub(super) struct Talk {
 
 impl Talk {
     pub(super) fn turned_away(self, report: Option<ErrorReport>, reason: String) -> TurnedAway {
-        TurnedAway {
-            stream: Some(self.stream),
-            words: report.map(Into::into),
-            reason,
-            claimed_user: self.claimed_user,
-            client: self.client,
-        }
+        // The name comes with the first packet.
+        let stage = if self.claimed_user.is_empty() { LoginStage::Greet } else { LoginStage::Identify };
+        TurnedAway::stranger(Some(self.stream), report, stage, self.claimed_user, self.client, reason)
     }
 }
 
@@ -75,12 +72,8 @@ impl PostgresHouse {
         arrival: Arrival,
         client: IpAddr,
     ) -> Result<Option<(Stream, ClientTransport)>, TurnedAway> {
-        let turned_away = |stream: Option<Stream>, reason: String| TurnedAway {
-            stream,
-            words: None,
-            reason,
-            claimed_user: String::new(),
-            client,
+        let turned_away = |reason: String| {
+            TurnedAway::stranger(None, None, LoginStage::Greet, String::new(), client, reason)
         };
         let mut first = [0];
         match arrival.socket.peek(&mut first).await {
@@ -93,17 +86,14 @@ impl PostgresHouse {
         }
         let Some(tls) = &self.resource.tls else {
             let reason = "the client began with TLS, and this resource has no certificate (`tls`)";
-            return Err(turned_away(None, reason.into()));
+            return Err(turned_away(reason.into()));
         };
         let handshake = tls.accept(arrival.socket).await;
         let (stream, alpn) =
-            handshake.map_err(|error| turned_away(None, format!("the TLS handshake failed: {error}")))?;
+            handshake.map_err(|error| turned_away(format!("the TLS handshake failed: {error}")))?;
         // Without the name, another protocol's client could be tricked into talking to us.
         if alpn.as_deref() != Some(ALPN) {
-            return Err(turned_away(
-                None,
-                "the client began with TLS without naming `postgresql` (ALPN)".into(),
-            ));
+            return Err(turned_away("the client began with TLS without naming `postgresql` (ALPN)".into()));
         }
         let end_point = tls.end_point().map(EndPointHash::new);
         Ok(Some((stream, ClientTransport::Tls(end_point))))
@@ -111,12 +101,8 @@ impl PostgresHouse {
 
     async fn start_tls(&self, talk: Talk) -> Result<Talk, TurnedAway> {
         let Talk { stream, mut login, client, claimed_user } = talk;
-        let lost = |reason: String| TurnedAway {
-            stream: None,
-            words: None,
-            reason,
-            claimed_user: String::new(),
-            client,
+        let lost = |reason: String| {
+            TurnedAway::stranger(None, None, LoginStage::Greet, String::new(), client, reason)
         };
         let (Stream::Plain(socket), Some(tls)) = (stream, &self.resource.tls) else {
             return Err(lost("TLS was to start where it cannot".into()));

@@ -5,6 +5,7 @@ use super::{Greeting, Identity, PostgresHouse, TurnedAway};
 use std::sync::Arc;
 use std::time::SystemTime;
 use weir_access::Permit;
+use weir_audit::LoginStage;
 use weir_wire::postgres::{Credential, ErrorReport, PasswordVerdict, ServerStep, SqlState};
 
 impl PostgresHouse {
@@ -72,20 +73,8 @@ impl PostgresHouse {
             Ok(permit) => Ok((identity, permit)),
             Err(denied) => {
                 let report = ErrorReport::fatal(SqlState::INSUFFICIENT_PRIVILEGE, denied.to_string());
-                Err(identity.turned_away(report, denied.to_string()))
+                Err(identity.turned_away(LoginStage::Authorize, report, denied.to_string()))
             }
-        }
-    }
-}
-
-impl Identity {
-    pub(super) fn turned_away(self, report: ErrorReport, reason: String) -> TurnedAway {
-        TurnedAway {
-            stream: Some(self.stream),
-            words: Some(report.into()),
-            reason,
-            claimed_user: self.principal.id,
-            client: self.client,
         }
     }
 }

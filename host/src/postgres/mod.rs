@@ -1,28 +1,28 @@
 //! PostgreSQL at the door: the stages of `weir_session::life` for this protocol.
 //!
 //! `greet` settles TLS and reads the startup packet, `identify` checks the proof, `authorize` asks the access
-//! room, `connect` logs in at the upstream, `open` starts the plugins, records the session and tells the client
-//! that it may speak. After that nothing here touches a byte.
+//! room, `connect` takes a seat, starts what judges, has the settings judged (`settings`) and logs in at the
+//! upstream, `open` starts the inspector, records the session and tells the client that it may speak. After that nothing here touches a byte.
 
 pub(crate) mod catalog;
 mod connect;
 mod greet;
 mod identify;
 mod open;
-mod startup;
+mod settings;
 pub(crate) mod upstream;
 
 use crate::resource::ResourceRuntime;
 use crate::reviews::SessionApprovals;
-use crate::sessions::{Seat, SessionLeave};
+use crate::sessions::{Entering, Reservation, Seat, SessionLeave};
 use crate::shared::Shared;
 use crate::trail::SessionTrail;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use weir_access::Permit;
-use weir_audit::{Event, LoginFailed, Place, SessionEnded};
-use weir_guests::{GuestInspector, GuestMaskers, GuestPolicies};
-use weir_model::{EndReason, Principal, ResourceName, SessionId};
+use weir_audit::{Event, LoginFailed, LoginStage, Place, SessionEnded};
+use weir_guests::{GuestInspector, GuestMaskers, GuestPolicies, SessionJudges};
+use weir_model::{Attribute, EndReason, JudgedBy, Principal, ResourceName, SessionId, SessionInfo};
 use weir_net::{Arrival, Stream};
 use weir_session::exchange::{Ended, Start};
 use weir_session::life::House;
@@ -34,6 +34,8 @@ use weir_wire::postgres::{Authenticated, ErrorReport, ServerLogin, SqlState, Sta
 pub(crate) struct PostgresHouse {
     pub(crate) shared: Arc<Shared>,
     pub(crate) resource: Arc<ResourceRuntime>,
+    /// until the session begins or the client is turned away
+    entering: Mutex<Option<Entering>>,
 }
 
 /// TLS is settled; the client has said who it is and what it wants.
@@ -55,8 +57,12 @@ pub(crate) struct Identity {
 /// Both sides are logged in.
 pub(crate) struct Connected {
     identity: Identity,
-    permit: Permit,
+    info: Arc<SessionInfo>,
+    judges: SessionJudges,
+    reserved: Reservation,
     database: weir_wire::postgres::DatabaseName,
+    /// what the client said of itself, as the trail may keep it
+    claimed: Vec<Attribute>,
     upstream: upstream::Upstream,
 }
 
@@ -65,10 +71,22 @@ pub(crate) struct TurnedAway {
     stream: Option<Stream>,
     /// What the client reads, if it can still be told anything.
     words: Option<Box<Words>>,
-    /// What the log keeps.
-    reason: String,
-    claimed_user: String,
+    why: Box<Why>,
+}
+
+/// What the trail and the log keep of it.
+struct Why {
+    stage: LoginStage,
+    who: Who,
     client: std::net::IpAddr,
+    reason: String,
+    judged_by: Vec<JudgedBy>,
+}
+
+/// As far as it is known.
+enum Who {
+    Claimed(String),
+    Proven(String),
 }
 
 /// A last message.
@@ -80,6 +98,30 @@ struct Words {
 impl From<ErrorReport> for Box<Words> {
     fn from(report: ErrorReport) -> Self {
         Box::new(Words { sqlstate: report.sqlstate, message: report.to_error_response() })
+    }
+}
+
+impl TurnedAway {
+    /// Before anybody has proven anything.
+    fn stranger(
+        stream: Option<Stream>,
+        words: Option<ErrorReport>,
+        stage: LoginStage,
+        claimed_user: String,
+        client: std::net::IpAddr,
+        reason: String,
+    ) -> Self {
+        let (who, judged_by) = (Who::Claimed(claimed_user), Vec::new());
+        let why = Box::new(Why { stage, who, client, reason, judged_by });
+        Self { stream, words: words.map(Into::into), why }
+    }
+}
+
+impl Identity {
+    fn turned_away(self, stage: LoginStage, report: ErrorReport, reason: String) -> TurnedAway {
+        let (who, judged_by) = (Who::Proven(self.principal.id), Vec::new());
+        let why = Box::new(Why { stage, who, client: self.client, reason, judged_by });
+        TurnedAway { stream: Some(self.stream), words: Some(report.into()), why }
     }
 }
 
@@ -121,12 +163,9 @@ impl House for PostgresHouse {
 
     async fn greet(&self, arrival: Arrival) -> Result<Option<Greeting>, TurnedAway> {
         let client = arrival.client.ip();
-        let late = || TurnedAway {
-            stream: None,
-            words: None,
-            reason: "the client did not say what it wants in time".into(),
-            claimed_user: String::new(),
-            client,
+        let late = || {
+            let reason = "the client did not say what it wants in time".into();
+            TurnedAway::stranger(None, None, LoginStage::Greet, String::new(), client, reason)
         };
         let within = self.resource.settings.limits.login_timeout;
         tokio::time::timeout(within, self.greet_client(arrival)).await.unwrap_or_else(|_| Err(late()))
@@ -135,7 +174,7 @@ impl House for PostgresHouse {
     async fn identify(&self, greeting: Greeting) -> Result<Identity, TurnedAway> {
         let (client, claimed_user) = (greeting.client, greeting.request.user.as_str().to_owned());
         let reason = "the client did not prove who it is in time".into();
-        let late = || TurnedAway { stream: None, words: None, reason, claimed_user, client };
+        let late = || TurnedAway::stranger(None, None, LoginStage::Identify, claimed_user, client, reason);
         let within = self.resource.settings.limits.login_timeout;
         tokio::time::timeout(within, self.identify_client(greeting)).await.unwrap_or_else(|_| Err(late()))
     }
@@ -153,15 +192,26 @@ impl House for PostgresHouse {
     }
 
     async fn turn_away(&self, turned_away: TurnedAway) {
-        let TurnedAway { stream, words, reason, claimed_user, client } = turned_away;
+        let TurnedAway { stream, words, why } = turned_away;
+        let Why { stage, who, client, reason, judged_by } = *why;
         let code = words.as_ref().map_or("08006", |words| words.sqlstate.as_str()).to_owned();
-        tracing::info!(resource = %self.resource.name(), client = %client, user = claimed_user, reason, "turned away");
+        let (principal, claimed_user) = match who {
+            Who::Proven(principal) => (Some(principal), String::new()),
+            Who::Claimed(user) => (None, user),
+        };
+        let user = principal.as_ref().unwrap_or(&claimed_user);
+        let word = stage.as_word();
+        tracing::info!(resource = %self.resource.name(), client = %client, user, stage = word, reason, "turned away");
         self.shared.metrics.login_failed(self.resource.name());
         let event = Event::LoginFailed(LoginFailed {
             resource: self.resource.name().clone(),
+            stage,
+            principal,
             claimed_user,
             client_address: client.to_string(),
             code,
+            reason,
+            judged_by,
         });
         if let Err(down) = self.shared.record_durably(event).await {
             tracing::error!(error = %down, "a failed login could not be recorded");
@@ -201,10 +251,21 @@ pub(crate) struct Opened {
 }
 
 impl PostgresHouse {
-    pub(crate) fn new(shared: Arc<Shared>, resource: &ResourceName) -> Option<Self> {
+    pub(crate) fn new(shared: Arc<Shared>, resource: &ResourceName, entering: Entering) -> Option<Self> {
         let resource = shared.running().resources.get(resource).cloned()?;
-        Some(Self { shared, resource })
+        Some(Self { shared, resource, entering: Mutex::new(Some(entering)) })
     }
+
+    /// The session has begun: somebody else may come in.
+    fn is_inside(&self) {
+        self.entering.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// What a client reads when too many others are being let in.
+pub(crate) fn no_room() -> Vec<u8> {
+    let message = "too many clients are being let in by the gateway";
+    ErrorReport::fatal(SqlState::TOO_MANY_CONNECTIONS, message).to_error_response()
 }
 
 /// Tells a client why and closes, giving it a moment to read.

@@ -1,6 +1,6 @@
-//! The session begins: plugins, a seat, the record, and the word that the client may speak.
+//! The session begins: the inspector, the record, and the word that the client may speak.
 
-use super::startup;
+use super::connect::told;
 use super::{Connected, Opened, PostgresHouse, PostgresPorts, SeatedLeave, TurnedAway};
 use crate::postgres::catalog::SessionCatalog;
 use crate::reviews::SessionApprovals;
@@ -8,13 +8,11 @@ use crate::trail::SessionTrail;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
-use weir_audit::{Event, Place, SessionOpened};
-use weir_guests::{InspectorLimits, SessionGuests};
-use weir_model::{Attribute, Fault, SessionId, SessionInfo, Verdict};
+use weir_audit::{Event, LoginStage, Place, SessionOpened};
+use weir_guests::{InspectorLimits, SessionGuests, SessionJudges};
+use weir_model::{Fault, SessionInfo};
 use weir_net::Stream;
-use weir_session::decide::fold;
 use weir_session::exchange::{Limits, Start};
-use weir_session::ports::{Inspector, Policies, Round};
 use weir_wire::postgres::{
     BackendKey, CancelKey, ErrorReport, ProtocolVersion, Ready, SqlState, TransactionStatus,
     authentication_ok, backend_key_data, parameter_status, ready_for_query,
@@ -25,59 +23,33 @@ impl PostgresHouse {
         &self,
         connected: Connected,
     ) -> Result<(Start<PostgresPorts>, Stream, Stream), TurnedAway> {
-        let Connected { identity, permit, database, upstream } = connected;
-        let settings = startup::settings(&identity.proven.parameters);
-        let info = Arc::new(SessionInfo {
-            id: SessionId::new(uuid::Uuid::now_v7().simple().to_string()),
-            resource: permit.resource().clone(),
-            protocol: "postgres".into(),
-            who: permit.principal().clone(),
-            client_address: identity.client.to_string(),
-            started_ms: crate::shared::now_ms(),
-            attributes: vec![
-                Attribute::new("database", database.as_str()),
-                Attribute::new("permitted-by", permit.because().to_string()),
-            ],
-            claimed: startup::claims(&settings),
-        });
-        let refuse = |sqlstate: SqlState, message: String, reason: String| {
-            (ErrorReport::fatal(sqlstate, message), reason)
-        };
+        let Connected { identity, info, judges, reserved, database, claimed, upstream } = connected;
         let begun: Result<_, (ErrorReport, String)> = async {
-            let guests = self.open_guests(&info, &upstream.ready).await.map_err(|fault| {
-                let sqlstate = SqlState::parse(&fault.code).unwrap_or(SqlState::CANNOT_CONNECT_NOW);
-                refuse(sqlstate, fault.message.clone(), format!("{}: {}", fault.message, fault.detail))
-            })?;
-            let guests = self.judge_startup(guests, &settings).await?;
+            let guests =
+                self.open_inspector(judges, &info, &upstream.ready).await.map_err(|fault| told(&fault))?;
             let key = self.key(&upstream.ready, identity.proven.version)?;
-            let seat = self
-                .shared
-                .sessions
-                .enter(
-                    Arc::clone(&info),
-                    key.clone(),
-                    upstream.ready.key.clone(),
-                    Arc::clone(&self.resource.account),
-                    (
-                        self.shared.running().config.settings().server.max_sessions,
-                        self.resource.settings.limits.max_sessions_per_user,
-                    ),
-                )
-                .map_err(|too_many| {
-                    refuse(SqlState::TOO_MANY_CONNECTIONS, too_many.to_string(), too_many.to_string())
-                })?;
-            let event = Event::SessionOpened(SessionOpened::new(Arc::clone(&info)));
+            let (own, upstream_key) = (key.clone(), upstream.ready.key.clone());
+            let seat =
+                reserved.enter(Arc::clone(&info), own, upstream_key, Arc::clone(&self.resource.account));
+            // A reload may have been between the permit and the seat.
+            if !self.shared.is_permitted(&info) {
+                let message = "the permission to open this resource has just ended".to_owned();
+                return Err((ErrorReport::fatal(SqlState::INSUFFICIENT_PRIVILEGE, message.clone()), message));
+            }
+            let recorded = Arc::new(SessionInfo { claimed, ..SessionInfo::clone(&info) });
+            let event = Event::SessionOpened(SessionOpened::new(recorded));
             self.shared.record_durably(event).await.map_err(|down| {
                 let message = "the session could not be recorded, so it was not opened".to_owned();
-                refuse(SqlState::CANNOT_CONNECT_NOW, message, down.to_string())
+                (ErrorReport::fatal(SqlState::CANNOT_CONNECT_NOW, message), down.to_string())
             })?;
             Ok((guests, key, seat))
         }
         .await;
         let (guests, key, seat) = match begun {
             Ok(begun) => begun,
-            Err((report, reason)) => return Err(identity.turned_away(report, reason)),
+            Err((report, reason)) => return Err(identity.turned_away(LoginStage::Open, report, reason)),
         };
+        self.is_inside();
         let place = Place::of(&info);
         self.shared.opened.insert(info.id.clone(), Opened { place: place.clone(), since: Instant::now() });
         self.shared.metrics.session_opened(self.resource.name());
@@ -97,6 +69,7 @@ impl PostgresHouse {
                 audit: self.shared.audit.clone(),
                 place,
                 metrics: self.shared.metrics.of(self.resource.name()),
+                numbers_from: 0,
             },
             approvals: SessionApprovals {
                 approvals: Arc::clone(&self.shared.approvals),
@@ -119,43 +92,19 @@ impl PostgresHouse {
         Ok((start, client, upstream.stream))
     }
 
-    async fn open_guests(&self, info: &SessionInfo, ready: &Ready) -> Result<SessionGuests, Fault> {
+    async fn open_inspector(
+        &self,
+        judges: SessionJudges,
+        info: &SessionInfo,
+        ready: &Ready,
+    ) -> Result<SessionGuests, Fault> {
         let limits = &self.resource.settings.limits;
         let clamp = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.shared
-            .guests
-            .open_session(
-                info,
-                &self.resource.settings.pipeline,
-                &ready.parameters,
-                InspectorLimits {
-                    max_operation_bytes: clamp(limits.max_operation_bytes),
-                    max_answer_bytes: clamp(limits.max_answer_bytes),
-                },
-            )
-            .await
-    }
-
-    /// The client's startup settings are judged like the statements that would do the same.
-    async fn judge_startup(
-        &self,
-        mut guests: SessionGuests,
-        settings: &[(String, String)],
-    ) -> Result<SessionGuests, (ErrorReport, String)> {
-        for operation in startup::operations(settings) {
-            let answers = guests.policies.decide(&operation, Round::First).await;
-            let folded = fold(answers, self.resource.default(), vec![guests.inspector.judged_by()]);
-            let why = match folded.decision.verdict {
-                Verdict::Allow | Verdict::Abstain => continue,
-                Verdict::Deny { reason, .. } => reason,
-                Verdict::Hold { reason, .. } => format!("{reason} (it cannot wait for approval here)"),
-                Verdict::Rewrite { .. } => "a policy rewrites it, which cannot be done here".into(),
-            };
-            let what = operation.objects.first().map(String::as_str).unwrap_or_default();
-            let message = format!("the connection's setting \"{what}\" is refused: {why}");
-            return Err((ErrorReport::fatal(SqlState::INSUFFICIENT_PRIVILEGE, message.clone()), message));
-        }
-        Ok(guests)
+        let limits = InspectorLimits {
+            max_operation_bytes: clamp(limits.max_operation_bytes),
+            max_answer_bytes: clamp(limits.max_answer_bytes),
+        };
+        self.shared.guests.open_inspector(judges, info, &ready.parameters, limits).await
     }
 
     /// What the client may cancel with: the upstream's process id where it is free, so that clients who compare

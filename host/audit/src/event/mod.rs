@@ -19,7 +19,7 @@ pub use host::{
     Recovered,
 };
 pub use operation::{Attempt, Failure, Outcome, Refused, RefusedBy, Status};
-pub use session::{LoginFailed, SessionEnded, SessionKilled, SessionOpened};
+pub use session::{LoginFailed, LoginStage, SessionEnded, SessionKilled, SessionOpened};
 
 use crate::canon::Object;
 use crate::redact::redact_named;
@@ -133,6 +133,14 @@ impl Event {
             Self::Outcome(event) => Some(&event.place),
             Self::Held(event) => Some(&event.place),
             Self::Reviewed(event) => Some(&event.place),
+            _ => None,
+        }
+    }
+
+    /// Who it is about, when there is no session to say so.
+    pub(crate) fn principal(&self) -> Option<Arc<str>> {
+        match self {
+            Self::LoginFailed(event) => event.principal.as_deref().map(Into::into),
             _ => None,
         }
     }

@@ -119,7 +119,7 @@ impl Attempt {
     }
 }
 
-fn judges(out: &mut Object<'_>, key: &'static str, judges: &[JudgedBy]) {
+pub(super) fn judges(out: &mut Object<'_>, key: &'static str, judges: &[JudgedBy]) {
     out.objects(key, judges, |out, judge| {
         out.word("answer", judge.answer);
         out.digest("digest", &judge.digest);

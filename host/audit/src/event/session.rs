@@ -1,10 +1,11 @@
 //! Sessions: who came, and how it ended.
 
+use super::operation::judges;
 use super::{Place, attributes};
 use crate::canon::Object;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_model::{EndReason, ResourceName, SessionInfo};
+use weir_model::{EndReason, JudgedBy, ResourceName, SessionInfo};
 
 /// A principal has been let in. The first record of its session.
 #[derive(Clone, Debug)]
@@ -40,11 +41,51 @@ pub struct SessionKilled {
 #[derive(Clone, Debug)]
 pub struct LoginFailed {
     pub resource: ResourceName,
-    /// What the client called itself: nobody has checked it.
+    pub stage: LoginStage,
+    /// Who it is, if that was proven before something else went wrong.
+    pub principal: Option<String>,
+    /// What the client called itself, as long as nobody has checked it.
     pub claimed_user: String,
     pub client_address: String,
     /// Short and stable; a SQLSTATE where the protocol has such a thing.
     pub code: String,
+    /// For the operator; the client may have been told less.
+    pub reason: String,
+    /// The plugins that judged what the client brought with it, if it came to that.
+    pub judged_by: Vec<JudgedBy>,
+}
+
+/// How far somebody came who was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginStage {
+    /// TLS and the first packet.
+    Greet,
+    /// The proof of who it is.
+    Identify,
+    /// Proven, but not allowed to open this resource.
+    Authorize,
+    /// Allowed, but there are as many sessions as there may be.
+    Seat,
+    /// A setting the client brought was not allowed.
+    Settings,
+    /// The upstream did not let the gateway in, or could not be reached.
+    Connect,
+    /// The session could not begin: a plugin did not take it, or the trail did not.
+    Open,
+}
+
+impl LoginStage {
+    pub fn as_word(self) -> &'static str {
+        match self {
+            Self::Greet => "greet",
+            Self::Identify => "identify",
+            Self::Authorize => "authorize",
+            Self::Seat => "seat",
+            Self::Settings => "settings",
+            Self::Connect => "connect",
+            Self::Open => "open",
+        }
+    }
 }
 
 impl SessionOpened {
@@ -101,11 +142,14 @@ impl SessionKilled {
 impl LoginFailed {
     pub(super) fn detail(&self, out: &mut Object<'_>) {
         out.text("code", &self.code);
+        judges(out, "judged_by", &self.judged_by);
+        out.word("stage", self.stage.as_word());
     }
 
     pub(super) fn payload(&self, out: &mut Object<'_>) {
         out.text("claimed_user", &self.claimed_user);
         out.text("client_address", &self.client_address);
+        out.text("reason", &self.reason);
     }
 }
 

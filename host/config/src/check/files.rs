@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+use weir_model::Digest;
+
 use super::Context;
 use crate::document::{At, Span};
 use crate::outside::{Thing, ThingKind};
@@ -37,6 +40,17 @@ impl Context<'_> {
                 None
             }
         }
+    }
+
+    /// Names what files hold. Whether that can be used is for those who use it; what cannot be read holds nothing.
+    pub(super) fn contents(&self, files: &[&Path]) -> Digest {
+        let mut hash = Sha256::new();
+        for file in files {
+            let bytes = self.outside.read(file).unwrap_or_default();
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(&bytes);
+        }
+        Digest(hash.finalize().into())
     }
 
     /// A folder; `span` is `None` when the default is used.

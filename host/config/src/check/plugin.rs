@@ -19,7 +19,6 @@ pub(super) fn plugin(written: &raw::Plugin<'_>, plugins: &Path, context: Context
     let mut capabilities: Vec<_> =
         written.capabilities.iter().flat_map(|list| &list.value).map(|at| at.value).collect();
     capabilities.sort();
-    let limits = PluginLimits::default();
     Plugin {
         settings: written
             .settings
@@ -28,10 +27,10 @@ pub(super) fn plugin(written: &raw::Plugin<'_>, plugins: &Path, context: Context
         capabilities,
         failure_mode: written.failure_mode.as_ref().map_or(default.failure_mode, |at| at.value),
         limits: PluginLimits {
-            memory_bytes: written.limits.memory.as_ref().map_or(limits.memory_bytes, |at| at.value),
-            call_time: written.limits.call_time.as_ref().map_or(limits.call_time, |at| at.value),
-            output_bytes: written.limits.output.as_ref().map_or(limits.output_bytes, |at| at.value),
-            start_time: written.limits.start_time.as_ref().map_or(limits.start_time, |at| at.value),
+            memory_bytes: written.limits.memory.as_ref().map(|at| at.value),
+            call_time: written.limits.call_time.as_ref().map(|at| at.value),
+            output_bytes: written.limits.output.as_ref().map(|at| at.value),
+            start_time: written.limits.start_time.as_ref().map(|at| at.value),
         },
         ..default
     }

@@ -58,7 +58,9 @@ fn listener_tls(written: &raw::ListenerTls, context: Context<'_>) -> Option<List
         Some(full)
     });
     let required = written.required.as_ref().is_none_or(|at| at.value);
-    Some(ListenerTls { certificate: certificate?.0, key: key?, required })
+    let (certificate, key) = (certificate?.0, key?);
+    let contents = context.contents(&[&certificate, &key]);
+    Some(ListenerTls { certificate, key, contents, required })
 }
 
 fn pipeline(written: &At<Vec<At<PluginName>>>, report: &Report) -> Vec<PluginName> {

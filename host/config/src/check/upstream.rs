@@ -35,7 +35,12 @@ pub(super) fn upstream(written: &raw::Resource, context: Context<'_>) -> Option<
             format!("sslmode={} looks at no certificate, so `upstream_ca` is not used", tls.as_word());
         report.warning(code::UNUSED_CA, path.span, message).help("sslmode=verify-full uses it");
     }
+    let ca = match ca {
+        Some(found) => Some(found?.0),
+        None => None,
+    };
     Some(Upstream {
+        ca_contents: ca.as_deref().map(|ca| context.contents(&[ca])),
         endpoint: url.endpoint,
         user: url.user,
         password: match password {
@@ -45,10 +50,7 @@ pub(super) fn upstream(written: &raw::Resource, context: Context<'_>) -> Option<
         database: url.database,
         databases,
         tls,
-        ca: match ca {
-            Some(found) => Some(found?.0),
-            None => None,
-        },
+        ca,
     })
 }
 

@@ -13,7 +13,7 @@ use super::{At, Entry, Node, Report, Span, Value};
 use crate::nearest;
 use crate::problem::code;
 use crate::secret;
-use crate::settings::Knob;
+use crate::settings::{Bounds, Knob};
 use crate::units;
 
 /// What a key takes, as the message says it.
@@ -133,11 +133,12 @@ impl<'d, 'r> Fields<'d, 'r> {
 
     /// A number of things.
     pub(crate) fn count(&mut self, key: &'static str, knob: &Knob<usize>) -> Option<At<usize>> {
+        let bounds = Bounds::from(knob);
         let entry = self.take(key)?;
         let Value::Integer(number) = entry.node.value else {
             return self.wrong_type(key, Wanted::Count, &entry.node);
         };
-        match usize::try_from(number).ok().filter(|number| knob.contains(number)) {
+        match usize::try_from(number).ok().filter(|number| bounds.contains(number)) {
             Some(count) => Some(At::new(count, entry.node.span)),
             None => {
                 let message = format!("`{key}` must be from {} to {}", knob.least, knob.most);
@@ -150,7 +151,12 @@ impl<'d, 'r> Fields<'d, 'r> {
     }
 
     /// How long.
-    pub(crate) fn duration(&mut self, key: &'static str, knob: &Knob<Duration>) -> Option<At<Duration>> {
+    pub(crate) fn duration(
+        &mut self,
+        key: &'static str,
+        bounds: impl Into<Bounds<Duration>>,
+    ) -> Option<At<Duration>> {
+        let bounds = bounds.into();
         let entry = self.take(key)?;
         let Value::Text(text) = &entry.node.value else {
             return self.wrong_type(key, Wanted::Duration, &entry.node);
@@ -161,22 +167,24 @@ impl<'d, 'r> Fields<'d, 'r> {
                 .help("write a whole number and its unit, one of ms, s, m, h, d: \"250ms\", \"30s\", \"5m\"");
             return None;
         };
-        if !knob.contains(&duration) {
-            let [least, most, default] = [knob.least, knob.most, knob.default].map(units::show_duration);
-            self.report
-                .error(
-                    code::DURATION_BOUNDS,
-                    entry.node.span,
-                    format!("`{key}` must be from {least} to {most}"),
-                )
-                .help(format!("the default is \"{default}\""));
+        if !bounds.contains(&duration) {
+            let [least, most] = [bounds.least, bounds.most].map(units::show_duration);
+            let told = self.report.error(
+                code::DURATION_BOUNDS,
+                entry.node.span,
+                format!("`{key}` must be from {least} to {most}"),
+            );
+            if let Some(default) = bounds.default.map(units::show_duration) {
+                told.help(format!("the default is \"{default}\""));
+            }
             return None;
         }
         Some(At::new(duration, entry.node.span))
     }
 
     /// How many bytes.
-    pub(crate) fn size(&mut self, key: &'static str, knob: &Knob<u64>) -> Option<At<u64>> {
+    pub(crate) fn size(&mut self, key: &'static str, bounds: impl Into<Bounds<u64>>) -> Option<At<u64>> {
+        let bounds = bounds.into();
         let entry = self.take(key)?;
         let size = match &entry.node.value {
             // A negative number is out of bounds below, not a wrong type.
@@ -196,11 +204,13 @@ impl<'d, 'r> Fields<'d, 'r> {
             },
             _ => return self.wrong_type(key, Wanted::Size, &entry.node),
         };
-        if !knob.contains(&size) {
-            let [least, most, default] = [knob.least, knob.most, knob.default].map(units::show_size);
-            self.report
-                .error(code::SIZE_BOUNDS, entry.node.span, format!("`{key}` must be from {least} to {most}"))
-                .help(format!("the default is \"{default}\""));
+        if !bounds.contains(&size) {
+            let [least, most] = [bounds.least, bounds.most].map(units::show_size);
+            let message = format!("`{key}` must be from {least} to {most}");
+            let told = self.report.error(code::SIZE_BOUNDS, entry.node.span, message);
+            if let Some(default) = bounds.default.map(units::show_size) {
+                told.help(format!("the default is \"{default}\""));
+            }
             return None;
         }
         Some(At::new(size, entry.node.span))

@@ -97,6 +97,15 @@ impl Node {
         }
     }
 
+    /// Entries of a table, elements of a list; 0 for all others.
+    pub(crate) fn len(&self) -> usize {
+        match &self.value {
+            Value::Table(entries) => entries.len(),
+            Value::List(nodes) => nodes.len(),
+            _ => 0,
+        }
+    }
+
     pub(crate) fn element(&self, index: usize) -> Option<&Node> {
         match &self.value {
             Value::List(nodes) => nodes.get(index),

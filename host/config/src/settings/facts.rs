@@ -128,9 +128,10 @@ impl<'f> Section<'f> {
         } = resource;
         self.put("protocol", protocol.as_word().to_owned());
         self.put("listen", listen.to_string());
-        if let Some(ListenerTls { certificate, key, required }) = tls {
+        if let Some(ListenerTls { certificate, key, contents, required }) = tls {
             self.path("tls.certificate", certificate);
             self.path("tls.key", key);
+            self.put("tls.contents", contents.to_string());
             self.put("tls.required", required.to_string());
         }
         self.upstream(upstream);
@@ -143,7 +144,7 @@ impl<'f> Section<'f> {
     }
 
     fn upstream(&mut self, upstream: &Upstream) {
-        let Upstream { endpoint, user, password, database, databases, tls, ca } = upstream;
+        let Upstream { endpoint, user, password, database, databases, tls, ca, ca_contents } = upstream;
         self.put("upstream.address", endpoint.to_string());
         self.put("upstream.user", user.clone());
         self.put("upstream.database", database.clone());
@@ -151,6 +152,9 @@ impl<'f> Section<'f> {
         self.list("databases", databases);
         if let Some(ca) = ca {
             self.path("upstream_ca", ca);
+        }
+        if let Some(contents) = ca_contents {
+            self.put("upstream_ca.contents", contents.to_string());
         }
         if let Some(password) = password {
             self.hidden("password", password.clone(), format!("[{}]", password.origin()));
@@ -168,10 +172,12 @@ impl<'f> Section<'f> {
             &capabilities.iter().map(|capability| capability.as_word()).collect::<Vec<_>>(),
         );
         self.word("failure_mode", failure_mode);
-        self.put("limits.memory", show_size(*memory_bytes));
-        self.put("limits.call_time", show_duration(*call_time));
-        self.put("limits.output", show_size(*output_bytes));
-        self.put("limits.start_time", show_duration(*start_time));
+        for (key, size) in [("limits.memory", memory_bytes), ("limits.output", output_bytes)] {
+            size.iter().for_each(|size| self.put(key, show_size(*size)));
+        }
+        for (key, time) in [("limits.call_time", call_time), ("limits.start_time", start_time)] {
+            time.iter().for_each(|time| self.put(key, show_duration(*time)));
+        }
     }
 
     fn user(mut self, user: &User) {

@@ -70,8 +70,36 @@ pub struct Knob<T> {
     pub most: T,
 }
 
-impl<T: PartialOrd> Knob<T> {
+/// A number that can be set, and how far it goes. What it is when it is not set, somebody else decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Range<T> {
+    /// The least that is accepted.
+    pub least: T,
+    /// The most that is accepted.
+    pub most: T,
+}
+
+/// What a key accepts, whoever knows its default.
+pub(crate) struct Bounds<T> {
+    pub(crate) least: T,
+    pub(crate) most: T,
+    pub(crate) default: Option<T>,
+}
+
+impl<T: PartialOrd> Bounds<T> {
     pub(crate) fn contains(&self, value: &T) -> bool {
         self.least <= *value && *value <= self.most
+    }
+}
+
+impl<T: Copy> From<&Knob<T>> for Bounds<T> {
+    fn from(knob: &Knob<T>) -> Self {
+        Self { least: knob.least, most: knob.most, default: Some(knob.default) }
+    }
+}
+
+impl<T: Copy> From<&Range<T>> for Bounds<T> {
+    fn from(range: &Range<T>) -> Self {
+        Self { least: range.least, most: range.most, default: None }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Knob, Secret};
+use super::{Range, Secret};
 
 /// `[plugin.NAME]`; the defaults for a plugin that a pipeline names without such a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,38 +39,32 @@ pub enum FailureMode {
     Open,
 }
 
-/// `limits` of a `[plugin.NAME]`
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `limits` of a `[plugin.NAME]`. `None` is what the host finds right for a plugin of its kind, which only the host
+/// knows (`weir-guests`, `limits.rs`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PluginLimits {
     /// Linear memory of one instance (one session).
-    pub memory_bytes: u64,
+    pub memory_bytes: Option<u64>,
     /// One call, from entering the guest to leaving it.
-    pub call_time: Duration,
+    pub call_time: Option<Duration>,
     /// What one call may return.
-    pub output_bytes: u64,
+    pub output_bytes: Option<u64>,
     /// Compiling the file apart: its first call (`describe`), and `configure` of each instance.
-    pub start_time: Duration,
+    pub start_time: Option<Duration>,
 }
 
-/// 16 times what our own plugins use; interpreters (JavaScript, Python) need tens of MiB.
-pub const MEMORY_BYTES: Knob<u64> = Knob { default: 64 << 20, least: 1 << 20, most: 4 << 30 };
+/// 4 GiB is all a 32-bit guest can address.
+pub const MEMORY_BYTES: Range<u64> = Range { least: 1 << 20, most: 4 << 30 };
 
-/// A call takes microseconds; this is for a machine that is busy, and short enough that nobody thinks it hangs.
-pub const CALL_TIME: Knob<Duration> = Knob {
-    default: Duration::from_millis(250),
-    least: Duration::from_millis(1),
-    most: Duration::from_secs(60),
-};
+/// Beyond a minute, everybody thinks it hangs.
+pub const CALL_TIME: Range<Duration> =
+    Range { least: Duration::from_millis(1), most: Duration::from_secs(60) };
 
-/// The longest operation rewritten, or a batch of edits.
-pub const OUTPUT_BYTES: Knob<u64> = Knob { default: 16 << 20, least: 1 << 10, most: 1 << 30 };
+pub const OUTPUT_BYTES: Range<u64> = Range { least: 1 << 10, most: 1 << 30 };
 
 /// Interpreters load their program here.
-pub const START_TIME: Knob<Duration> = Knob {
-    default: Duration::from_secs(5),
-    least: Duration::from_millis(10),
-    most: Duration::from_secs(300),
-};
+pub const START_TIME: Range<Duration> =
+    Range { least: Duration::from_millis(10), most: Duration::from_secs(300) };
 
 /// A value of `settings`.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,17 +88,6 @@ impl Plugin {
             capabilities: Vec::new(),
             failure_mode: FailureMode::Closed,
             limits: PluginLimits::default(),
-        }
-    }
-}
-
-impl Default for PluginLimits {
-    fn default() -> Self {
-        Self {
-            memory_bytes: MEMORY_BYTES.default,
-            call_time: CALL_TIME.default,
-            output_bytes: OUTPUT_BYTES.default,
-            start_time: START_TIME.default,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use weir_model::{Grantee, PluginName, ResourceName};
+use weir_model::{Digest, Grantee, PluginName, ResourceName};
 
 use super::{Limits, Upstream};
 
@@ -44,6 +44,8 @@ pub struct ListenerTls {
     pub certificate: PathBuf,
     /// Its private key in PEM. Exists.
     pub key: PathBuf,
+    /// Of what both hold: a renewed certificate is a change.
+    pub contents: Digest,
     /// Whether a client that does not want TLS is refused.
     pub required: bool,
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use weir_model::Digest;
+
 use super::Secret;
 
 /// `upstream`, `upstream_ca`, `password` and `databases` of a `[[resource]]`.
@@ -21,6 +23,8 @@ pub struct Upstream {
     pub tls: TlsMode,
     /// The authorities whose signature counts, in PEM; `None`: those of the system. Exists.
     pub ca: Option<PathBuf>,
+    /// Of what it holds: other authorities are a change.
+    pub ca_contents: Option<Digest>,
 }
 
 /// Where to connect to.

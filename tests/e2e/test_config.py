@@ -1,0 +1,244 @@
+"""What is wrong with a configuration is told before anything starts: each problem with its line, a caret and help."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import threading
+
+import certificates
+import pytest
+from conftest import MASK, PLUGINS, STANDARD
+from endpoint import Endpoint
+from weir import BINARY, ROOT, Weir
+
+UPSTREAM = Endpoint("127.0.0.1", 1, "postgres", "throwaway", "customers")
+WRONG = 64
+
+
+@pytest.fixture
+def configured():
+    """Makes folders with a configuration; starts nothing."""
+    made = []
+
+    def make(**arguments) -> Weir:
+        weir = Weir(UPSTREAM, users=(), **arguments)
+        made.append(weir)
+        weir.prepare()
+        weir.command("user", "add", "ann", "--group", "engineers", "--password-stdin", input="secret of ann\n")
+        return weir
+
+    yield make
+    for weir in made:
+        weir.stop()
+
+
+def line_of(weir: Weir, text: str) -> int:
+    return next(number for number, line in enumerate(weir.config.read_text().splitlines(), 1) if text in line)
+
+
+def refused(weir: Weir, verb: str = "check") -> str:
+    done = weir.command(verb, check=False, timeout=30)
+    assert done.returncode == WRONG, done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+def test_a_good_one_is_fine(configured):
+    done = configured(pipeline=STANDARD, plugins={"pii-mask": {"settings": MASK}}).command("check")
+    assert "is fine: 1 resource(s), 3 plugin(s), 1 user(s)" in done.stdout
+
+
+#: what to change in a good one; the message; where the caret is; the help
+MISTAKES = {
+    "a key that is not known": (lambda text: text.replace("reviewers =", "reviewer ="), "has no key `reviewer`", "reviewer = [", "did you mean `reviewers`?"),
+    "a word that is not known": (lambda text: text.replace('default = "allow"', 'default = "maybe"'), '`default` cannot be "maybe"', "default =", "it can be `allow`, `deny`"),
+    "not TOML": (lambda text: text.replace("[log]", "[log"), "this is not TOML", "[log", None),
+    "a secret in the file": (lambda text: text.replace('{ "env" = "UPSTREAM_PASSWORD" }', '"throwaway"'), "password", "password =", None),
+    "a secret that is not there": (lambda text: text.replace("UPSTREAM_PASSWORD", "NO_SUCH_PASSWORD"), "the environment has no variable NO_SUCH_PASSWORD", "password =", "set it"),
+    "an address that is none": (lambda text: re.sub(r'(name = "customers"\n.*\n)listen = "[^"]*"', r'\1listen = "nowhere"', text), "nowhere", 'listen = "nowhere"', None),
+    "a plugin that is not there": (lambda text: text.replace('"sql-guard"', '"sql-gard"'), "the plugin sql-gard is missing", "pipeline =", "put it there"),
+    "no inspector": (lambda text: text.replace('pipeline = ["postgres", ', "pipeline = ["), "needs exactly one inspector, and first: it has 0", "pipeline =", "the inspector of the protocol"),
+    "an inspector that is not first": (lambda text: text.replace('"postgres", "sql-guard"', '"sql-guard", "postgres"'), "needs exactly one inspector, and first", "pipeline =", None),
+}
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_shown(configured, mistake, verb):
+    change, message, place, help = MISTAKES[mistake]
+    weir = configured(pipeline=STANDARD)
+    before = weir.config.read_text()
+    weir.config.write_text(change(before))
+    assert weir.config.read_text() != before
+    shown = refused(weir, verb)
+    assert message in shown
+    line = line_of(weir, place)
+    assert re.search(rf"--> {re.escape(str(weir.config))}:{line}:\d+\n", shown), shown
+    assert re.search(rf"^ *{line} \| .*\n *\| +\^+$", shown, re.MULTILINE), shown
+    assert help is None or re.search(r"= help: .*" + re.escape(help), shown), shown
+    assert "throwaway" not in shown or mistake != "a secret in the file"
+
+
+def test_all_of_them_at_once(configured):
+    weir = configured(pipeline=STANDARD, plugins={"pii-mask": {"settings": {"detect": ["nonsense"]}}})
+    weir.config.write_text(weir.config.read_text().replace("reviewers =", "reviewer =").replace('default = "allow"', 'default = "maybe"'))
+    shown = refused(weir)
+    assert "3 errors" in shown
+    assert "reviewer" in shown and "maybe" in shown and "/detect/0" in shown
+
+
+def test_settings_that_violate_the_schema_are_shown_at_their_line(configured):
+    weir = configured(pipeline=STANDARD)
+    weir.config.write_text(weir.config.read_text() + """
+[plugin.pii-mask.settings]
+methd = "redact"
+detect = [
+    "email",
+    "nonsense",
+]
+[plugin.sql-guard.settings]
+functions = [1]
+""")
+    shown = refused(weir)
+    for pointer, place in (("/detect/1", '"nonsense"'), ("/functions/0", "functions = [1]")):
+        problem = next(each for each in shown.split("\n\n") if pointer in each)
+        assert f"{weir.config}:{line_of(weir, place)}:" in problem, shown
+        assert "^" in problem
+    assert "methd" in shown
+    assert "3 errors" in shown
+
+
+def test_settings_that_only_the_plugin_can_judge(configured):
+    weir = configured(pipeline=STANDARD, plugins={"pii-mask": {"settings": {"columns": ["a.b.c.d.e"]}}})
+    assert "a.b.c.d.e" in refused(weir)
+
+
+def test_a_plugin_without_the_settings_it_needs_is_shown_where_it_is_named(configured):
+    shown = refused(configured(pipeline=STANDARD, plugins={"pii-mask": {"settings": {"method": "hash"}}}))
+    assert "hash_key" in shown
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+@pytest.mark.parametrize("content, message", [
+    (b"garbage", "not a WebAssembly file"),
+    (b"", "not a WebAssembly file"),
+    ((PLUGINS / "allow.wasm").read_bytes()[:30000] if (PLUGINS / "allow.wasm").exists() else b"", "damaged"),
+    (b"\0asm\1\0\0\0", "the plugin sql-guard is refused"),
+])
+def test_a_plugin_file_that_is_none(configured, content, message, verb):
+    weir = configured(pipeline=STANDARD)
+    (weir.plugins_folder / "sql-guard.wasm").write_bytes(content)
+    shown = refused(weir, verb)
+    assert message in shown
+    assert f"{weir.config}:{line_of(weir, 'pipeline =')}:" in shown
+
+
+def test_a_plugin_that_traps_when_configured(configured):
+    shown = refused(configured(pipeline=("postgres", "broken")))
+    assert "the plugin broken is refused" in shown and "configure" in shown
+
+
+def test_a_capability_that_is_not_granted_prints_the_line_to_add(configured):
+    """The test guest imports the clock. Built by the guests' own tests."""
+    clocked = ROOT / "target/test-guests/clocked.wasm"
+    if not clocked.exists():
+        clocked = next((ROOT / "target/test-guests").rglob("clocked.wasm"), None)
+    if clocked is None:
+        pytest.skip("tests/guests are not built")
+    weir = configured(pipeline=("postgres", "clocked"), files={"clocked": clocked})
+    shown = refused(weir)
+    assert re.search(r'help: .*capabilities = \["clock"\]', shown), shown
+    weir.plugins = {"clocked": {"capabilities": ["clock"]}}
+    weir.write_config()
+    weir.command("check")
+
+
+@pytest.mark.parametrize("settings", [{"failure_mode": "open"}])
+def test_only_a_policy_may_fail_open(configured, settings):
+    weir = configured(pipeline=STANDARD, plugins={"pii-mask": settings})
+    shown = refused(weir)
+    assert "only a policy may fail open" in shown
+    assert f"{weir.config}:{line_of(weir, 'failure_mode')}:" in shown
+
+
+def test_run_tells_before_it_binds(configured):
+    """With its address taken by somebody else, a bad configuration is still what it complains about."""
+    weir = configured(pipeline=STANDARD)
+    with socket.create_server(("127.0.0.1", weir.port)):
+        weir.config.write_text(weir.config.read_text().replace("reviewers =", "reviewer ="))
+        assert "did you mean `reviewers`?" in refused(weir, "run")
+
+
+def test_run_serves_nobody_before_its_plugins_are_fine(configured):
+    weir = configured(pipeline=("postgres", "broken"))
+    answered = []
+    stop = threading.Event()
+
+    def knock() -> None:
+        while not stop.is_set():
+            try:
+                with socket.create_connection(("127.0.0.1", weir.port), 1) as client:
+                    client.sendall(b"\0\0\0\x08\x04\xd2\x16\x2f")  # SSLRequest
+                    if got := client.recv(1):
+                        answered.append(got)
+            except OSError:
+                pass
+
+    knocking = threading.Thread(target=knock)
+    knocking.start()
+    try:
+        assert "the plugin broken is refused" in refused(weir, "run")
+    finally:
+        stop.set()
+        knocking.join()
+    assert answered == []
+
+
+def check_example(folder) -> set[str]:
+    """The codes of everything that is wrong with examples/weir.toml in this folder."""
+    shutil.copy(ROOT / "examples/weir.toml", folder)
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "CUSTOMERS_PASSWORD": "throwaway"}
+    done = subprocess.run([BINARY, "--config", folder / "weir.toml", "check"], capture_output=True, text=True, env=environment)
+    codes = set(re.findall(r"^error\[([a-z-]+)\]", done.stderr, re.MULTILINE))
+    assert (done.returncode == 0) == (not codes), done.stderr
+    return codes
+
+
+def test_the_example_lacks_only_what_is_not_there(tmp_path):
+    """Every key of examples/weir.toml is known and valid: what is missing is files, folders, variables, programs."""
+    assert check_example(tmp_path) <= {"folder-missing", "file-missing", "secret-variable", "secret-file", "command-start", "plugin-missing", "unknown-user"}
+
+
+def test_the_example_is_fine_with_what_it_names(tmp_path):
+    """Also what only the plugins can judge: their settings and capabilities."""
+    made = certificates.make(tmp_path / "made")
+    for folder in ("plugins", "certificates", "secrets"):
+        (tmp_path / folder).mkdir()
+    for name in ("postgres", "sql-guard"):
+        shutil.copy(PLUGINS / f"{name}.wasm", tmp_path / "plugins")
+    shutil.copy(PLUGINS / "pii-mask.wasm", tmp_path / "pii-mask-2.wasm")
+    shutil.copy(made.authority, tmp_path / "certificates/internal-ca.pem")
+    shutil.copy(made.certificate, tmp_path / "certificates/weir.pem")
+    shutil.copy(made.key, tmp_path / "certificates/weir.key")
+    (tmp_path / "secrets/orders").write_text("throwaway\n")
+    (tmp_path / "weir-secret").write_text("#!/bin/sh\necho 'sixteen bytes and more'\n")
+    (tmp_path / "weir-secret").chmod(0o755)
+    (tmp_path / "users.toml").write_text('[[user]]\nname = "zoe"\nkind = "human"\ngroups = ["engineers", "leads"]\n')
+    for file in ("certificates/weir.key", "secrets/orders", "users.toml"):
+        (tmp_path / file).chmod(0o600)
+    assert check_example(tmp_path) == set()
+
+
+def test_a_digest_is_found_by_its_first_digits(configured):
+    """`weir audit search --plugin`, offline: a run that is over."""
+    weir = configured(pipeline=("postgres", "allow"))
+    weir.start()
+    weir.stop_process()
+    whole = next(each["body"]["detail"]["digest"] for each in weir.trail(kind="plugin-loaded") if each["body"]["detail"]["plugin"] == "allow")
+    for digits in (whole, whole[:8], whole[:8].upper()):
+        assert "plugin-loaded" in weir.command("audit", "search", "--plugin", digits).stdout
+    assert "plugin-loaded" not in weir.command("audit", "search", "--plugin", "0123456789").stdout
+    assert weir.command("audit", "search", "--plugin", "nonsense", check=False).returncode != 0
