@@ -45,13 +45,13 @@ impl MaskerInstance {
         Ok(Self { guest, calls })
     }
 
-    /// What it wants of these columns, one flag per column, and the names of its rules.
+    /// What it wants of these columns.
     async fn plan(
         &mut self,
         slot: u32,
         columns: &LentColumns<'_>,
         operation: &LentOperation<'_>,
-    ) -> Result<(Vec<bool>, Vec<String>), Fault> {
+    ) -> Result<Wish, Fault> {
         let lent = columns.lend();
         let started = self.guest.begin_call()?;
         let said = self.calls.call_plan(&mut self.guest.store, slot, &lent, operation.lend()).await;
@@ -69,7 +69,8 @@ impl MaskerInstance {
         if said.rules.len() > MAX_RULES {
             return Err(self.lied("plan", "too many rules"));
         }
-        Ok((wanted, said.rules.into_iter().map(|rule| clean(rule, MAX_WORD_CHARS)).collect()))
+        let rules = said.rules.into_iter().map(|rule| clean(rule, MAX_WORD_CHARS)).collect();
+        Ok(Wish { wanted, rules, reusable: said.reusable })
     }
 
     async fn mask(&mut self, slot: u32, batch: &Batch, rules: &[String]) -> Result<Masked, Fault> {
@@ -88,6 +89,16 @@ impl MaskerInstance {
         self.guest.condemn();
         fault::lie(&self.guest.bounds, call, what)
     }
+}
+
+/// One masker's answer to a plan.
+struct Wish {
+    /// one flag per column
+    wanted: Vec<bool>,
+    /// names of its rules
+    rules: Vec<String>,
+    /// any operation gets the same answer for the same columns
+    reusable: bool,
 }
 
 /// An instance with the version it is of.
@@ -114,6 +125,20 @@ struct Slot {
     columns: usize,
     /// Only maskers that want something.
     parts: Vec<Part>,
+    /// What the plan was made of, when all maskers said that it serves again.
+    reusable: Option<Reusable>,
+}
+
+struct Reusable {
+    generation: Arc<Generation>,
+    columns: Vec<Column>,
+    plan: MaskPlan,
+}
+
+impl Reusable {
+    fn serves(&self, generation: &Arc<Generation>, columns: &[Column]) -> bool {
+        Arc::ptr_eq(&self.generation, generation) && self.columns == columns
+    }
 }
 
 /// [`Maskers`] made of guests.
@@ -140,6 +165,17 @@ impl GuestMaskers {
             }
         }
         Ok(maskers)
+    }
+
+    /// The plan this slot has, when it serves again and everybody it needs is still there.
+    fn planned(&self, slot: u32, generation: &Arc<Generation>, columns: &[Column]) -> Option<MaskPlan> {
+        let slot = self.slots.get(&slot)?;
+        let reusable = slot.reusable.as_ref().filter(|kept| kept.serves(generation, columns))?;
+        let is_there = |part: &Part| {
+            let held = self.members.get(part.member)?.held.iter().find(|held| held.id == part.held)?;
+            held.instance.guest.is_usable().then_some(())
+        };
+        slot.parts.iter().all(|part| is_there(part).is_some()).then(|| reusable.plan.clone())
     }
 
     /// Lets go of instances that nothing needs any more.
@@ -193,30 +229,42 @@ impl Maskers for GuestMaskers {
         columns: &[Column],
         operation: &Operation,
     ) -> Result<MaskPlan, Fault> {
-        self.slots.remove(&slot);
         if self.members.is_empty() {
-            self.slots.insert(slot, Slot { columns: columns.len(), parts: Vec::new() });
+            self.slots.insert(slot, Slot { columns: columns.len(), parts: Vec::new(), reusable: None });
             return Ok(MaskPlan::default());
         }
         let generation = self.current.load();
+        if let Some(plan) = self.planned(slot, &generation, columns) {
+            return Ok(plan);
+        }
+        self.slots.remove(&slot);
         let (lent_columns, lent_operation) = (LentColumns::new(columns), LentOperation::new(operation));
         let mut wanted = vec![false; columns.len()];
         let (mut parts, mut by) = (Vec::new(), Vec::with_capacity(self.members.len()));
+        let mut reusable = true;
         for (index, member) in self.members.iter_mut().enumerate() {
             let loaded = generation.find(&member.name).ok_or_else(|| fault::missing(&member.name))?;
             let place = member.hold(loaded, &self.info, &mut self.next_id).await?;
             let held = member.held.get_mut(place).ok_or_else(|| fault::gone(&member.name))?;
-            let (wants, rules) = held.instance.plan(slot, &lent_columns, &lent_operation).await?;
+            let wish = held.instance.plan(slot, &lent_columns, &lent_operation).await?;
             by.push(loaded.judged_by("mask"));
-            if wants.contains(&true) {
-                wanted.iter_mut().zip(&wants).for_each(|(all, one)| *all |= one);
-                parts.push(Part { member: index, held: held.id, wanted: wants, rules });
+            reusable &= wish.reusable;
+            if wish.wanted.contains(&true) {
+                wanted.iter_mut().zip(&wish.wanted).for_each(|(all, one)| *all |= one);
+                parts.push(Part { member: index, held: held.id, wanted: wish.wanted, rules: wish.rules });
             }
         }
-        self.slots.insert(slot, Slot { columns: columns.len(), parts });
-        self.tidy(&generation);
         let wanted = (0..=u16::MAX).zip(wanted).filter_map(|(index, wanted)| wanted.then_some(index));
-        Ok(MaskPlan { wanted: wanted.collect(), by })
+        let plan = MaskPlan { wanted: wanted.collect(), by };
+        let kept = || Reusable {
+            generation: Arc::clone(&generation),
+            columns: columns.to_vec(),
+            plan: plan.clone(),
+        };
+        let reusable = reusable.then(kept);
+        self.slots.insert(slot, Slot { columns: columns.len(), parts, reusable });
+        self.tidy(&generation);
+        Ok(plan)
     }
 
     async fn mask(&mut self, slot: u32, batch: Batch) -> Result<Masked, Fault> {

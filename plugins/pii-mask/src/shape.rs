@@ -84,8 +84,13 @@ impl Shape {
         if wanted.is_empty() {
             names.clear();
         }
+        // Without columns named in the settings no statement is read. And what has an origin and is not wanted is not
+        // wanted by any statement.
+        let has_origin = |column: &Column| column.labels.is_empty() && !column.source.is_empty();
+        let reusable = (rules.columns.is_empty() && analysis.is_sql)
+            || (wanted.is_empty() && columns.iter().all(has_origin));
         let shape = Shape { treatments, analysis, kinds: rules.on, computed, message };
-        (shape, MaskingPlan { wanted, rules: names })
+        (shape, MaskingPlan { wanted, rules: names, reusable })
     }
 
     pub fn rule(&self, kind: Kind) -> u16 {

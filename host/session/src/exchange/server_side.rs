@@ -128,7 +128,10 @@ impl<P: Ports> Exchange<P> {
         let nothing = no_operation();
         let operation = self.running.get(&event.reference).map_or(&nothing, |running| &running.operation);
         let plan = self.maskers.plan(RESULT_SLOT, &columns, operation).await?;
-        self.inspector.want(&plan.wanted).await?;
+        // Nothing of a new shape is wanted until somebody says so.
+        if !plan.wanted.is_empty() {
+            self.inspector.want(&plan.wanted).await?;
+        }
         self.shape = Some(Shape { operation: event.reference, plan });
         Ok(())
     }

@@ -24,9 +24,9 @@ impl Masker for Moody {
             panic!("told to");
         }
         if self.quiet {
-            return Ok(MaskingPlan { wanted: vec![], rules: vec![] });
+            return Ok(MaskingPlan { wanted: vec![], rules: vec![], reusable: false });
         }
-        Ok(MaskingPlan { wanted: (0..columns.len() as u16).collect(), rules: vec!["moody".into()] })
+        Ok(MaskingPlan { wanted: (0..columns.len() as u16).collect(), rules: vec!["moody".into()], reusable: false })
     }
 
     fn mask(&mut self, _: u32, values: &Batch) -> Result<Edits, Fault> {
