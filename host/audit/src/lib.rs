@@ -38,8 +38,8 @@ mod writer;
 pub use chain::{Anchor, Hash, Head};
 pub use event::{
     Attempt, ConfigApplied, ConfigRefused, Event, Failure, FailureModeOpened, Gap, Held, HostStarted,
-    HostStopped, LoginFailed, LoginStage, Outcome, PayloadsErased, Place, PluginFacts, PluginRefused, Recovered, Refused,
-    RefusedBy, Review, Reviewed, SessionEnded, SessionOpened, Status,
+    HostStopped, LoginFailed, LoginStage, Outcome, PayloadsErased, Place, PluginFacts, PluginRefused,
+    Recovered, Refused, RefusedBy, Review, Reviewed, SessionEnded, SessionOpened, Status,
 };
 pub use handle::{AuditDown, AuditHandle, Receipt};
 pub use metrics::{Histogram, LATENCY_BOUNDS_US, Metrics};

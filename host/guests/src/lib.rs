@@ -53,7 +53,10 @@ pub use limits::{Largest, LimitOverrides, MAX_FILE_BYTES, PluginLimits};
 pub use load::{FailureMode, Loaded, Manifest, PluginSpec};
 pub use masker::GuestMaskers;
 pub use metrics::{PluginMetrics, RoomMetrics, TIME_BUCKETS_NS};
-pub use pipeline::{Guests, GuestsConfig, InspectorLimits, Rehearsed, SessionGuests, SessionJudges, StartError, Started, Status};
+pub use pipeline::{
+    Guests, GuestsConfig, InspectorLimits, Rehearsed, SessionGuests, SessionJudges, StartError, Started,
+    Status,
+};
 pub use policy::GuestPolicies;
 pub use problem::{LoadProblem, Stage};
 pub use registry::{Generation, GuestEvent, ReloadOutcome};

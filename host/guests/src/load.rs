@@ -14,7 +14,9 @@ use crate::contract::v0_1::judge::weir::plugin::{host_clock, host_log};
 use crate::contract::{ContractVersion, PACKAGE, SERVED, World};
 use crate::engine::GuestEngine;
 use crate::instance::{Bounds, Fenced};
-use crate::limits::{Largest, LimitOverrides, MAX_FILE_BYTES, MAX_SENTENCE_CHARS, MAX_WORD_CHARS, PluginLimits};
+use crate::limits::{
+    Largest, LimitOverrides, MAX_FILE_BYTES, MAX_SENTENCE_CHARS, MAX_WORD_CHARS, PluginLimits,
+};
 use crate::metrics::{PluginMetrics, RoomMetrics, count};
 use crate::problem::{LoadProblem, Stage};
 use crate::state::GuestState;

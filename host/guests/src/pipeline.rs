@@ -155,10 +155,10 @@ impl Guests {
             let serves = configured.contains(spec).then(|| generation.world(&spec.name)).flatten();
             let outcome = match serves {
                 Some(world) => Ok(Rehearsed { world, _loaded: None }),
-                None => self.check(spec).await.map(|loaded| Rehearsed {
-                    world: loaded.world,
-                    _loaded: Some(loaded),
-                }),
+                None => self
+                    .check(spec)
+                    .await
+                    .map(|loaded| Rehearsed { world: loaded.world, _loaded: Some(loaded) }),
             };
             rehearsed.push((spec.name.clone(), outcome));
         }

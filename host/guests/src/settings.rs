@@ -51,9 +51,8 @@ pub(crate) fn check(settings: &str, schema: &str) -> Result<String, LoadProblem>
     };
     let mut problems = Vec::new();
     collect(&error, &mut problems);
-    let line = |(place, what): &(String, String)| {
-        format!("{}: {what}", if place.is_empty() { "/" } else { place })
-    };
+    let line =
+        |(place, what): &(String, String)| format!("{}: {what}", if place.is_empty() { "/" } else { place });
     let message = problems.iter().map(line).collect::<Vec<_>>().join("\n");
     Err(LoadProblem { settings: problems, ..LoadProblem::new(Stage::Settings, message) })
 }
@@ -147,8 +146,9 @@ mod tests {
             "e": {"maxLength": 1}, "f": {"type": "integer"}, "g": {"anyOf": [{"pattern": "x"}, {"type": "null"}]},
             "h": {"not": {"type": "string"}}, "i": {"contentMediaType": "application/json"}
         }}"#;
-        let settings: serde_json::Map<_, _> =
-            ["a", "b", "c", "d", "e", "f", "g", "h", "i"].map(|key| (key.to_owned(), "s3cret!".into())).into();
+        let settings: serde_json::Map<_, _> = ["a", "b", "c", "d", "e", "f", "g", "h", "i"]
+            .map(|key| (key.to_owned(), "s3cret!".into()))
+            .into();
         let problem = check(&Value::Object(settings).to_string(), schema).unwrap_err();
         assert!(!format!("{problem:?}").contains("s3cret"), "{problem}");
         for place in ["/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h"] {

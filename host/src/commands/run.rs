@@ -77,8 +77,7 @@ async fn serve(config: Config, log: LogControl) -> anyhow::Result<ExitCode> {
     let mock = MockScram::new(mock_secret(state)?, running.users.usual_iterations());
     let metrics = Arc::new(Metrics::default());
     let guests = Arc::new(started.guests);
-    let shared =
-        Arc::new(Shared::new(running, guests, trail.handle(), Arc::clone(&metrics), mock, log));
+    let shared = Arc::new(Shared::new(running, guests, trail.handle(), Arc::clone(&metrics), mock, log));
     shared
         .record_durably(Event::ConfigApplied(ConfigApplied {
             digest,

@@ -53,8 +53,7 @@ impl PostgresHouse {
         let (settings, claimed) = match self.judge_settings(&mut judges, &info, &brought).await {
             Ok(judged) => judged,
             Err(refused) => {
-                let mut turned_away =
-                    identity.turned_away(refused.stage, refused.report, refused.reason);
+                let mut turned_away = identity.turned_away(refused.stage, refused.report, refused.reason);
                 turned_away.why.judged_by = refused.judged_by;
                 return Err(turned_away);
             }
@@ -63,9 +62,7 @@ impl PostgresHouse {
         let upstream = self.resource.account.log_in(database.clone(), parameters).await;
         settings.done(upstream.as_ref().err()).await;
         match upstream {
-            Ok(upstream) => {
-                Ok(Connected { identity, info, judges, reserved, database, claimed, upstream })
-            }
+            Ok(upstream) => Ok(Connected { identity, info, judges, reserved, database, claimed, upstream }),
             Err(error) => Err(self.upstream_refused(identity, &error)),
         }
     }

@@ -25,8 +25,7 @@ pub(super) struct Talk {
 impl Talk {
     pub(super) fn turned_away(self, report: Option<ErrorReport>, reason: String) -> TurnedAway {
         // The name comes with the first packet.
-        let stage =
-            if self.claimed_user.is_empty() { LoginStage::Greet } else { LoginStage::Identify };
+        let stage = if self.claimed_user.is_empty() { LoginStage::Greet } else { LoginStage::Identify };
         TurnedAway::stranger(Some(self.stream), report, stage, self.claimed_user, self.client, reason)
     }
 }
@@ -94,9 +93,7 @@ impl PostgresHouse {
             handshake.map_err(|error| turned_away(format!("the TLS handshake failed: {error}")))?;
         // Without the name, another protocol's client could be tricked into talking to us.
         if alpn.as_deref() != Some(ALPN) {
-            return Err(turned_away(
-                "the client began with TLS without naming `postgresql` (ALPN)".into(),
-            ));
+            return Err(turned_away("the client began with TLS without naming `postgresql` (ALPN)".into()));
         }
         let end_point = tls.end_point().map(EndPointHash::new);
         Ok(Some((stream, ClientTransport::Tls(end_point))))

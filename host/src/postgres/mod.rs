@@ -174,8 +174,7 @@ impl House for PostgresHouse {
     async fn identify(&self, greeting: Greeting) -> Result<Identity, TurnedAway> {
         let (client, claimed_user) = (greeting.client, greeting.request.user.as_str().to_owned());
         let reason = "the client did not prove who it is in time".into();
-        let late =
-            || TurnedAway::stranger(None, None, LoginStage::Identify, claimed_user, client, reason);
+        let late = || TurnedAway::stranger(None, None, LoginStage::Identify, claimed_user, client, reason);
         let within = self.resource.settings.limits.login_timeout;
         tokio::time::timeout(within, self.identify_client(greeting)).await.unwrap_or_else(|_| Err(late()))
     }

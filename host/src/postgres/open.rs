@@ -25,10 +25,12 @@ impl PostgresHouse {
     ) -> Result<(Start<PostgresPorts>, Stream, Stream), TurnedAway> {
         let Connected { identity, info, judges, reserved, database, claimed, upstream } = connected;
         let begun: Result<_, (ErrorReport, String)> = async {
-            let guests = self.open_inspector(judges, &info, &upstream.ready).await.map_err(|fault| told(&fault))?;
+            let guests =
+                self.open_inspector(judges, &info, &upstream.ready).await.map_err(|fault| told(&fault))?;
             let key = self.key(&upstream.ready, identity.proven.version)?;
             let (own, upstream_key) = (key.clone(), upstream.ready.key.clone());
-            let seat = reserved.enter(Arc::clone(&info), own, upstream_key, Arc::clone(&self.resource.account));
+            let seat =
+                reserved.enter(Arc::clone(&info), own, upstream_key, Arc::clone(&self.resource.account));
             // A reload may have been between the permit and the seat.
             if !self.shared.is_permitted(&info) {
                 let message = "the permission to open this resource has just ended".to_owned();

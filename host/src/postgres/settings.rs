@@ -140,7 +140,14 @@ impl PostgresHouse {
             let about = operation.clone();
             let columns = [labelled("statement", "statement")];
             let masked = mask(maskers, &columns, &mut [&mut operation.text], &about).await?;
-            entries.push(Entry::Intent(Intent { id, continues: 0, operation, decision, approval: None, masked }));
+            entries.push(Entry::Intent(Intent {
+                id,
+                continues: 0,
+                operation,
+                decision,
+                approval: None,
+                masked,
+            }));
         }
         if !claimed.is_empty() {
             let columns: Vec<_> = claimed.iter().map(|claim| labelled(&claim.name, "parameter")).collect();
@@ -176,7 +183,9 @@ impl Recorded {
                     let code = error.report().sqlstate.as_str().to_owned();
                     (Status::Error, code, "the upstream refused the login".to_owned())
                 }
-                Some(_) => (Status::Unknown, String::new(), "the connection broke during the login".to_owned()),
+                Some(_) => {
+                    (Status::Unknown, String::new(), "the connection broke during the login".to_owned())
+                }
             };
             Entry::Outcome(Outcome {
                 id,
@@ -325,7 +334,9 @@ mod tests {
 
     #[test]
     fn options_that_are_no_settings_are_refused() {
-        for text in ["-Ec role=admin", "-Ecrole=admin", "-O", "-d 3", "role=admin", "--", "-c", "-c role", "--=x"] {
+        for text in
+            ["-Ec role=admin", "-Ecrole=admin", "-O", "-d 3", "role=admin", "--", "-c", "-c role", "--=x"]
+        {
             assert_eq!(of(&[("options", text)]), Err(NotToBeJudged::Options), "{text}");
         }
         let many = "-c a.b=c ".repeat(MAX_SETTINGS + 1);
