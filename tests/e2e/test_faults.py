@@ -133,7 +133,7 @@ def test_garbage_before_the_login(weir, garbage):
     {"options": "-c role=pg_monitor"}, {"options": "-c standard_conforming_strings=off"}, {"options": "-crole=pg_monitor"},
     {"options": "--session-authorization=pg_monitor"}, {"role": "pg_monitor"}, {"standard_conforming_strings": "off"},
     {"options": r"-c\ role=pg_monitor"}, {"options": "-c datestyle=ISO -c role=pg_monitor"}, {"client_encoding": "SJIS"},
-    {"ROLE": "pg_monitor"}, {"options": "-c ROLE=pg_monitor"},
+    {"ROLE": "pg_monitor"}, {"options": "-c ROLE=pg_monitor"}, {"options": "-c app.tenant=7"}, {"app.tenant": "7"},
 ])
 def test_settings_that_change_meaning(weir, settings):
     with pytest.raises(wire.Refused) as caught:
@@ -150,9 +150,9 @@ def test_replication(weir, replication):
 
 
 def test_harmless_settings(weir):
-    with Wire(weir.endpoint, options="-c datestyle=German -c app.tenant=7", application_name="mine") as client:
+    with Wire(weir.endpoint, options="-c datestyle=German -c statement_timeout=70s", application_name="mine") as client:
         assert rows(client.ask_text("show datestyle")) == [("German, DMY",)]
-        assert rows(client.ask_text("show app.tenant")) == [("7",)]
+        assert rows(client.ask_text("show statement_timeout")) == [("70s",)]
 
 
 # --- TLS

@@ -47,6 +47,9 @@ def put(weir: Weir, name: str, content: bytes) -> None:
 def edit(weir: Weir, old: str, new: str) -> None:
     before = weir.config.read_text()
     assert old in before
+    if weir.config_of_commands is None:
+        weir.config_of_commands = weir.folder / "good.toml"
+        weir.config_of_commands.write_text(before)
     beside = weir.folder / "weir.toml.new"
     beside.write_text(before.replace(old, new))
     beside.rename(weir.config)
@@ -226,6 +229,7 @@ def test_who_is_no_longer_allowed_leaves_and_others_stay(plain):
 def test_a_removed_user_leaves(plain):
     with Wire(plain.endpoint_of("ann")) as ann, Wire(plain.endpoint_of("lea")) as lea:
         ann.ask_text("begin")
+        plain.command("user", "remove", "ann-agent")
         plain.command("user", "remove", "ann")
         assert [each.sqlstate for each in errors(ann.until_closed())] == ["57P01"]
         assert rows(lea.ask_text("select 1")) == [("1",)]
@@ -304,6 +308,8 @@ def test_an_address_that_is_taken_is_refused(plain):
 def test_a_file_that_is_gone_for_a_moment(plain):
     """Editors move files away before they put new ones in place."""
     content = plain.config.read_text()
+    plain.config_of_commands = plain.folder / "good.toml"
+    plain.config_of_commands.write_text(content)
     with Wire(plain.endpoint) as session:
         plain.config.unlink()
         plain.wait_for("the refusal", lambda: plain.trail(kind="config-refused"))
@@ -346,6 +352,7 @@ def test_a_bad_plugin_file_does_not_keep_a_user_in(gateway):
     with Wire(weir.endpoint) as ann:
         put(weir, "allow", b"garbage")
         weir.wait_for("the refusal", lambda: weir.trail(kind="plugin-refused"))
+        weir.command("user", "remove", "ann-agent")
         weir.command("user", "remove", "ann")
         assert [each.sqlstate for each in errors(ann.until_closed())] == ["57P01"]
 

@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from conftest import PLUGINS
+from conftest import MASK
 from endpoint import Endpoint
 from weir import Weir
 from wire import Message, Refused, Wire, errors, rows
@@ -79,7 +79,7 @@ def test_options_that_are_no_settings_are_refused(options):
 
 
 def test_a_setting_is_recorded_before_the_upstream_gets_it(upstream):
-    with Nobody() as nobody, Weir(nobody.endpoint, pipeline=("postgres", "sql-guard"), default="deny") as weir:
+    with Nobody() as nobody, Weir(nobody.endpoint, pipeline=("postgres", "allow"), default="deny") as weir:
         refused(weir, options="-c app.tenant=7")
         (intent,) = weir.trail(kind="intent")
         assert intent["payload"]["text"] == """SET "app"."tenant" TO '7'"""
@@ -88,10 +88,10 @@ def test_a_setting_is_recorded_before_the_upstream_gets_it(upstream):
         (outcome,) = weir.wait_for("its outcome", lambda: weir.trail(kind="outcome"))
         assert outcome["body"]["operation"] == intent["body"]["operation"]
         assert outcome["body"]["status"] != "ok"
-    with Weir(upstream, pipeline=("postgres", "sql-guard"), default="deny") as weir:
+    with Weir(upstream, pipeline=("postgres", "allow"), default="deny") as weir:
         with Wire(weir.endpoint, options="-c app.tenant=7", application_name="me") as wire:
             assert rows(wire.ask_text("show app.tenant")) == [("7",)]
-            kinds = [(each["body"]["kind"], each["payload"] and each["payload"].get("text")) for each in weir.trail(session=weir.trail(kind="session-opened")[0]["body"]["session"])]
+            kinds = [(each["body"]["kind"], each.get("payload", {}).get("text")) for each in weir.trail(session=weir.trail(kind="session-opened")[0]["body"]["session"])]
             assert kinds[:4] == [("intent", """SET "app"."tenant" TO '7'"""), ("outcome", None), ("session-opened", None), ("intent", "show app.tenant")]
             (opened,) = weir.trail(kind="session-opened")
             assert {"name": "application_name", "value": "me"} in opened["payload"]["claimed"]
@@ -107,8 +107,8 @@ def test_a_policy_that_fails_open_says_so_for_a_setting_too(upstream):
         assert [judge["answer"] for judge in setting["judged_by"]] == ["failed"]
 
 
-def test_values_of_settings_are_masked_in_the_trail(standard):
-    weir = standard()
+def test_values_of_settings_are_masked_in_the_trail(gateway):
+    weir = gateway(pipeline=("postgres", "allow", "pii-mask"), default="deny", plugins={"pii-mask": {"settings": MASK}})
     with Wire(weir.endpoint, **{"app.mail": "erika.mustermann@example.org"}) as wire:
         assert rows(wire.ask_text("show app.mail")) == [("[EMAIL]",)]
     assert "erika.mustermann" not in weir.command("audit", "export").stdout

@@ -80,6 +80,8 @@ class Weir:
     def __post_init__(self) -> None:
         self.process: subprocess.Popen | None = None
         self.folder: Path | None = None
+        #: what commands are run with while a test breaks the gateway's own configuration
+        self.config_of_commands: Path | None = None
 
     def __enter__(self) -> Weir:
         try:
@@ -220,7 +222,7 @@ class Weir:
     def command(self, *arguments: str, input: str | None = None, check: bool = True, **more) -> subprocess.CompletedProcess:
         """Runs `weir … ARGUMENTS` with this configuration."""
         environment = self.environment() | more.pop("env", {})
-        done = subprocess.run([BINARY, "--config", self.config, *arguments], input=input, capture_output=True, text=True,
+        done = subprocess.run([BINARY, "--config", self.config_of_commands or self.config, *arguments], input=input, capture_output=True, text=True,
                               env=environment, cwd=self.folder, **more)
         if check and done.returncode != 0:
             raise RuntimeError(f"weir {' '.join(arguments)} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
