@@ -93,7 +93,7 @@ DETECTED = [
     f"select ip::cidr, network(ip), broadcast(ip), set_masklen(ip, 32) {CUSTOMER}",
     f"select concat_ws(' / ', email, phone, iban, card_number, host(ip)) as everything {CUSTOMER}",
     f"select string_agg(email, ',') as x, max(iban) as y {CUSTOMER}",
-    f"select row(email, phone) as x, row(1, row(iban, array[card_number])) as y, array_agg(row(ip)) as z {CUSTOMER}",
+    f"select row(email, phone) as x, row(1, row(iban, array[card_number])) as y, array[row(ip)] as z {CUSTOMER}",
     f"select to_tsvector('simple', email) as x, array[to_tsvector('simple', iban)] as y {CUSTOMER}",
     f"select e.email as a, c.email as b from employees e, customers c where e.id = 9001 and c.id = 9001",
     f"select email as a from employees {CANARY} union select label from api_keys {CANARY}",

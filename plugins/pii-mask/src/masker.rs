@@ -38,7 +38,7 @@ struct Read {
     analysis: Rc<Analysis>,
 }
 
-/// Statements remembered, and the longest one.
+/// Statements remembered, and how long they may be but for the last.
 const MAX_READ: usize = 16;
 const MAX_READ_BYTES: usize = 16 << 10;
 
@@ -86,10 +86,9 @@ impl PiiMask {
         let analysis = Rc::new(Analysis::of(&operation.kind, &operation.text, &self.rules.columns));
         // Without columns there is nothing to read.
         if !self.rules.columns.is_empty() {
-            // The longest are remembered too, but alone.
-            while self.read.len() >= MAX_READ
-                || self.read.front().is_some_and(|read| read.text.len() > MAX_READ_BYTES)
-            {
+            // A long one is remembered too, until the next comes.
+            self.read.retain(|read| read.text.len() <= MAX_READ_BYTES);
+            if self.read.len() >= MAX_READ {
                 self.read.pop_front();
             }
             self.read.push_back(Read {
@@ -408,4 +407,36 @@ fn is_json(text: &str) -> bool {
         || start.starts_with("[{")
         || start.starts_with("[\"");
     looks && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn statements_are_read_once_and_little_is_kept() {
+        let settings: Settings = serde_json::from_str(r#"{"columns": ["customers.full_name"]}"#).unwrap();
+        let mut masker = PiiMask::new(settings.rules().unwrap());
+        let operation = |text: String| Operation {
+            kind: "sql.query".into(),
+            action: "read".into(),
+            text,
+            objects: vec![],
+            parameters: vec![],
+            attributes: vec![],
+            claimed: vec![],
+        };
+        let first = masker.analysis(&operation("select 1".into()));
+        for number in 0..100 {
+            let long = "x".repeat(if number % 2 == 0 { MAX_READ_BYTES } else { 1 });
+            let text = format!("select {number}, '{long}'");
+            let read = masker.analysis(&operation(text.clone()));
+            assert!(Rc::ptr_eq(&read, &masker.analysis(&operation(text))));
+            let kept: usize = masker.read.iter().map(|read| read.text.len()).sum();
+            assert!(masker.read.len() <= MAX_READ && kept < (MAX_READ + 2) * MAX_READ_BYTES);
+            assert!(masker.read.iter().filter(|read| read.text.len() > MAX_READ_BYTES).count() <= 1);
+        }
+        assert!(!Rc::ptr_eq(&first, &masker.analysis(&operation("select 1".into()))));
+    }
 }

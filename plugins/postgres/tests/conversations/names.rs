@@ -148,8 +148,8 @@ fn execute_in_sql_says_what_it_runs() {
 
 /// What the host is told about the last operation's EXECUTE.
 fn executed(host: &Host) -> Vec<(&str, &str)> {
-    let attributes = &host.operations.last().unwrap().operation.attributes;
-    let found = attributes.iter().map(|found| (found.name.as_str(), found.value.as_str()));
+    let attributes = host.operations.last().into_iter().flat_map(|request| &request.operation.attributes);
+    let found = attributes.map(|found| (found.name.as_str(), found.value.as_str()));
     found.filter(|(name, _)| name.starts_with("sql-executes")).collect()
 }
 

@@ -32,7 +32,7 @@ pub trait Masker: Sized + 'static {
     /// A fault refuses the session.
     fn open(settings: &Self::Settings, session: &SessionInfo) -> Result<Self, Fault>;
 
-    /// Which of these columns are of interest. The answer holds for `shape` until [`Masker::forget`].
+    /// Which of these columns are of interest. The answer holds for `shape` until it is planned again.
     ///
     /// # Errors
     /// A fault refuses the operation.

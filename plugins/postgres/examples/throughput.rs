@@ -1,7 +1,7 @@
 //! How fast is the inspector, natively and on one thread? A point query there and back, and rows with three masked
 //! columns.
 //!
-//! `cargo run --release -p weir-plugin-postgres --example speed`
+//! `cargo run --release -p weir-plugin-postgres --example throughput`
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "an example may fail loudly")]
 
 use std::hint::black_box;
