@@ -50,7 +50,7 @@ start_postgres() {
 
 # direct USER PASSWORD DATABASE ARGUMENT…: psql past the gateway.
 direct() {
-    PGPASSWORD=$2 psql -X -qAt -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$postgres_port" -U "$1" -d "$3" "${@:4}" \
+    PGPASSWORD=$2 PGOPTIONS='-c client_min_messages=error' psql -X -qAt -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$postgres_port" -U "$1" -d "$3" "${@:4}" \
         2>> "$work/postgres.log" 9>&- || surprise "psql to succeed at the database itself"
 }
 
@@ -110,8 +110,11 @@ healthy() {
 # For this walk, and for whoever wants to try more afterwards.
 write_environment() {
     printf '127.0.0.1:%s:*:%s:%s\n' "$port" ann "$ANN" "$port" ann-agent "$AGENT" "$port" lea "$LEA" > "$work/pgpass"
+    # Whatever its file is called and wherever it is.
+    mkdir -p "$work/bin"
+    ln -sfn "$(realpath "$weir_binary")" "$work/bin/weir"
     cat > "$work/env" << ENV
-export PATH='$(dirname "$weir_binary")':"\$PATH" WEIR_CONFIG='$work/weir.toml' SHOP_PASSWORD='$shop_password'
+export PATH='$work/bin':"\$PATH" WEIR_CONFIG='$work/weir.toml' SHOP_PASSWORD='$shop_password'
 export PGHOST=127.0.0.1 PGPORT=$port PGDATABASE=customers PGUSER=ann PGPASSFILE='$work/pgpass'
 ANN='$ANN' LEA='$LEA'
 ENV
