@@ -148,7 +148,8 @@ mod tests {
         }}"#;
         let settings: serde_json::Map<_, _> = ["a", "b", "c", "d", "e", "f", "g", "h", "i"]
             .map(|key| (key.to_owned(), "s3cret!".into()))
-            .into();
+            .into_iter()
+            .collect();
         let problem = check(&Value::Object(settings).to_string(), schema).unwrap_err();
         assert!(!format!("{problem:?}").contains("s3cret"), "{problem}");
         for place in ["/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h"] {
