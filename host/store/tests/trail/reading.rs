@@ -77,7 +77,7 @@ fn filters(records: &[Record]) -> impl Strategy<Value = Filter> + use<> {
                     verdict,
                     status,
                     text,
-                    plugin,
+                    plugin: plugin.map(|digest: weir_model::Digest| digest.to_string()),
                     limit,
                     before_seq,
                 }
