@@ -293,8 +293,11 @@ fn run_pairs(bytes: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// The inside of a quoted literal that begins here: `'x'`, `E'x'`, `"x"`.
+/// The inside of a quoted literal that begins here: `'x'`, `E'x'`, `"x"`, `$$x$$`, `$tag$x$tag$`.
 fn literal(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    if byte(bytes, at) == Some(b'$') {
+        return dollar_quoted(bytes, at);
+    }
     let escapes = matches!(byte(bytes, at), Some(b'e' | b'E')) && byte(bytes, at + 1) == Some(b'\'');
     let from = if escapes { at + 1 } else { at };
     let quote = byte(bytes, from).filter(|b| matches!(b, b'\'' | b'"'))?;
@@ -310,6 +313,17 @@ fn literal(bytes: &[u8], at: usize) -> Option<Range<usize>> {
         }
     }
     None
+}
+
+fn dollar_quoted(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let tag_end = run(bytes, at + 1, |b| b.is_ascii_alphanumeric() || b == b'_' || !b.is_ascii());
+    let starts_with_digit = byte(bytes, at + 1).is_some_and(|b| b.is_ascii_digit());
+    let delimiter = bytes.get(at..=tag_end).filter(|tag| tag.ends_with(b"$") && !starts_with_digit)?;
+    let from = tag_end + 1;
+    let rest = bytes.get(from..)?;
+    let within = rest.get(..rest.len().min(MAX_VALUE_BYTES + delimiter.len()))?;
+    let length = within.windows(delimiter.len()).position(|window| window == delimiter)?;
+    Some(from..from + length)
 }
 
 /// Skips `=` or `:` with white space, and the quote that closes a name; where the value begins.
