@@ -12,7 +12,7 @@ use crate::record::Draft;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot, watch};
 
 /// The event is not, or not known to be, in the trail: what it speaks of must not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,16 +126,27 @@ impl AuditHandle {
         // A call larger than the whole queue goes when it is alone in it.
         let records_wanted = u32::try_from(drafts.len()).unwrap_or(u32::MAX).min(shared.max_records);
         let bytes_wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(shared.max_bytes);
-        let places = async {
-            let records = shared.free_records.acquire_many(records_wanted).await;
-            let bytes = shared.free_bytes.acquire_many(bytes_wanted).await;
-            records.and_then(|records| bytes.map(|bytes| (records, bytes)))
-        };
         let since = Instant::now();
-        let (records, held_bytes) = tokio::time::timeout(shared.patience, places)
-            .await
-            .map_err(|_| AuditDown::Full)?
-            .map_err(|_| AuditDown::Stopped)?;
+        // There are places nearly always; both or none are taken then.
+        let records = shared.free_records.try_acquire_many(records_wanted);
+        let free = records.and_then(|records| {
+            shared.free_bytes.try_acquire_many(bytes_wanted).map(|bytes| (records, bytes))
+        });
+        let (records, held_bytes) = match free {
+            Ok(places) => places,
+            Err(TryAcquireError::Closed) => return Err(AuditDown::Stopped),
+            Err(TryAcquireError::NoPermits) => {
+                let places = async {
+                    let records = shared.free_records.acquire_many(records_wanted).await;
+                    let bytes = shared.free_bytes.acquire_many(bytes_wanted).await;
+                    records.and_then(|records| bytes.map(|bytes| (records, bytes)))
+                };
+                tokio::time::timeout(shared.patience, places)
+                    .await
+                    .map_err(|_| AuditDown::Full)?
+                    .map_err(|_| AuditDown::Stopped)?
+            }
+        };
         if let Some(why) = shared.why_down() {
             return Err(why);
         }

@@ -96,7 +96,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::LoginFailed(LoginFailed {
             resource: ResourceName::new("customers"),
             stage: LoginStage::Settings,
-            principal: Some("eve".into()),
+            principal: Some("ann".into()),
             claimed_user: String::new(),
             client_address: "10.0.0.9:1".into(),
             code: "42501".into(),

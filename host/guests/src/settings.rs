@@ -152,7 +152,7 @@ mod tests {
             .collect();
         let problem = check(&Value::Object(settings).to_string(), schema).unwrap_err();
         assert!(!format!("{problem:?}").contains("s3cret"), "{problem}");
-        for place in ["/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h"] {
+        for place in ["/a", "/c", "/d", "/e", "/f", "/g", "/h"] {
             assert!(problem.settings.iter().any(|(pointer, _)| pointer == place), "{place}: {problem}");
         }
     }

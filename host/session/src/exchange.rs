@@ -27,6 +27,8 @@ use held::Held;
 use ledger::Ledger;
 use records::Running;
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
@@ -218,6 +220,18 @@ impl<P: Ports> Exchange<P> {
                 Ok(false) => {}
                 Ok(true) => continue,
                 Err(stop) => return stop,
+            }
+            // Most writes find room at once: they need no turn of their own.
+            if send_at_once(upstream_out, &mut self.to_upstream).await.is_err() {
+                self.to_upstream.close();
+                silence.as_mut().reset(Instant::now() + FAREWELL_TIME);
+            }
+            if send_at_once(client_out, &mut self.to_client).await.is_err() {
+                return Stop::Ended(EndReason::ClientClosed);
+            }
+            // What went made room for more of what is buffered.
+            if self.may_look_at_upstream() || self.may_look_at_client() {
+                continue;
             }
             let is_held = self.held.is_some();
             if draining && (is_held || self.quiet()) {
@@ -441,6 +455,28 @@ async fn send<W: AsyncWrite + Unpin>(out: &mut W, bytes: &[u8]) -> std::io::Resu
         0 => Err(std::io::ErrorKind::WriteZero.into()),
         count => Ok(Sent::Bytes(count)),
     }
+}
+
+/// Writes and flushes as far as the transport takes it without waiting.
+async fn send_at_once<W: AsyncWrite + Unpin>(out: &mut W, outlet: &mut Outlet) -> std::io::Result<()> {
+    std::future::poll_fn(|context| {
+        while !outlet.is_done() {
+            let sent = match outlet.bytes() {
+                [] => Pin::new(&mut *out).poll_flush(context).map_ok(|()| Sent::All),
+                bytes => Pin::new(&mut *out).poll_write(context, bytes).map_ok(Sent::Bytes),
+            };
+            match sent {
+                Poll::Ready(Ok(Sent::Bytes(0))) => {
+                    return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+                }
+                Poll::Ready(Ok(sent)) => outlet.sent(sent),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    })
+    .await
 }
 
 async fn next_review<Pending: PendingApproval>(held: &mut Option<Held<Pending>>) -> Review {

@@ -33,7 +33,7 @@ async fn lines_become_operations_and_go_back() {
 
 #[tokio::test]
 async fn nonsense_from_an_inspector_is_a_fault_and_its_end() {
-    let house = usual_house().await;
+    let house = usual_house_with(|spec| spec.limits.output_bytes = Some(4 << 20)).await;
     for (line, code) in [
         ("!panic\n", "plugin-trap"),
         ("!loop\n", "plugin-timeout"),

@@ -9,7 +9,10 @@ use weir_model::FaultSource;
 
 #[tokio::test]
 async fn whatever_stops_a_policy_the_next_operation_works() {
-    let house = usual_house_with(|spec| spec.limits.memory_bytes = Some(32 << 20)).await;
+    let house = usual_house_with(|spec| {
+        (spec.limits.memory_bytes, spec.limits.output_bytes) = (Some(32 << 20), Some(4 << 20));
+    })
+    .await;
     let mut session = house.session("s1").await;
     for (text, code) in [
         ("panic", "plugin-trap"),

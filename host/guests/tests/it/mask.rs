@@ -73,7 +73,7 @@ async fn the_second_masker_sees_what_the_first_left() {
 
 #[tokio::test]
 async fn nonsense_edits_are_faults_and_the_next_plan_works() {
-    let house = usual_house().await;
+    let house = usual_house_with(|spec| spec.limits.output_bytes = Some(4 << 20)).await;
     let mut session = house.session("s1").await;
     for (order, code) in [
         ("cell-order", "plugin-contract"),

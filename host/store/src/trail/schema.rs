@@ -62,6 +62,10 @@ const PAGE_BYTES: u32 = 8192;
 /// happens before, while the writer rests.
 const LOG_PAGES: &str = "2000";
 
+/// The pages of the log, and some: what is indexed while the writer rests is not read from the disk again. In KiB, which
+/// SQLite spells as a negative number.
+const CACHE: &str = "-24576";
+
 /// The log file is cut back to this after it has been larger.
 const LOG_BYTES: &str = "67108864";
 
@@ -84,6 +88,7 @@ pub(super) async fn connect(path: &Path) -> Result<SqliteConnection, StoreError>
         // Pages that are split must not keep copies of what may be erased later.
         .pragma("secure_delete", "FAST")
         .pragma("wal_autocheckpoint", LOG_PAGES)
+        .pragma("cache_size", CACHE)
         .pragma("journal_size_limit", LOG_BYTES)
         .disable_statement_logging();
     options.connect().await.map_err(failed)
