@@ -149,6 +149,14 @@ pub fn read(text: &[u8], reading: Reading, open: MaySet) -> Facts {
     facts
 }
 
+/// Names from here on may have been cut, and where depends on the server's encoding.
+const LONG_NAME_BYTES: usize = 60;
+
+/// The server sees this name of an SQL command exactly so: it was neither cut nor converted.
+pub fn is_plain(name: &str) -> bool {
+    name.is_ascii() && name.len() < LONG_NAME_BYTES
+}
+
 /// A byte above 0x7F with one behind it that some encoding takes as the second half of a character.
 fn letter_pair_in_doubt(text: &[u8]) -> bool {
     text.windows(2).any(|pair| matches!(pair, [0x80..=0xff, 0x30..=0x7f]))

@@ -7,6 +7,7 @@
 
 pub mod copy_in;
 pub mod extended;
+pub mod naming;
 pub mod simple;
 pub mod too_large;
 pub mod unit;
@@ -164,6 +165,9 @@ impl Inspector {
 
     /// A whole message.
     fn message<'a>(&mut self, scan: &mut Scan<'a>, header: Header, body: &'a [u8]) -> Step {
+        if let Some(unfit) = naming::unfit(header.kind, body) {
+            return self.refuse_unfit(scan, header, &unfit);
+        }
         match header.kind {
             b'P' => match parse::decode(body) {
                 Some(parse) => self.parse(scan, header, parse),

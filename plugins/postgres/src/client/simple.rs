@@ -129,6 +129,10 @@ impl Inspector {
     /// on an answer to come.
     pub(crate) fn add_executed(&self, operation: &mut Operation, facts: &Facts) -> bool {
         for name in &facts.executes {
+            if !sql::is_plain(name) {
+                operation.attributes.push(attribute("sql-executes-unknown", name.as_str()));
+                continue;
+            }
             let statement = match self.names.statements.find(name.as_bytes(), self.client.segment) {
                 Found::Known(statement) | Found::Foreign(Some(statement)) => statement,
                 Found::NotYet => return false,

@@ -71,7 +71,7 @@ fn executes(statements: &[Statement]) -> Vec<String> {
     let mut prepared: Vec<&str> = Vec::new();
     for statement in statements {
         if statement.verb == Verb::Prepare {
-            prepared.extend(statement.name.as_deref());
+            prepared.extend(statement.name.as_deref().filter(|name| super::is_plain(name)));
         }
         if let Some(name) = statement.executes()
             && !prepared.contains(&name)
@@ -85,6 +85,13 @@ fn executes(statements: &[Statement]) -> Vec<String> {
 
 fn effects(text: &str, statement: &Statement) -> Vec<NameEffect> {
     let named = |effect: fn(String) -> NameEffect| statement.name.clone().map(effect).into_iter().collect();
+    // Which name the server makes of it is not sure, so all of them are as if it was theirs.
+    let unsure = statement.name.as_deref().is_some_and(|name| !super::is_plain(name));
+    match statement.verb {
+        Verb::Prepare | Verb::Deallocate if unsure => return vec![NameEffect::DeallocateAll],
+        Verb::Declare | Verb::Close if unsure => return vec![NameEffect::CloseAllCursors],
+        _ => {}
+    }
     match statement.verb {
         Verb::Prepare => {
             let body = slice(text, statement.span.start, statement.span.end);
@@ -223,6 +230,10 @@ mod tests {
             ("close all", vec![CloseAllCursors]),
             ("prepare what is this", vec![DeallocateAll, CloseAllCursors]),
             ("select 1", vec![]),
+            ("prepare \"é\" as select 1", vec![DeallocateAll]),
+            (&format!("deallocate {}", "n".repeat(64)), vec![DeallocateAll]),
+            (&format!("declare {} cursor for select 1", "n".repeat(64)), vec![CloseAllCursors]),
+            ("close é", vec![CloseAllCursors]),
         ] {
             assert_eq!(of(text, true).names, expected, "{text}");
         }
@@ -234,6 +245,7 @@ mod tests {
             ("prepare a as select 1; execute a; execute b", &["b"]),
             ("execute a; prepare a as select 1", &["a"]),
             ("deallocate a", &[]),
+            ("prepare é as select 1; execute é", &["é"]),
         ] {
             assert_eq!(of(text, true).executes, executed, "{text}");
         }
