@@ -54,15 +54,22 @@ fn may_set(statement: &Statement) -> MaySet {
     if has(Class::ParsingSetting)
         || has(Class::CodeExecution)
         || has(Class::Unknown)
-        || statement.verb == Verb::Execute
+        || has(Class::FunctionCall)
     {
-        return MaySet::Encoding;
+        return MaySet::Something;
     }
     match statement.verb {
-        Verb::Commit | Verb::Rollback | Verb::Reset | Verb::Discard => MaySet::Strings,
-        _ if has(Class::FunctionCall) => MaySet::Strings,
+        Verb::Execute | Verb::Reset | Verb::Discard => MaySet::Something,
+        // Back to an earlier value: `ROLLBACK TO` is read as Savepoint.
+        Verb::Commit | Verb::Rollback | Verb::Savepoint => MaySet::Something,
+        _ if statement.objects.iter().any(|object| is_settings(&object.name)) => MaySet::Something,
         _ => MaySet::Nothing,
     }
+}
+
+/// An UPDATE of this view sets.
+fn is_settings(name: &str) -> bool {
+    name.rsplit('.').next().is_some_and(|last| last.trim_matches('"') == "pg_settings")
 }
 
 /// An EXECUTE behind a PREPARE of the same text is only reached when that succeeded.
@@ -213,6 +220,30 @@ mod tests {
         let facts = of("select * from a, b; delete from a where id = 1", true);
         assert_eq!(facts.objects, ["a", "b"]);
         assert_eq!(facts.statements, 2);
+    }
+
+    #[test]
+    fn what_may_change_the_reading_of_later_texts() {
+        for text in [
+            "update pg_settings set setting = 'off' where name = 'standard_conforming_strings'",
+            "with x as (update pg_catalog.pg_settings set setting = 'off') select 1",
+            "merge into pg_settings using t on true when matched then update set setting = 'off'",
+            "select set_config('client_encoding', 'sjis', false)",
+            "with x as (select set_config('client_encoding', 'sjis', false)) select 1",
+            "select f()",
+            "savepoint s",
+            "rollback to s",
+            "release s",
+            "rollback",
+            "commit",
+            "end",
+            "execute s",
+        ] {
+            assert_eq!(of(text, true).may_set, MaySet::Something, "{text}");
+        }
+        for text in ["begin", "select 1", "insert into t values (now())"] {
+            assert_eq!(of(text, true).may_set, MaySet::Nothing, "{text}");
+        }
     }
 
     #[test]
