@@ -17,7 +17,7 @@ fn strings(value: &str) -> Vec<u8> {
 }
 
 fn last_action(host: &Host) -> (usize, &str) {
-    (host.operations.len(), &host.operations.last().unwrap().operation.action)
+    (host.operations.len(), host.operations.last().map_or("", |last| &last.operation.action))
 }
 
 #[test]
