@@ -6,7 +6,7 @@
 //!
 //! Reading order: `class` and `statement` are the answer; `utility` goes from the first word to the rest;
 //! `query`, `from`, `table_function`, `expr`, `primary`, `special`, `types` are the grammar of queries; `dml` and `selective`
-//! judge changes of rows; `session`, `prepared`, `copy`, `define` are the other statements.
+//! judge changes of rows; `system` knows the server's own relations; `session`, `prepared`, `copy`, `define` are the other statements.
 
 mod class;
 mod copy;
@@ -23,6 +23,7 @@ mod session;
 mod settings;
 mod special;
 mod statement;
+mod system;
 mod table_function;
 mod types;
 mod utility;

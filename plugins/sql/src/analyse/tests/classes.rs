@@ -82,6 +82,9 @@ fn reads() {
             "explain (analyze off) delete from t",
             "explain verbose update t set a = 1",
             "select * from t for update of t nowait",
+            "select * from pg_class for update",
+            "select name, setting from pg_settings",
+            "with pg_config as (select 1) select * from pg_config",
         ],
     );
     assert!(one("select * from t for no key update skip locked").flags.locks);
@@ -163,6 +166,10 @@ fn changes_of_rows() {
             "merge into t using u on t.id = u.id when matched then update set a = u.a when not matched then insert values (u.id)",
             "merge into t using (values (1)) v(id) on t.id = v.id when not matched then insert (id) values (v.id)",
             "copy t from stdin",
+            "insert into pg_temp.pg_settings values (1)",
+            "update public.pg_own set a = 1 where id = 1",
+            "update pgbench_accounts set abalance = abalance + 5 where aid = 7",
+            "update \"pg_catalog.x\" set a = 1 where id = 1",
             "copy s.t (a, b) from stdin with (format csv, header match) where a > 1",
             "select nextval('s')",
             "explain analyze delete from t where id = 1",
