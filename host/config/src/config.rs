@@ -171,8 +171,16 @@ impl fmt::Debug for Config {
     }
 }
 
-fn read(path: &Path, outside: &dyn Outside) -> Result<Source, Vec<Problem>> {
-    let bytes = outside.read(path).map_err(|error| unreadable(path, &error))?;
+pub(crate) fn read(path: &Path, outside: &dyn Outside) -> Result<Source, Vec<Problem>> {
+    let bytes = outside.read(path).map_err(|error| {
+        let mut problems = unreadable(path, &error);
+        if error.kind() == io::ErrorKind::NotFound {
+            let help =
+                "write it first (examples/weir.toml shows every key), or name another with -c or WEIR_CONFIG";
+            problems.iter_mut().for_each(|problem| problem.help = Some(help.to_owned()));
+        }
+        problems
+    })?;
     let text = String::from_utf8(bytes).map_err(|_| not_text(path))?;
     Ok(Source::new(path.to_owned(), text))
 }
@@ -191,6 +199,6 @@ fn about(path: &Path, code: Code, message: String) -> Vec<Problem> {
     report.finish().1
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }

@@ -20,6 +20,7 @@
 //! Environment, files and programs are reached through [`Outside`].
 
 mod check;
+mod client;
 mod config;
 mod diff;
 mod document;
@@ -33,6 +34,7 @@ pub mod settings;
 mod units;
 pub mod users;
 
+pub use client::{Client, client};
 pub use config::{Config, examine, file_digest, known_keys, load, users_file};
 pub use diff::{Change, ChangeKind, Changes, Effect, diff};
 pub use outside::{Machine, Outside, RunError, Thing, ThingKind};

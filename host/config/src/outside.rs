@@ -47,6 +47,8 @@ pub struct Thing {
 pub enum ThingKind {
     File,
     Folder,
+    /// A pipe, a socket or a device: none of them can be read in place of a file.
+    Other,
 }
 
 /// Why a program has not printed a secret.
@@ -71,14 +73,18 @@ impl Outside for Machine {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        regular_file(path)
     }
 
     fn look(&self, path: &Path) -> io::Result<Thing> {
         let facts = std::fs::metadata(path)?;
         let mode = mode_of(&facts);
         Ok(Thing {
-            kind: if facts.is_dir() { ThingKind::Folder } else { ThingKind::File },
+            kind: match () {
+                () if facts.is_dir() => ThingKind::Folder,
+                () if facts.is_file() => ThingKind::File,
+                () => ThingKind::Other,
+            },
             others_may_read: mode & 0o004 != 0,
             others_may_write: mode & 0o002 != 0,
         })
@@ -129,6 +135,36 @@ impl Outside for Machine {
     }
 }
 
+/// Nothing we read is nearly as large; a file without end must not take the memory of the gateway.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// The content of a regular file. Whatever else lies there is refused without waiting: a pipe that nobody writes to
+/// would hold up its reader for ever.
+pub(crate) fn regular_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
+    let file = options.open(path)?;
+    let facts = file.metadata()?;
+    if facts.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder, not a file"));
+    }
+    if !facts.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is a pipe or a device, not a regular file: put a regular file in its place",
+        ));
+    }
+    let mut bytes = Vec::new();
+    // One more than allowed: the file may grow while it is read.
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 16 MiB"));
+    }
+    Ok(bytes)
+}
+
 #[cfg(unix)]
 fn mode_of(facts: &std::fs::Metadata) -> u32 {
     use std::os::unix::fs::MetadataExt as _;
@@ -168,6 +204,28 @@ mod tests {
     fn long_output_does_not_block_the_program() {
         let output = run(&["head", "-c", "300000", "/dev/zero"], Duration::from_secs(10)).unwrap();
         assert_eq!(output.len(), 300_000);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weir.toml");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let start = Instant::now();
+        assert!(Machine.read(&path).unwrap_err().to_string().contains("regular file"));
+        assert!(Machine.read(Path::new("/dev/zero")).unwrap_err().to_string().contains("regular file"));
+        assert!(Machine.read(folder.path()).unwrap_err().to_string().contains("folder"));
+        assert!(start.elapsed() < Duration::from_secs(5));
+        let too_much = std::fs::File::create(folder.path().join("large")).unwrap();
+        too_much.set_len(MOST_BYTES + 1).unwrap();
+        let refused = Machine.read(&folder.path().join("large")).unwrap_err();
+        assert!(refused.to_string().contains("larger"), "{refused}");
+        // And once it is a regular file again, it is read.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "x").unwrap();
+        assert_eq!(Machine.read(&path).unwrap(), b"x");
     }
 
     #[cfg(unix)]

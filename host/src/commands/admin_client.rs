@@ -6,7 +6,7 @@ use crate::cli::As;
 use std::path::Path;
 use std::process::ExitCode;
 use weir_admin::{AdminClient, Credentials, load_token};
-use weir_config::Config;
+use weir_config::Client;
 
 /// Runs `work` with a client; a configuration that does not load is told and ends with its own exit code.
 pub(super) fn with_client<F, Fut>(config: &Path, who: Option<As>, work: F) -> anyhow::Result<ExitCode>
@@ -14,21 +14,21 @@ where
     F: FnOnce(AdminClient) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    let config = match super::load::load(config) {
-        Ok(config) => config,
+    let gateway = match super::load::client(config) {
+        Ok(client) => client,
         Err(Refused) => return Ok(ExitCode::from(super::EXIT_CONFIG)),
     };
-    let credentials = credentials(&config, who)?;
+    let credentials = credentials(&gateway, who)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let client = AdminClient::connect(config.settings().admin.listen, credentials).await?;
+        let client = AdminClient::connect(gateway.admin, credentials).await?;
         work(client).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// A person if one is named, the operator otherwise.
-fn credentials(config: &Config, who: Option<As>) -> anyhow::Result<Credentials> {
+fn credentials(gateway: &Client, who: Option<As>) -> anyhow::Result<Credentials> {
     if let Some(name) = who.and_then(|who| who.user) {
         let password = match std::env::var("WEIR_PASSWORD") {
             Ok(password) => password,
@@ -36,6 +36,6 @@ fn credentials(config: &Config, who: Option<As>) -> anyhow::Result<Credentials> 
         };
         return Ok(Credentials::Reviewer { name, password });
     }
-    let token = load_token(&config.settings().server.state.join("admin.token"))?;
+    let token = load_token(&gateway.state.join("admin.token"))?;
     Ok(Credentials::Operator(token))
 }

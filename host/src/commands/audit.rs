@@ -1,6 +1,6 @@
 //! `weir audit`: reading the trail, of a running gateway or a stopped one.
 
-use super::load::load;
+use super::load::client;
 use crate::cli::{AuditCommand, Filter as Asked};
 use anyhow::{Context, bail};
 use std::fmt::Write as _;
@@ -16,11 +16,10 @@ use weir_store::Reader;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 pub(crate) fn audit(config: &Path, command: AuditCommand) -> anyhow::Result<ExitCode> {
-    let Ok(config) = load(config) else { return Ok(ExitCode::from(super::EXIT_CONFIG)) };
+    let Ok(gateway) = client(config) else { return Ok(ExitCode::from(super::EXIT_CONFIG)) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let state = &config.settings().server.state;
-        let trail = Reader::open(state)
+        let trail = Reader::open(&gateway.state)
             .await
             .context("there is no trail to read yet: has `weir run` been started?")?;
         match command {
@@ -96,8 +95,16 @@ async fn export(trail: &Reader, from: u64, output: Option<&Path>) -> anyhow::Res
 
 async fn verify(trail: &Reader, head: Option<&str>) -> anyhow::Result<ExitCode> {
     let anchor = head.map(anchor_of).transpose()?;
+    if let Some(damage) = trail.foreign().await? {
+        println!("the trail is broken: {damage}");
+        return Ok(ExitCode::FAILURE);
+    }
     match weir_audit::verify(trail, 1..=u64::MAX, anchor).await {
         Ok(verified) => {
+            if let Some(damage) = trail.derived().await? {
+                println!("the trail is broken: {damage}");
+                return Ok(ExitCode::FAILURE);
+            }
             println!(
                 "the trail is whole: {} records, {} of them erased; its head is {}:{}",
                 verified.records,

@@ -13,7 +13,7 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<ExitCode> {
     let config = match weir_config::examine(path, &Machine) {
         Ok(config) => config,
         Err(problems) => {
-            eprint!("{problems}");
+            eprintln!("{problems}");
             return Ok(ExitCode::from(super::EXIT_CONFIG));
         }
     };
@@ -27,7 +27,7 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<ExitCode> {
     let problems = Problems::new(problems);
     if !problems.is_empty() {
         // Warnings alone are told, and are no reason to refuse.
-        eprint!("{problems}");
+        eprintln!("{problems}");
     }
     if problems.any_error() {
         return Ok(ExitCode::from(super::EXIT_CONFIG));

@@ -30,7 +30,7 @@ pub(crate) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let Ok(config) = load(path) else { return Ok(ExitCode::from(super::EXIT_CONFIG)) };
     let problems = Problems::new(resource_problems(&config));
     if !problems.is_empty() {
-        eprint!("{problems}");
+        eprintln!("{problems}");
         return Ok(ExitCode::from(super::EXIT_CONFIG));
     }
     let log = crate::log::start(&config.settings().log).context("log.level")?;
@@ -66,7 +66,7 @@ async fn serve(config: Config, log: LogControl) -> anyhow::Result<ExitCode> {
     .await?;
     let problems = plugins::problems(&config, &started.outcomes, &started.guests.generation());
     if !problems.is_empty() {
-        eprint!("{}", Problems::new(problems));
+        eprintln!("{}", Problems::new(problems));
         trail.stop("the configuration was refused").await;
         return Ok(ExitCode::from(super::EXIT_CONFIG));
     }

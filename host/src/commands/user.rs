@@ -14,7 +14,7 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
     let file = match weir_config::users_file(config, &Machine) {
         Ok(file) => file,
         Err(problems) => {
-            eprint!("{problems}");
+            eprintln!("{problems}");
             return Ok(ExitCode::from(super::EXIT_CONFIG));
         }
     };
@@ -50,7 +50,7 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
         UserCommand::List => match users::load(&file, &Machine) {
             Ok((all, warnings)) => {
                 if !warnings.is_empty() {
-                    eprint!("{warnings}");
+                    eprintln!("{warnings}");
                 }
                 for user in all {
                     let owner = user.on_behalf_of.map(|owner| format!(" for {owner}")).unwrap_or_default();
@@ -64,7 +64,7 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
                 }
             }
             Err(problems) => {
-                eprint!("{problems}");
+                eprintln!("{problems}");
                 return Ok(ExitCode::from(super::EXIT_CONFIG));
             }
         },

@@ -6,4 +6,4 @@
 
 pub mod trail;
 
-pub use trail::{OpenError, Reader, Trail, TrailSettings};
+pub use trail::{Damage, OpenError, Reader, Trail, TrailSettings};

@@ -27,8 +27,9 @@ impl Context<'_> {
         let full = self.path(&path.value);
         match self.outside.look(&full) {
             Ok(thing) if thing.kind == ThingKind::File => Some((full, thing)),
-            Ok(_) => {
-                let message = format!("`{key}` must be a file, and \"{}\" is a folder", path.value);
+            Ok(thing) => {
+                let is = if thing.kind == ThingKind::Folder { "a folder" } else { "a pipe or a device" };
+                let message = format!("`{key}` must be a file, and \"{}\" is {is}", path.value);
                 self.report.error(code::FILE_WANTED, path.span, message);
                 None
             }

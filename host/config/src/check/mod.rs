@@ -69,7 +69,7 @@ pub(crate) fn settings(
     Settings { server, log: log(&file.log), admin, audit: audit(&file.audit), limits, resources, plugins }
 }
 
-fn admin(written: &raw::Admin, report: &Report) -> Admin {
+pub(crate) fn admin(written: &raw::Admin, report: &Report) -> Admin {
     let Some(listen) = &written.listen else { return Admin::default() };
     if !listen.value.ip().is_loopback() {
         let message = format!("[admin] must not listen on {}: it asks nobody who they are", listen.value);

@@ -14,7 +14,7 @@ mod source;
 use std::ops::Range;
 
 pub(crate) use fields::{Fields, Wanted, choose};
-pub(crate) use parse::parse;
+pub(crate) use parse::{parse, salvage};
 pub(crate) use report::Report;
 pub(crate) use source::Source;
 

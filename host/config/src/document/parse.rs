@@ -6,7 +6,7 @@
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::{At, Entry, Node, Report, Span, Value};
+use super::{At, Entry, Node, Report, Source, Span, Value};
 use crate::problem::code;
 use crate::secret;
 
@@ -30,6 +30,21 @@ pub(crate) fn parse(text: &str, report: &Report) -> Option<Node> {
         }
     }
     None
+}
+
+/// The tree as far as it can be read, and the lines that cannot: for those who need one key of it, and make sure that
+/// it is not one of those.
+pub(crate) fn salvage(source: &Source) -> (Node, Vec<usize>) {
+    let (table, errors) = DeTable::parse_recoverable(source.text());
+    let lines = errors
+        .iter()
+        .flat_map(|error| {
+            let span = error.span().unwrap_or(0..0);
+            let line = |at| source.line_of(Span { start: at, end: at });
+            line(span.start)..=line(span.end)
+        })
+        .collect();
+    (node_of_table(table.get_ref(), table.span().into()), lines)
 }
 
 /// Hides the password in whatever looks like a URL with a login, in whatever key it is.

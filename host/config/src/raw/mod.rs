@@ -8,7 +8,7 @@ mod admin;
 mod audit;
 mod limits;
 mod log;
-mod names;
+pub(crate) mod names;
 mod plugin;
 mod resource;
 mod server;

@@ -124,10 +124,12 @@ fn edit(
     };
     let lock = File::open(folder).map_err(write_error)?;
     lock.lock().map_err(write_error)?;
-    let text = match fs::read_to_string(&target) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+    let bytes = match crate::outside::regular_file(&target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         other => other.map_err(read_error)?,
     };
+    let text = String::from_utf8(bytes)
+        .map_err(|error| read_error(io::Error::new(io::ErrorKind::InvalidData, error.utf8_error())))?;
     parse_text(path, text.clone()).map_err(EditError::Broken)?;
     // It has just been read as TOML by the other parser.
     let mut document: DocumentMut =

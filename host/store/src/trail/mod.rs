@@ -8,6 +8,7 @@
 
 mod append;
 mod erase;
+mod inspect;
 mod lock;
 mod orphans;
 mod read;
@@ -15,6 +16,7 @@ mod rows;
 mod schema;
 mod sessions;
 
+pub use inspect::Damage;
 pub use read::Reader;
 
 use append::Appender;
@@ -60,6 +62,11 @@ pub enum OpenError {
              examination, verify it as a whole, and start with another state folder or a restored copy"
     )]
     Broken { path: PathBuf, broken: Broken },
+    #[error(
+        "{path} has been tampered with or damaged, so nothing may be added to it: {damage}. Keep the file for \
+             examination, and start with another state folder or a restored copy"
+    )]
+    Damaged { path: PathBuf, damage: Damage },
     #[error("{path}: {error}")]
     Store { path: PathBuf, error: StoreError },
     #[error("{path}: {error}")]
@@ -154,6 +161,9 @@ async fn record_now(handle: &AuditHandle, event: Event) -> Result<(), AuditDown>
 async fn check_tail(reader: &Reader, path: &Path, records: u64, open_from: u64) -> Result<(), OpenError> {
     let failed = |error| OpenError::Store { path: path.to_owned(), error };
     let broken = |broken| OpenError::Broken { path: path.to_owned(), broken };
+    if let Some(damage) = reader.foreign().await.map_err(failed)? {
+        return Err(OpenError::Damaged { path: path.to_owned(), damage });
+    }
     let head = weir_audit::TrailReader::head(reader).await.map_err(failed)?;
     if head.seq + 1 < open_from {
         return Err(broken(Broken { seq: head.seq + 1, fault: Fault::TruncatedEnd(open_from - 1) }));

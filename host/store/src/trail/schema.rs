@@ -20,7 +20,7 @@ use weir_audit::StoreError;
 /// What this program reads and writes.
 pub(super) const VERSION: u32 = 1;
 
-const TABLES: &str = "
+pub(super) const TABLES: &str = "
 CREATE TABLE record (
     seq       INTEGER PRIMARY KEY,
     at        INTEGER NOT NULL,  -- microseconds since 1970-01-01 UTC

@@ -4,7 +4,7 @@ use crate::events::*;
 use sqlx::{Connection, SqliteConnection};
 use std::path::Path;
 use weir_audit::{Anchor, Broken, Fault, TrailReader, VerifyError, verify};
-use weir_store::{OpenError, Reader, Trail};
+use weir_store::{Damage, OpenError, Reader, Trail};
 
 /// Writes a small trail and closes it: host-started, ten operations of two records, host-stopped.
 async fn written(state: &Path) -> Anchor {
@@ -156,5 +156,64 @@ async fn erased_payloads_are_gone_and_the_trail_is_whole() {
         let found = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
         // Record 8 is the intent of operation 3, record 20 of operation 9; record 9 has no payload.
         assert_eq!(found, operation != 3 && operation != 9, "{needle}");
+    }
+}
+
+/// Marks everything as indexed, as the writer does while it rests; a small trail would never be.
+const INDEX: &str =
+    "INSERT INTO of_session SELECT session, ifnull(operation, -1), seq FROM record WHERE session NOT NULL;
+    INSERT INTO period SELECT min(seq), max(seq), min(at), max(at) FROM record WHERE seq <= 10;
+    INSERT INTO period SELECT min(seq), max(seq), min(at), max(at) FROM record WHERE seq > 10;
+    UPDATE meta SET value = '22' WHERE key = 'indexed_to'";
+
+#[tokio::test]
+async fn what_the_chain_cannot_see_is_found() {
+    let foreign = |name: &str| Damage::Foreign(name.to_owned());
+    let forge =
+        "INSERT INTO record SELECT 0, at, kind, session, operation, principal, resource, verdict, status,
+        body, payload, salt, hash FROM record WHERE seq = 8; UPDATE record SET seq = -3 WHERE seq = 0";
+    for (sql, damage, starts) in [
+        (forge, Damage::Number(-3), false),
+        (
+            "CREATE TRIGGER quiet AFTER INSERT ON record BEGIN DELETE FROM record WHERE seq = new.seq; END",
+            foreign("trigger `quiet`"),
+            false,
+        ),
+        ("CREATE VIEW extra AS SELECT 1", foreign("view `extra`"), false),
+        ("CREATE TABLE extra (x)", foreign("table `extra`"), false),
+        ("CREATE INDEX extra ON record (kind)", foreign("index `extra`"), false),
+        ("DROP INDEX record_rare", Damage::Missing("index `record_rare`".to_owned()), false),
+        ("DELETE FROM of_session WHERE seq = 8", Damage::NotIndexed(8), true),
+        ("UPDATE of_session SET operation = 77 WHERE seq = 8", Damage::NotIndexed(8), true),
+        ("INSERT INTO of_session VALUES ('s-9', 1, 8)", Damage::IndexedTooMuch, true),
+        ("DELETE FROM period", Damage::Times(1), true),
+        ("DELETE FROM period WHERE first_seq = 11", Damage::Times(11), true),
+        ("DELETE FROM period WHERE first_seq = 1", Damage::Times(11), true),
+        ("UPDATE period SET max_at = 7 WHERE first_seq = 11", Damage::Times(11), true),
+        (
+            "UPDATE meta SET value = '400' WHERE key = 'indexed_to'",
+            Damage::CutOff { head: 22, known: 400 },
+            true,
+        ),
+        ("UPDATE meta SET value = '10' WHERE key = 'indexed_to'", Damage::IndexedTooMuch, true),
+        ("DELETE FROM record", Damage::Empty, true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path()).await;
+        let reader = Reader::open(folder.path()).await.unwrap();
+        assert_eq!((reader.foreign().await.unwrap(), reader.derived().await.unwrap()), (None, None));
+        edit(folder.path(), INDEX).await;
+        assert_eq!((reader.foreign().await.unwrap(), reader.derived().await.unwrap()), (None, None));
+        edit(folder.path(), sql).await;
+        let found = match reader.foreign().await.unwrap() {
+            Some(damage) => Some(damage),
+            None => reader.derived().await.unwrap(),
+        };
+        assert_eq!(found, Some(damage), "{sql}");
+        reader.close().await;
+        if !starts {
+            let started = Trail::open(folder.path(), settings()).await;
+            assert!(matches!(started, Err(OpenError::Damaged { .. })), "{sql}: {started:?}");
+        }
     }
 }
