@@ -156,17 +156,19 @@ def pipelines(c):
         pipeline.sync()
         more = [c.execute("select repeat(%s, 5000)", [str(n % 10)]) for n in range(100)]
     show("pipeline", (sum(x.fetchone()[0] for x in cursors), sum(len(x.fetchone()[0]) for x in more)))
+    # How far the client gets before it reads the error depends on how fast the server is.
+    never = c.cursor()
     try:
         with c.pipeline():
             good = c.execute("select 'before'")
             c.execute("select 1 / %s", [0])
-            never = c.execute("select 'after the error'")
+            never.execute("select 'after the error'")
     except psycopg.Error as error:
         show("pipeline error", (type(error).__name__, error.sqlstate, good.fetchone()))
     try:
         show("after the error", never.fetchone())
     except psycopg.Error as error:
-        show("after the error", (type(error).__name__, str(error)))
+        show("after the error", "nothing")
     with c.pipeline() as pipeline:
         first = c.execute("select 'segment one'")
         try:
