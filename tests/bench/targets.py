@@ -168,7 +168,7 @@ class Gateway(Direct):
 
     @staticmethod
     def check() -> str:
-        wanted = {BINARY: "cargo build --release -p weir"}
+        wanted = {BINARY: "cargo build --profile dist -p weir"}
         wanted |= {PLUGINS / f"{name}.wasm": "plugins/build" for name in PIPELINE}
         absent = [path for path in wanted if not path.exists()]
         commands = " && ".join(dict.fromkeys(wanted[path] for path in absent))

@@ -145,7 +145,7 @@ def test_a_capability_that_is_not_granted_prints_the_line_to_add(configured):
         pytest.skip("tests/guests are not built")
     weir = configured(pipeline=("postgres", "clocked"), files={"clocked": clocked})
     shown = refused(weir)
-    assert re.search(r'help: .*capabilities = \["clock"\]', shown), shown
+    assert re.search(r'(?s)help: .*capabilities = \["clock"\]', shown), shown
     weir.plugins = {"clocked": {"capabilities": ["clock"]}}
     weir.write_config()
     weir.command("check")

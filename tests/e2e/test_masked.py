@@ -556,12 +556,9 @@ def test_known_leaks_to_the_client(apart, way, sql):
         assert leaks.found_in(spy.received) == []
 
 
-@pytest.mark.parametrize("parameters, value, oid", [
-    known("what a client says of itself at its login is kept as said", {"application_name": "canary.wren7@leak.example"}, "1", 1700),
-])
-def test_known_leaks_into_the_trail(apart, parameters, value, oid):
-    with Wire(apart.endpoint, **parameters) as wire:
-        wire.ask(parse("select id from employees where salary = $1", "", (oid,)), bind(TEXT, "", "", value.encode()), execute(), SYNC)
+def test_what_a_client_says_of_itself_is_kept_masked(apart):
+    with Wire(apart.endpoint, application_name="canary.wren7@leak.example") as wire:
+        wire.ask_text("select 1")
     assert leaks.found_in(everything_kept(apart)) == []
 
 

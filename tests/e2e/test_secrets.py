@@ -109,7 +109,7 @@ def test_what_a_plugin_sees(telling):
     assert b"SessionInfo" in exported and b"seen by the telltale" in exported
     assert search(telling, {"what the plugin saw": exported}) == []
     # Nor whom the gateway is at the upstream.
-    told = "".join(tag["value"] for record in telling.trail(kind="intent") for tag in record["body"]["detail"]["tags"])
+    told = "".join(tag["value"] for record in telling.trail(kind="intent") for tag in record["payload"]["tags"])
     assert "SessionInfo" in told
     assert UPSTREAM_USER not in told
 

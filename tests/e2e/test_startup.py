@@ -102,7 +102,7 @@ def test_a_policy_that_fails_open_says_so_for_a_setting_too(upstream):
     with Weir(upstream, pipeline=("postgres", "moody"), plugins={"moody": {"failure_mode": "open"}}) as weir:
         with Wire(weir.endpoint, **{"app.mood": "/* moody: trap */"}) as wire:
             assert errors(wire.ask_text("select 1")) == []
-        setting = weir.trail(kind="intent")[0]["body"]["detail"]
+        setting = weir.trail(kind="intent")[0]["payload"]
         assert {"name": "failure-mode-opened", "value": "moody"} in setting["tags"]
         assert [judge["answer"] for judge in setting["judged_by"]] == ["failed"]
 

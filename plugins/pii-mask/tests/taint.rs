@@ -123,6 +123,22 @@ fn a_named_column() {
         ("select most_common_vals::text from pg_stats", "a", "a"),
         ("select s::text from pg_stats s", "a", "a"),
         ("select count(*) from pg_stats", "a", ""),
+        // what other sessions run
+        ("select upper(query) from pg_stat_activity", "a", "a"),
+        (
+            "select pid + 1, substr(a.query, 1, 9), count(*) from pg_catalog.pg_stat_activity a",
+            "a b c",
+            "a b",
+        ),
+        ("select query || '' from public.pg_stat_statements", "a", "a"),
+        ("select q || '' from pg_stat_statements(true) as s(u, d, t, i, q)", "a", "a"),
+        ("select a::text from \"pg_stat_activity\" a", "a", "a"),
+        ("select s.statement || '' from pg_prepared_statements s", "a", "a"),
+        ("select x from (select query || '' as x from pg_stat_activity) s", "a", "a"),
+        ("select lower(statement) from pg_cursors", "a", "a"),
+        ("select query || '' from pg_stat_get_activity(null) s", "a", "a"),
+        ("select pg_stat_get_backend_activity(1)", "a", "a"),
+        ("select count(*) from pg_stat_activity", "a", ""),
         // nobody can read it
         ("select 'unfinished", "a", "a"),
         ("select E'\\'' || full_name from customers", "a", "a"),

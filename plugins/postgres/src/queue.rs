@@ -97,9 +97,10 @@ pub const MAX_OPEN: usize = 50_000;
 #[derive(Debug, Default)]
 pub struct Queue {
     entries: VecDeque<Entry>,
-    /// entries that may set, by how much
-    may_set_strings: usize,
-    may_set_encoding: usize,
+    /// entries that may set
+    setting: usize,
+    /// entries that the server answers without being asked to by what comes behind them
+    answered_alone: usize,
     /// operations and closes sent and not answered that could be a COPY FROM STDIN
     runs: usize,
 }
@@ -107,6 +108,7 @@ pub struct Queue {
 impl Queue {
     pub fn push(&mut self, entry: Entry) {
         self.enter(entry.may_set);
+        self.answered_alone += usize::from(is_answered_alone(entry.answer));
         self.runs += usize::from(runs(&entry));
         self.entries.push_back(entry);
     }
@@ -122,6 +124,7 @@ impl Queue {
     pub fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
         self.leave(entry.may_set);
+        self.answered_alone -= usize::from(is_answered_alone(entry.answer));
         self.runs -= usize::from(runs(&entry));
         Some(entry)
     }
@@ -136,21 +139,20 @@ impl Queue {
 
     /// What is not yet answered may change how SQL text is read.
     pub fn may_set(&self) -> MaySet {
-        match (self.may_set_strings, self.may_set_encoding) {
-            (0, 0) => MaySet::Nothing,
-            (_, 0) => MaySet::Strings,
-            _ => MaySet::Encoding,
-        }
+        if self.setting == 0 { MaySet::Nothing } else { MaySet::Something }
+    }
+
+    /// A ReadyForQuery is to come whatever the client does: before it, the settings are reported.
+    pub fn will_be_ready(&self) -> bool {
+        self.answered_alone > 0
     }
 
     fn enter(&mut self, may_set: MaySet) {
-        self.may_set_strings += usize::from(may_set == MaySet::Strings);
-        self.may_set_encoding += usize::from(may_set == MaySet::Encoding);
+        self.setting += usize::from(may_set == MaySet::Something);
     }
 
     fn leave(&mut self, may_set: MaySet) {
-        self.may_set_strings -= usize::from(may_set == MaySet::Strings);
-        self.may_set_encoding -= usize::from(may_set == MaySet::Encoding);
+        self.setting -= usize::from(may_set == MaySet::Something);
     }
 
     /// The server asked for data although nobody foresaw it: a Sync sent right behind was read as part of the
@@ -158,6 +160,7 @@ impl Queue {
     pub fn forget_sync_behind_front(&mut self) {
         if self.entries.get(1).is_some_and(|entry| entry.answer == Answer::Sync && !entry.hidden) {
             self.entries.remove(1);
+            self.answered_alone -= 1;
         }
     }
 
@@ -233,6 +236,10 @@ impl Queue {
 pub struct Refusal {
     pub place: Option<(Answer, u64)>,
     pub changes: Vec<Change>,
+}
+
+fn is_answered_alone(answer: Answer) -> bool {
+    answer.is_simple() || answer == Answer::Sync
 }
 
 fn runs(entry: &Entry) -> bool {

@@ -1,5 +1,7 @@
 //! Another text in the place of the client's: the message is rebuilt around it.
 
+use crate::client::Undecided;
+use crate::client::extended::statement;
 use crate::inspector::Inspector;
 use crate::messages::bind::{self, Values};
 use crate::messages::describe::{self, Target};
@@ -9,7 +11,7 @@ use crate::names::{Change, Happened, Meaning, Portal, Statement};
 use crate::operations::{self, attribute};
 use crate::parameters;
 use crate::queue::Answer;
-use crate::sql::{self, Copy};
+use crate::sql::{self, Copy, MaySet};
 use crate::wire::{self, Framing};
 use std::rc::Rc;
 use weir_sdk::inspector::{Fault, Operation, Substitute};
@@ -21,15 +23,20 @@ impl Inspector {
             .client
             .undecided
             .iter()
-            .position(|(undecided, _)| *undecided == id)
+            .position(|undecided| undecided.id == id)
             .ok_or_else(|| fault("only a query or a statement being prepared has a text to replace"))?;
-        let (_, bytes) = self.client.undecided.swap_remove(at);
-        let outcome = self.rewritten(id, &bytes, text);
-        self.client.undecided.push((id, bytes));
+        let undecided = self.client.undecided.swap_remove(at);
+        let outcome = self.rewritten(&undecided, text);
+        self.client.undecided.push(undecided);
         outcome.ok_or_else(|| fault("this text cannot take the place of the operation's"))
     }
 
-    fn rewritten(&mut self, id: u32, bytes: &[u8], text: &str) -> Option<(Substitute, Operation)> {
+    fn rewritten(&mut self, undecided: &Undecided, text: &str) -> Option<(Substitute, Operation)> {
+        let Undecided { id, ref bytes, after } = *undecided;
+        // Who says what the server makes of it could not wait for the answers any more.
+        if after != MaySet::Nothing && sql::hangs_on_settings(text.as_bytes()) {
+            return None;
+        }
         let Framing::Header(header) = wire::header(bytes) else { return None };
         let (first, rest) = bytes.split_at_checked(header.total_bytes)?;
         let body = first.get(wire::HEADER_BYTES..)?;
@@ -44,7 +51,7 @@ impl Inspector {
     }
 
     fn rewritten_query(&mut self, id: u32, text: &str) -> Option<(Substitute, Operation)> {
-        let facts = sql::read(text.as_bytes(), self.reading, self.queue.may_set());
+        let facts = sql::read(text.as_bytes(), self.reading, MaySet::Nothing);
         let copies = |copy: &Copy| matches!(copy, Copy::Out(_) | Copy::OutUnclear(_));
         if self.masking && copies(&facts.copy) {
             return None;
@@ -83,7 +90,7 @@ impl Inspector {
         rest: &[u8],
         text: &str,
     ) -> Option<(Substitute, Operation)> {
-        let statement = self.statement(Parse { text: text.as_bytes(), ..parse });
+        let statement = statement(Parse { text: text.as_bytes(), ..parse }, self.reading, MaySet::Nothing);
         if self.not_maskable(&statement).is_some() {
             return None;
         }
@@ -171,6 +178,7 @@ impl Inspector {
         }
         let effects = self.stage_effects(&statement.facts, segment);
         self.queue.set_may_set(id, statement.facts.may_set);
+        self.client.may_set = self.client.may_set.max(statement.facts.may_set);
         for entry in self.queue.of_operation(id) {
             match entry.answer {
                 Answer::Parse => {

@@ -77,7 +77,7 @@ impl Facts {
             only_executes: false,
             unseen: true,
             claimed: Vec::new(),
-            may_set: MaySet::Encoding,
+            may_set: MaySet::Something,
             unsafe_reading: false,
             old_strings: false,
             not_utf8: false,
@@ -90,10 +90,8 @@ impl Facts {
 pub enum MaySet {
     #[default]
     Nothing,
-    /// Back to an earlier value, as a rollback does, or through a function: `standard_conforming_strings`.
-    Strings,
-    /// Those and `client_encoding`.
-    Encoding,
+    /// `standard_conforming_strings` or `client_encoding`, also back to an earlier value as a rollback does.
+    Something,
 }
 
 /// Encodings whose later bytes can be ASCII.
@@ -129,15 +127,10 @@ pub fn read(text: &[u8], reading: Reading, open: MaySet) -> Facts {
     let Ok(valid) = std::str::from_utf8(text) else {
         return Facts { not_utf8: true, ..Facts::unknown() };
     };
-    if !reading.safe_encoding || (open == MaySet::Encoding && letter_pair_in_doubt(text)) {
+    if !reading.safe_encoding || (open != MaySet::Nothing && hangs_on_settings(text)) {
         return doubtful(Facts { claimed: crate::claimed::tags(valid), ..Facts::unknown() });
     }
-    let facts = facts::of(valid, standard);
-    let other_reading = || Facts { old_strings: !standard, ..facts::of(valid, !standard) };
-    if open != MaySet::Nothing && text.contains(&b'\\') && facts != other_reading() {
-        return doubtful(Facts::unknown());
-    }
-    let mut facts = Facts { old_strings: !standard, ..facts };
+    let mut facts = Facts { old_strings: !standard, ..facts::of(valid, standard) };
     if !standard {
         // It will be shown to policies later, without a word of how it was read.
         for effect in &mut facts.names {
@@ -147,6 +140,20 @@ pub fn read(text: &[u8], reading: Reading, open: MaySet) -> Facts {
         }
     }
     facts
+}
+
+/// Names from here on may have been cut, and where depends on the server's encoding.
+const LONG_NAME_BYTES: usize = 60;
+
+/// The server sees this name of an SQL command exactly so: it was neither cut nor converted.
+pub fn is_plain(name: &str) -> bool {
+    name.is_ascii() && name.len() < LONG_NAME_BYTES
+}
+
+/// The server may read this text differently under other settings. Not only what it does counts: also what it
+/// compares and calls is judged.
+pub fn hangs_on_settings(text: &[u8]) -> bool {
+    text.contains(&b'\\') || letter_pair_in_doubt(text)
 }
 
 /// A byte above 0x7F with one behind it that some encoding takes as the second half of a character.
@@ -163,11 +170,11 @@ mod tests {
         let reading = Reading::default();
         let trick = br"select '\'; drop table t; --'";
         assert!(!read(trick, reading, MaySet::Nothing).unsafe_reading);
-        assert!(read(trick, reading, MaySet::Strings).unsafe_reading);
-        assert!(!read(br"select '\d'", reading, MaySet::Strings).unsafe_reading);
-        assert!(!read("select 'é '".as_bytes(), reading, MaySet::Encoding).unsafe_reading);
-        assert!(read("select 'éx'".as_bytes(), reading, MaySet::Encoding).unsafe_reading);
-        assert!(!read("select 'éx'".as_bytes(), reading, MaySet::Strings).unsafe_reading);
+        assert!(read(trick, reading, MaySet::Something).unsafe_reading);
+        assert!(read(br"select '\d'", reading, MaySet::Something).unsafe_reading);
+        assert!(!read("select 'é '".as_bytes(), reading, MaySet::Something).unsafe_reading);
+        assert!(read("select 'éx'".as_bytes(), reading, MaySet::Something).unsafe_reading);
+        assert!(!read(b"select 1", reading, MaySet::Something).unsafe_reading);
     }
 
     #[test]

@@ -84,7 +84,16 @@ const RUN_SQL: &[&str] = &[
     "pg_read_binary_file",
     "pg_logical_slot_get_changes",
     "pg_logical_slot_peek_changes",
+    "pg_stat_get_activity",
+    "pg_stat_get_backend_activity",
+    "pg_stat_statements",
+    "pg_prepared_statement",
+    "pg_cursor",
 ];
+
+/// Views that show the texts of statements, of other sessions too: what is computed from those may hold anything.
+const SHOW_STATEMENTS: &[&str] =
+    &["pg_stat_activity", "pg_stat_statements", "pg_prepared_statements", "pg_cursors"];
 
 impl Analysis {
     /// Reads an operation's text. Nothing is protected without `columns`.
@@ -182,7 +191,8 @@ fn runs_the_unseen(words: &[Word<'_>]) -> bool {
 
 /// A protected column or table is named, or text that looks like SQL names one.
 fn mentions(words: &[Word<'_>], strings: &[Cow<'_, str>], columns: &[Named]) -> bool {
-    let named = |name: &str| columns.iter().any(|column| names_it(column, name));
+    let named =
+        |name: &str| SHOW_STATEMENTS.contains(&name) || columns.iter().any(|column| names_it(column, name));
     words.iter().filter_map(|word| word.name.as_deref()).any(named)
         || strings.iter().any(|string| string_mentions(string, columns))
 }
@@ -199,7 +209,9 @@ fn string_mentions(string: &str, columns: &[Named]) -> bool {
             matches!(word.as_str(), "select" | "table" | "from" | "returning" | "execute" | "copy" | "u")
         })
     };
-    is_sql() && words_of_string(string).any(|word| columns.iter().any(|column| names_it(column, &word)))
+    let named =
+        |word: &str| SHOW_STATEMENTS.contains(&word) || columns.iter().any(|column| names_it(column, word));
+    is_sql() && words_of_string(string).any(|word| named(&word))
 }
 
 fn computed(words: &[Word<'_>], strings: &[Cow<'_, str>], mentions: bool, columns: &[Named]) -> Computed {
@@ -243,8 +255,16 @@ fn computed(words: &[Word<'_>], strings: &[Cow<'_, str>], mentions: bool, column
     };
     let sql_in_string = strings.iter().any(|string| string_mentions(string, columns));
     let judge = Judge::new(words, relations, columns);
+    let shows_statements =
+        relations.iter().any(|relation| SHOW_STATEMENTS.contains(&relation.table.as_str()));
     let items = select.items.iter().map(|item| {
         let own = words.get(item.clone()).unwrap_or_default();
+        if shows_statements && !is_plain_star(own) {
+            return match is_star(own) {
+                true => Item::Star { tainted: true },
+                false => Item::Column { tainted: !is_count(own) },
+            };
+        }
         if is_star(own) {
             // What a join merges has no origin either, but its name.
             return Item::Star { tainted: !is_plain_star(own) || judge.whole_table };

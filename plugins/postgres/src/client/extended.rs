@@ -1,8 +1,9 @@
 //! Parse, Bind, Describe, Execute.
 
 use super::copy_in::CopyIn;
+use super::settings::Readable;
 use super::unit::Unit;
-use super::{Scan, Step, advance, pass};
+use super::{Scan, Step, Undecided, advance, pass};
 use crate::inspector::{Inspector, denied};
 use crate::messages::bind::Bind;
 use crate::messages::describe::{self, Target};
@@ -11,7 +12,7 @@ use crate::messages::parse::Parse;
 use crate::names::{Change, Found, Meaning, Portal, Statement};
 use crate::operations::{self, attribute};
 use crate::queue::{Answer, Entry};
-use crate::sql::{self, Copy};
+use crate::sql::{self, Copy, MaySet, Reading};
 use crate::wire::Header;
 use crate::{parameters, refusal};
 use std::cell::RefCell;
@@ -150,8 +151,13 @@ impl Inspector {
         let len = end - unit.start;
         let segment = self.client.segment;
         let first = if unit.parse.is_some() { Answer::Parse } else { Answer::Bind };
+        let unreadable = match unit.parse.map(|parse| self.can_read(parse.text)) {
+            None | Some(Readable::Yes) => None,
+            Some(Readable::NotYet) => return Step::Wait,
+            Some(Readable::Never(why)) => Some(why),
+        };
         let statement = match (unit.parse, unit.bind) {
-            (Some(parse), _) => self.statement(parse),
+            (Some(parse), _) => statement(parse, self.reading, self.may_set()),
             (None, Some(bind)) => match self.names.statements.find(bind.statement, segment) {
                 Found::Known(statement) => statement,
                 Found::NotYet => return Step::Wait,
@@ -183,15 +189,19 @@ impl Inspector {
             code: "53000".to_owned(),
             message: "this session holds too many prepared statements and portals; close some".to_owned(),
         });
-        if let Some(why) = too_many.or_else(|| self.not_maskable(&statement)) {
+        if let Some(why) = unreadable.or(too_many).or_else(|| self.not_maskable(&statement)) {
             return self.refuse_here(scan, unit.start, end, operation, why, first);
         }
         let id = self.client.next_id();
         let bytes = scan.data.get(unit.start..end).unwrap_or_default();
         if unit.parse.is_some() {
-            self.client.undecided.push((id, bytes.to_vec()));
+            self.client.undecided.push(Undecided { id, bytes: bytes.to_vec(), after: self.unsettled() });
         }
         self.client.extended = true;
+        if unit.bind.is_some() {
+            // Planning may run functions.
+            self.client.may_set = self.client.may_set.max(statement.facts.may_set);
+        }
         let portal =
             unit.bind.map(|bind| (bind.portal, Rc::new(Portal::new(Rc::clone(&statement), bind.values))));
         self.push_unit(id, &unit, &statement, portal.as_ref(), execute.is_none());
@@ -214,15 +224,6 @@ impl Inspector {
         scan.out.operation(len, Request { id, continues: 0, operation }, instead);
         scan.at = end;
         Step::Next
-    }
-
-    pub(crate) fn statement(&self, parse: Parse<'_>) -> Rc<Statement> {
-        let facts = sql::read(parse.text, self.reading, self.queue.may_set());
-        Rc::new(Statement {
-            text: String::from_utf8_lossy(parse.text).into_owned(),
-            facts,
-            types: RefCell::new(parse.types().collect()),
-        })
     }
 
     /// Entries for the Parse, Bind and Describes of a unit; the last one ends the operation if `alone`.
@@ -269,6 +270,7 @@ impl Inspector {
         let segment = self.client.segment;
         let facts = &portal.statement.facts;
         let changes = self.stage_effects(facts, segment);
+        self.client.may_set = self.client.may_set.max(facts.may_set);
         if facts.copy == Copy::In {
             self.client.copy_in = CopyIn::Expected { operation: id, segment };
         }
@@ -326,6 +328,14 @@ impl Inspector {
         scan.at = end;
         if scan.at > scan.data.len() { Step::Stop } else { Step::Next }
     }
+}
+
+pub(crate) fn statement(parse: Parse<'_>, reading: Reading, after: MaySet) -> Rc<Statement> {
+    Rc::new(Statement {
+        text: String::from_utf8_lossy(parse.text).into_owned(),
+        facts: sql::read(parse.text, reading, after),
+        types: RefCell::new(parse.types().collect()),
+    })
 }
 
 fn shown(name: &[u8]) -> String {

@@ -7,6 +7,8 @@
 
 pub mod copy_in;
 pub mod extended;
+pub mod naming;
+pub mod settings;
 pub mod simple;
 pub mod too_large;
 pub mod unit;
@@ -17,6 +19,7 @@ use crate::messages::{bind, execute, parse};
 use crate::names::{Change, Meaning};
 use crate::outcome::ClientSide;
 use crate::queue::{Answer, Entry, MAX_OPEN};
+use crate::sql::MaySet;
 use crate::wire::{self, Framing, HEADER_BYTES, Header};
 use unit::Unit;
 use weir_sdk::inspector::{ClientOutcome, Fault};
@@ -33,12 +36,23 @@ pub struct ClientState {
     /// Something in this segment has failed or is bound to fail: the server ignores the rest, so it is dropped.
     pub doomed: bool,
     pub copy_in: copy_in::CopyIn,
+    /// What has been sent since the last message with a ReadyForQuery: what it sets is not reported before the next.
+    pub may_set: MaySet,
     /// What is left of a CopyData message that is longer than the buffer.
     pub copy_left: usize,
     pub terminated: bool,
     last_id: u32,
-    /// Texts of the operations of the last outcome, for `rewrite`.
-    pub undecided: Vec<(u32, Vec<u8>)>,
+    /// Operations of the last outcome that have a text, for `rewrite`.
+    pub undecided: Vec<Undecided>,
+}
+
+/// An operation whose text may be replaced.
+#[derive(Debug)]
+pub struct Undecided {
+    pub id: u32,
+    pub bytes: Vec<u8>,
+    /// What was sent before it may change how its text is read.
+    pub after: MaySet,
 }
 
 impl ClientState {
@@ -164,6 +178,9 @@ impl Inspector {
 
     /// A whole message.
     fn message<'a>(&mut self, scan: &mut Scan<'a>, header: Header, body: &'a [u8]) -> Step {
+        if let Some(unfit) = naming::unfit(header.kind, body) {
+            return self.refuse_unfit(scan, header, &unfit);
+        }
         match header.kind {
             b'P' => match parse::decode(body) {
                 Some(parse) => self.parse(scan, header, parse),
@@ -236,6 +253,7 @@ impl Inspector {
         }
         self.queue.push(Entry::new(Answer::Sync, self.client.segment));
         self.client.segment += 1;
+        self.client.may_set = MaySet::Nothing;
         self.client.extended = false;
         self.client.doomed = false;
         pass(scan, header)

@@ -1,6 +1,7 @@
 //! Query and FunctionCall, and what SQL text does to names.
 
-use super::{Scan, Step, malformed};
+use super::settings::Readable;
+use super::{Scan, Step, Undecided, malformed};
 use crate::inspector::{Inspector, denied};
 use crate::messages::{function_call, query};
 use crate::names::{Change, Found, Meaning, Statement};
@@ -15,19 +16,24 @@ use weir_sdk::inspector::{Fault, Operation, Request};
 impl Inspector {
     pub(super) fn query(&mut self, scan: &mut Scan<'_>, header: Header, body: &[u8]) -> Step {
         let Some(text) = query::decode(body) else { return malformed("Query") };
-        let facts = sql::read(text, self.reading, self.queue.may_set());
+        let unreadable = match self.can_read(text) {
+            Readable::Yes => None,
+            Readable::NotYet => return Step::Wait,
+            Readable::Never(why) => Some(why),
+        };
+        let facts = sql::read(text, self.reading, self.may_set());
         let mut operation =
             operations::of_text(operations::QUERY, String::from_utf8_lossy(text).into_owned(), &facts);
         if !self.add_executed(&mut operation, &facts) {
             return Step::Wait;
         }
         let end = scan.at + header.total_bytes;
-        if let Some(why) = self.query_not_maskable(&facts) {
+        if let Some(why) = unreadable.or_else(|| self.query_not_maskable(&facts)) {
             return self.refuse_here(scan, scan.at, end, operation, why, Answer::Query);
         }
         let id = self.client.next_id();
         let bytes = scan.data.get(scan.at..end).unwrap_or_default();
-        self.client.undecided.push((id, bytes.to_vec()));
+        self.client.undecided.push(Undecided { id, bytes: bytes.to_vec(), after: self.unsettled() });
         let mut entry = Entry::of(Answer::Query, self.client.segment, id);
         let mut instead = None;
         if self.masking
@@ -42,6 +48,7 @@ impl Inspector {
         entry.may_set = facts.may_set;
         entry.changes = self.stage_query(&facts);
         self.queue.push(entry);
+        self.client.may_set = MaySet::Nothing;
         scan.out.operation(header.total_bytes, Request { id, continues: 0, operation }, instead);
         scan.at = end;
         Step::Next
@@ -59,10 +66,11 @@ impl Inspector {
         let id = self.client.next_id();
         let entry = Entry {
             ends: true,
-            may_set: MaySet::Encoding,
+            may_set: MaySet::Something,
             ..Entry::of(Answer::Function, self.client.segment, id)
         };
         self.queue.push(entry);
+        self.client.may_set = MaySet::Nothing;
         scan.out.operation(header.total_bytes, Request { id, continues: 0, operation }, None);
         scan.at = end;
         Step::Next
@@ -129,6 +137,10 @@ impl Inspector {
     /// on an answer to come.
     pub(crate) fn add_executed(&self, operation: &mut Operation, facts: &Facts) -> bool {
         for name in &facts.executes {
+            if !sql::is_plain(name) {
+                operation.attributes.push(attribute("sql-executes-unknown", name.as_str()));
+                continue;
+            }
             let statement = match self.names.statements.find(name.as_bytes(), self.client.segment) {
                 Found::Known(statement) | Found::Foreign(Some(statement)) => statement,
                 Found::NotYet => return false,

@@ -1,4 +1,4 @@
-//! Messages with text for people: errors, notices, notifications.
+//! Messages with text for people: errors, notices, notifications; and settings that take any text.
 
 use crate::messages::error;
 use crate::outcome::ServerSide;
@@ -21,7 +21,8 @@ pub fn show(out: &mut ServerSide, header: Header, body: &[u8], at: usize) -> Opt
     }
     let label = match header.kind {
         b'E' => ERROR,
-        b'N' => NOTICE,
+        // A setting is told as a notice: it has no label of its own.
+        b'N' | b'S' => NOTICE,
         _ => NOTIFICATION,
     };
     out.message(header.total_bytes, texts.len(), label);
@@ -32,6 +33,12 @@ pub fn show(out: &mut ServerSide, header: Header, body: &[u8], at: usize) -> Opt
 fn texts(kind: u8, body: &[u8]) -> Option<Vec<(usize, &[u8])>> {
     let mut reader = Reader::new(body);
     let mut found = Vec::new();
+    if kind == b'S' {
+        reader.cstr()?;
+        let start = body.len() - reader.rest().len();
+        found.push((start, reader.cstr()?));
+        return reader.at_end().then_some(found);
+    }
     if kind == b'A' {
         reader.u32()?;
         reader.cstr()?;
@@ -64,6 +71,16 @@ pub fn rebuild(kind: u8, body: &[u8], edit: impl Fn(usize) -> Option<Vec<u8>>) -
             out.extend_from_slice(&process.to_be_bytes());
             wire::put_cstr(out, channel);
             wire::put_cstr(out, &edit(0).unwrap_or_else(|| payload.to_vec()));
+        });
+        return Some(out);
+    }
+    if kind == b'S' {
+        let mut reader = Reader::new(body);
+        let name = reader.cstr()?;
+        let value = reader.cstr()?;
+        wire::message(&mut out, kind, |out| {
+            wire::put_cstr(out, name);
+            wire::put_cstr(out, &edit(0).unwrap_or_else(|| value.to_vec()));
         });
         return Some(out);
     }

@@ -54,15 +54,22 @@ fn may_set(statement: &Statement) -> MaySet {
     if has(Class::ParsingSetting)
         || has(Class::CodeExecution)
         || has(Class::Unknown)
-        || statement.verb == Verb::Execute
+        || has(Class::FunctionCall)
     {
-        return MaySet::Encoding;
+        return MaySet::Something;
     }
     match statement.verb {
-        Verb::Commit | Verb::Rollback | Verb::Reset | Verb::Discard => MaySet::Strings,
-        _ if has(Class::FunctionCall) => MaySet::Strings,
+        Verb::Execute | Verb::Reset | Verb::Discard => MaySet::Something,
+        // Back to an earlier value: `ROLLBACK TO` is read as Savepoint.
+        Verb::Commit | Verb::Rollback | Verb::Savepoint => MaySet::Something,
+        _ if statement.objects.iter().any(|object| is_settings(&object.name)) => MaySet::Something,
         _ => MaySet::Nothing,
     }
+}
+
+/// An UPDATE of this view sets.
+fn is_settings(name: &str) -> bool {
+    name.rsplit('.').next().is_some_and(|last| last.trim_matches('"') == "pg_settings")
 }
 
 /// An EXECUTE behind a PREPARE of the same text is only reached when that succeeded.
@@ -71,7 +78,7 @@ fn executes(statements: &[Statement]) -> Vec<String> {
     let mut prepared: Vec<&str> = Vec::new();
     for statement in statements {
         if statement.verb == Verb::Prepare {
-            prepared.extend(statement.name.as_deref());
+            prepared.extend(statement.name.as_deref().filter(|name| super::is_plain(name)));
         }
         if let Some(name) = statement.executes()
             && !prepared.contains(&name)
@@ -85,6 +92,13 @@ fn executes(statements: &[Statement]) -> Vec<String> {
 
 fn effects(text: &str, statement: &Statement) -> Vec<NameEffect> {
     let named = |effect: fn(String) -> NameEffect| statement.name.clone().map(effect).into_iter().collect();
+    // Which name the server makes of it is not sure, so all of them are as if it was theirs.
+    let unsure = statement.name.as_deref().is_some_and(|name| !super::is_plain(name));
+    match statement.verb {
+        Verb::Prepare | Verb::Deallocate if unsure => return vec![NameEffect::DeallocateAll],
+        Verb::Declare | Verb::Close if unsure => return vec![NameEffect::CloseAllCursors],
+        _ => {}
+    }
     match statement.verb {
         Verb::Prepare => {
             let body = slice(text, statement.span.start, statement.span.end);
@@ -209,6 +223,30 @@ mod tests {
     }
 
     #[test]
+    fn what_may_change_the_reading_of_later_texts() {
+        for text in [
+            "update pg_settings set setting = 'off' where name = 'standard_conforming_strings'",
+            "with x as (update pg_catalog.pg_settings set setting = 'off') select 1",
+            "merge into pg_settings using t on true when matched then update set setting = 'off'",
+            "select set_config('client_encoding', 'sjis', false)",
+            "with x as (select set_config('client_encoding', 'sjis', false)) select 1",
+            "select f()",
+            "savepoint s",
+            "rollback to s",
+            "release s",
+            "rollback",
+            "commit",
+            "end",
+            "execute s",
+        ] {
+            assert_eq!(of(text, true).may_set, MaySet::Something, "{text}");
+        }
+        for text in ["begin", "select 1", "insert into t values (now())"] {
+            assert_eq!(of(text, true).may_set, MaySet::Nothing, "{text}");
+        }
+    }
+
+    #[test]
     fn names_in_sql() {
         use NameEffect::*;
         for (text, expected) in [
@@ -223,6 +261,10 @@ mod tests {
             ("close all", vec![CloseAllCursors]),
             ("prepare what is this", vec![DeallocateAll, CloseAllCursors]),
             ("select 1", vec![]),
+            ("prepare \"é\" as select 1", vec![DeallocateAll]),
+            (&format!("deallocate {}", "n".repeat(64)), vec![DeallocateAll]),
+            (&format!("declare {} cursor for select 1", "n".repeat(64)), vec![CloseAllCursors]),
+            ("close é", vec![CloseAllCursors]),
         ] {
             assert_eq!(of(text, true).names, expected, "{text}");
         }
@@ -234,6 +276,7 @@ mod tests {
             ("prepare a as select 1; execute a; execute b", &["b"]),
             ("execute a; prepare a as select 1", &["a"]),
             ("deallocate a", &[]),
+            ("prepare é as select 1; execute é", &["é"]),
         ] {
             assert_eq!(of(text, true).executes, executed, "{text}");
         }

@@ -11,4 +11,5 @@ mod host;
 mod masking;
 mod names;
 mod refusals;
+mod settings;
 mod simple;

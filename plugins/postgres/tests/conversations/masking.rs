@@ -147,6 +147,25 @@ fn text_for_people_is_shown() {
 }
 
 #[test]
+fn settings_that_take_any_text_are_shown() {
+    let mut host = hiding();
+    let status =
+        |name: &str, value: &str| message(b'S', &cat(&[name.as_bytes(), b"\0", value.as_bytes(), b"\0"]));
+    for name in ["application_name", "search_path", "TimeZone", "ext.custom"] {
+        assert_eq!(host.server(status(name, "a@b")), status(name, "[EMAIL]"), "{name}");
+        assert_eq!(host.server(status(name, "plain")), status(name, "plain"), "{name}");
+    }
+    let chosen = status("server_version", "18.1 (a@b)");
+    assert_eq!(host.server(&chosen), chosen);
+    let off = status("standard_conforming_strings", "off");
+    assert_eq!(host.server(&off), off);
+    // Without masking everything passes.
+    let mut host = Host::new();
+    let set = status("application_name", "a@b");
+    assert_eq!(host.server(&set), set);
+}
+
+#[test]
 fn what_is_not_utf8_is_shown_as_well_as_it_can_be() {
     let mut host = Host::masking().mask(|text| text.contains('\u{fffd}').then(|| Some("[BYTES]".into())));
     host.client(query("select"));

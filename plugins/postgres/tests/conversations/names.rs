@@ -254,3 +254,33 @@ fn a_text_that_would_be_read_differently_later_is_not_shown() {
     done(&mut host, "execute x", &tag("SELECT 1"));
     assert_eq!(executed(&host), [("sql-executes", ONE)]);
 }
+
+#[test]
+fn names_that_the_server_would_cut_are_refused() {
+    let (one, other) = ("n".repeat(63) + "a", "n".repeat(63) + "b");
+    for message in [
+        parse(&one, "select 1"),
+        bind(&one, "s", &[]),
+        bind("", &other, &[]),
+        describe(b'S', &one),
+        describe(b'P', &one),
+        execute(&one, 0),
+        close(b'S', &other),
+        close(b'P', "é"),
+        parse("é", "select 1"),
+    ] {
+        let mut host = Host::new();
+        prepared(&mut host, "s", "select 1");
+        let sent = host.client(cat(&[&message, &run("s"), SYNC]));
+        assert!(sent.starts_with(b"P") && sent.ends_with(SYNC) && sent != message, "{sent:?}");
+        assert!(!sent.windows(9).any(|part| part == b"nnnnnnnnn" || part == b"select 1\0"), "{sent:?}");
+        assert_eq!(host.log.iter().filter(|line| line.starts_with("refused")).count(), 1, "{:?}", host.log);
+        let got = host.server(cat(&[&error("42601", "refused"), IDLE]));
+        assert!(got.windows(5).any(|part| part == b"42622") && got.ends_with(IDLE));
+        // The session goes on.
+        assert_eq!(host.client(cat(&[&run("s"), SYNC])), cat(&[&run("s"), SYNC]));
+    }
+    let mut host = Host::new();
+    let fitting = cat(&[&parse(&"n".repeat(63), "select 1"), SYNC]);
+    assert_eq!(host.client(&fitting), fitting);
+}

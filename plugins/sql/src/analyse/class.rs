@@ -17,7 +17,7 @@ pub enum Class {
     Lock,
     /// DECLARE (the query's class is in `Statement::inner`), FETCH, MOVE, CLOSE
     Cursor,
-    /// PREPARE (the body's class is in `Statement::inner`), EXECUTE, DEALLOCATE, DISCARD
+    /// PREPARE (the body's class is in `Statement::inner`), EXECUTE, DEALLOCATE, DISCARD but for ALL
     Prepared,
     /// VACUUM, ANALYZE, REINDEX, CLUSTER, CHECKPOINT
     Maintenance,
@@ -25,14 +25,15 @@ pub enum Class {
     Write,
     /// UPDATE, DELETE, MERGE without one, TRUNCATE, REFRESH MATERIALIZED VIEW
     BulkWrite,
-    /// calls a function or operator that is on no list: it may do anything
+    /// calls a function or operator that is on no list: it may do anything; advisory locks and setval with
+    /// computed arguments
     FunctionCall,
     /// CREATE, ALTER, DROP, COMMENT, SELECT INTO
     SchemaChange,
     /// SET of something that changes what later text means or what protects it, known or not known to us;
-    /// ALTER ROLE, DATABASE or SYSTEM ... SET
+    /// ALTER ROLE, DATABASE or SYSTEM ... SET; RESET ALL and DISCARD ALL; BEGIN READ WRITE; writing pg_settings
     ParsingSetting,
-    /// GRANT, REVOKE, roles, policies, owners, SET ROLE, ...
+    /// GRANT, REVOKE, roles, policies, owners, SET ROLE, writing the system's catalogs, ...
     PrivilegeChange,
     /// reads or writes the server's files, starts its programs, opens connections
     FileOrNetwork,

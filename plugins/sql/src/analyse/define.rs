@@ -141,6 +141,9 @@ impl Parser<'_> {
         self.object(name, true);
         let place = self.find_query().ok_or(Stop::Unexpected)?;
         self.skim_until(place);
+        for token in self.tokens.iter().filter(|token| token.kind.is_name()) {
+            self.mentions_system(&self.name_of(*token));
+        }
         self.query()?;
         if self.take_word(Keyword::With) {
             self.take_any(&[Keyword::Cascaded, Keyword::Local]);
@@ -316,9 +319,11 @@ impl Parser<'_> {
 
     fn skim_until(&mut self, end: usize) {
         while self.at < end {
-            if self.kind_at(1) == Some(Kind::LeftParen) && self.kind().is_some_and(Kind::is_name) {
-                let name = self.peek().map(|token| self.name_of(token)).unwrap_or_default();
-                if let Some(class) = functions::known_class(&name) {
+            if let Some(token) = self.peek().filter(|token| token.kind.is_name()) {
+                let name = self.name_of(token);
+                self.mentions_system(&name);
+                let called = self.kind_at(1) == Some(Kind::LeftParen);
+                if let (true, Some(class)) = (called, functions::known_class(&name)) {
                     self.called(name.into_owned(), Some(class));
                 }
             }

@@ -151,11 +151,7 @@ impl Parser<'_> {
         if left.is_constant() && right.is_constant() {
             return Ok(Some(Expr::CONSTANT));
         }
-        Ok(Some(Expr::condition(match kind {
-            Kind::Equal => self.equality_selects(left, right),
-            Kind::NotEqual => false,
-            _ => self.order_selects(left, right),
-        })))
+        Ok(Some(Expr::condition(kind == Kind::Equal && self.equality_selects(left, right))))
     }
 
     /// `ANY (...)`, `SOME (...)`, `ALL (...)` after an operator.
@@ -288,12 +284,8 @@ impl Parser<'_> {
                 let low = self.restricted_expr()?;
                 self.expect_word(Keyword::And)?;
                 let high = self.expr_above(binds::MEMBERSHIP + 1, Rule::Any)?;
-                let constant = low.is_constant() && high.is_constant();
-                Ok(if constant && left.is_constant() {
-                    Expr::CONSTANT
-                } else {
-                    Expr::condition(constant && self.is_own_column(left))
-                })
+                let constant = low.is_constant() && high.is_constant() && left.is_constant();
+                Ok(if constant { Expr::CONSTANT } else { Expr::OTHER })
             }
             Keyword::In => {
                 if !self.is(Kind::LeftParen) {

@@ -5,9 +5,10 @@
 //! what was met. A statement whose grammar is not recognised to its last token is `Unknown`.
 //!
 //! Reading order: `class` and `statement` are the answer; `utility` goes from the first word to the rest;
-//! `query`, `from`, `table_function`, `expr`, `primary`, `special`, `types` are the grammar of queries; `dml` and `selective`
-//! judge changes of rows; `session`, `prepared`, `copy`, `define` are the other statements.
+//! `query`, `from`, `table_function`, `expr`, `primary`, `arguments`, `special`, `types` are the grammar of queries; `dml` and `selective`
+//! judge changes of rows; `system` knows the server's own relations; `session`, `prepared`, `copy`, `define` are the other statements.
 
+mod arguments;
 mod class;
 mod copy;
 mod define;
@@ -23,6 +24,7 @@ mod session;
 mod settings;
 mod special;
 mod statement;
+mod system;
 mod table_function;
 mod types;
 mod utility;
@@ -139,7 +141,8 @@ impl Parser<'_> {
         let qualified = core::mem::take(&mut self.found.qualified);
         for at in qualified {
             let Some(name) = self.tokens.get(at).map(|token| self.name_of(*token)) else { continue };
-            if let Some(class) = crate::functions::known_class(&name) {
+            let class = arguments::class_of_computed(&name).or_else(|| crate::functions::known_class(&name));
+            if let Some(class) = class {
                 self.called(name.into_owned(), Some(class));
                 continue;
             }

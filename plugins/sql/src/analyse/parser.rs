@@ -308,6 +308,7 @@ impl<'t> Parser<'t> {
 
     /// Writes a relation down; its place in the list.
     pub(super) fn object(&mut self, name: String, writes: bool) -> usize {
+        self.touches(&name, writes);
         // looking at the first few only keeps a long list linear; beyond them one may be listed twice
         if let Some(at) = self.found.objects.iter().take(64).position(|object| object.name == name) {
             if let Some(object) = self.found.objects.get_mut(at) {

@@ -60,6 +60,10 @@ impl Parser<'_> {
         self.skip();
         self.class(Class::Prepared);
         self.found.flags.all = self.is_word(Keyword::All);
+        if self.found.flags.all {
+            // it is RESET ALL, among others
+            self.class(Class::ParsingSetting);
+        }
         let known = [Keyword::All, Keyword::Plans, Keyword::Sequences, Keyword::Temp, Keyword::Temporary];
         if self.take_any(&known) { Ok(Head::of(Verb::Discard)) } else { Err(Stop::Unexpected) }
     }

@@ -1,6 +1,7 @@
 //! What stands between operators: literals, parameters, columns, calls, parentheses.
 
 use super::Class;
+use super::arguments::class_of_computed;
 use super::expr::Rule;
 use super::parser::{Parse, Parser, Stop, Wide};
 use super::selective::{Expr, Shape};
@@ -72,7 +73,8 @@ impl Parser<'_> {
     /// `(x).name` calls the function `name` if `x` has no such field: see `functions::fields`.
     pub(super) fn field_or_call(&mut self, name: &str) {
         if !functions::is_field(name) && !functions::is_harmless(name) {
-            let class = functions::known_class(name).unwrap_or(Class::FunctionCall);
+            let class = class_of_computed(name).or_else(|| functions::known_class(name));
+            let class = class.unwrap_or(Class::FunctionCall);
             self.called(name.to_owned(), Some(class));
         }
     }
@@ -271,6 +273,9 @@ impl Parser<'_> {
             self.called(name.clone().into_owned(), Some(Class::FunctionCall));
         } else {
             self.function(schema.as_deref(), &name);
+            if let Some(class) = class_of_computed(&name).filter(|_| !self.are_arguments_written()) {
+                self.called(name.clone().into_owned(), Some(class));
+            }
         }
         let mut all = self.deeper(Self::arguments)?;
         // a type with modifiers before a literal: `numeric(10, 2) '1.5'`
@@ -362,18 +367,6 @@ impl Parser<'_> {
             self.expr_with(Rule::Restricted)?;
         }
         if self.take_any(&[Keyword::Preceding, Keyword::Following]) { Ok(()) } else { Err(Stop::Unexpected) }
-    }
-
-    /// `set_config(name, ...)`: what it does depends on the name, if that is one literal.
-    fn set_config(&mut self) {
-        let first = self.tokens.get(self.at + 1).copied();
-        let alone = self.kind_at(2) == Some(Kind::Comma);
-        let setting = first.filter(|_| alone).and_then(|token| crate::decode::literal_text(self.text, token));
-        let class = match setting {
-            Some(setting) => super::settings::class_of(&setting),
-            None => Class::ParsingSetting,
-        };
-        self.called("set_config".to_owned(), Some(class));
     }
 
     /// A query that stands by itself: names it defines and the condition around it do not reach across.

@@ -2,12 +2,13 @@
 //!
 //! `DELETE FROM t WHERE true` is a `DELETE` without a `WHERE`, and so is `WHERE id = id`. A condition counts
 //! as selective only if it can be proved to depend on the row by its form: at least one of its AND-ed parts,
-//! in every OR-ed arm, must compare a plain column of the target with something that does not come from the
-//! same row. Whatever is not of such a form is not selective; the price of a wrong "no" is a question to a
+//! in every OR-ed arm, must hold a plain column of the target equal to something that does not come from the
+//! same row (a literal, a parameter, one of a list of them), to NULL, or to the beginning of a text. Whatever is not of such a form is not selective; the price of a wrong "no" is a question to a
 //! person, the price of a wrong "yes" a table.
 //!
-//! Known to count although a value may make them match everything: comparisons by order (`id > 0`), and
-//! subqueries on other tables. Text cannot tell.
+//! A range (`id > -1`, `id between 0 and 1000000`) and a column that is one of a query's (`id in (select ...)`)
+//! do not count: both may match everything, and text cannot tell. Known to count although they may: `is null`,
+//! and an equality with a column of another table that is joined.
 
 use super::parser::{Parser, Wide};
 use crate::lex::Kind;
@@ -87,19 +88,9 @@ impl Parser<'_> {
             || (right.shape == Shape::Row && left.is_constant())
     }
 
-    /// `left < right` and its like
-    pub(super) fn order_selects(&self, left: Expr, right: Expr) -> bool {
-        self.column_against(left, right) || self.column_against(right, left)
-    }
-
     /// `left IN (...)`, with what is known of all elements
     pub(super) fn membership_selects(&self, left: Expr, elements: Expr) -> bool {
-        match elements.shape {
-            Shape::Query(wide) => {
-                (self.is_own_column(left) || left.shape == Shape::Row) && self.is_narrow(wide)
-            }
-            _ => elements.is_constant() && (self.is_own_column(left) || left.shape == Shape::Row),
-        }
+        elements.is_constant() && (self.is_own_column(left) || left.shape == Shape::Row)
     }
 
     /// `left LIKE pattern`: the pattern must be one literal that begins with an ordinary character.

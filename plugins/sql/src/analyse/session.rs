@@ -28,6 +28,8 @@ impl Parser<'_> {
             self.take(Kind::Comma);
             if self.take_words(&[Keyword::Read, Keyword::Write]) {
                 self.found.flags.read_write = true;
+                // it is `SET transaction_read_only = off` in other words
+                self.class(Class::ParsingSetting);
             } else if self.take_words(&[Keyword::Isolation, Keyword::Level]) {
                 let level = self.take_word(Keyword::Serializable)
                     || self.take_words(&[Keyword::Repeatable, Keyword::Read])
@@ -96,9 +98,7 @@ impl Parser<'_> {
             self.expect_word(Keyword::As)?;
             self.expect_word(Keyword::Transaction)?;
             self.transaction_modes()?;
-            // it is `SET default_transaction_read_only` in other words
-            let writes = self.found.flags.read_write;
-            self.class(if writes { Class::ParsingSetting } else { Class::SessionSetting });
+            self.class(Class::SessionSetting);
             return Ok(Head::of(Verb::SetTransaction));
         }
         if !matches!(self.word_at(1), Keyword::To) && self.kind_at(1) != Some(Kind::Equal) {

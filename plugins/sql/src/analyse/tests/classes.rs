@@ -82,6 +82,9 @@ fn reads() {
             "explain (analyze off) delete from t",
             "explain verbose update t set a = 1",
             "select * from t for update of t nowait",
+            "select * from pg_class for update",
+            "select name, setting from pg_settings",
+            "with pg_config as (select 1) select * from pg_config",
         ],
     );
     assert!(one("select * from t for no key update skip locked").flags.locks);
@@ -122,6 +125,7 @@ fn what_psql_and_drivers_ask() {
         ],
     );
     assert_eq!(one("select set_config('TimeZone', 'utc', false)").class, Read);
+    assert_eq!(one("select set_config('application_name', $1::text, true)").class, Read);
 }
 
 #[test]
@@ -140,31 +144,31 @@ fn changes_of_rows() {
             "update t as x set (a, b) = (select 1, 2), c = default where x.id = $1 and true",
             "update only s.t set a = b + 1 where t.id in (1, 2) or t.id = any ($1)",
             "update t set a = u.b from u where t.id = u.id",
+            "update t set a = 1 where id between 1 and 2 and id = 1",
+            "update t set a = 1 where id in (1, $2) or id = any ('{1,2}')",
             "update t set a = v.b from (values (1, 'x')) as v(id, b) where t.id = v.id",
             "update t set a = 1 where current of c",
             "delete from t where id = '5'::int",
             "delete from t where 5 = id",
-            "delete from t where id between 1 and $2",
             "delete from t where name like 'a%'",
             "delete from t where deleted_at is null",
-            "delete from t where created < now() - interval '30 days'",
             "delete from t where (a, b) in ((1, 2), (3, 4))",
             "delete from t where (a, b) = ($1, $2)",
-            "delete from t where id in (select id from u)",
-            "delete from t where id in (select id from t where done = true limit 100)",
-            "delete from t where id in (select t.id from t join u on t.x = u.x where u.y = 1)",
-            "delete from t where id in (select unnest($1::int[]))",
             "delete from t where id = (select max(id) from u)",
             "delete from t where a is not distinct from $1",
             "delete from t using u where t.id = u.id and u.x = 1",
             "delete from t x using u y where x.id = y.id",
-            "with x as (select id from t order by id limit 100) delete from t where id in (select id from x)",
             "delete from t where (a = 1 or b = 2) and c <> 3",
             "merge into t using u on t.id = u.id when matched then update set a = u.a when not matched then insert values (u.id)",
             "merge into t using (values (1)) v(id) on t.id = v.id when not matched then insert (id) values (v.id)",
             "copy t from stdin",
+            "insert into pg_temp.pg_settings values (1)",
+            "update public.pg_own set a = 1 where id = 1",
+            "update pgbench_accounts set abalance = abalance + 5 where aid = 7",
+            "update \"pg_catalog.x\" set a = 1 where id = 1",
             "copy s.t (a, b) from stdin with (format csv, header match) where a > 1",
             "select nextval('s')",
+            "select setval('s', 5, true)",
             "explain analyze delete from t where id = 1",
         ],
     );
@@ -204,7 +208,7 @@ fn the_others() {
             "deallocate p",
             "deallocate prepare p",
             "deallocate all",
-            "discard all",
+            "discard temp",
             "discard plans",
             "explain execute p",
             "explain analyze execute p(1)",
@@ -241,7 +245,16 @@ fn the_others() {
             "checkpoint",
         ],
     );
-    check(Lock, &["lock t", "lock table only t, u in access exclusive mode nowait", "select pg_sleep(1)"]);
+    check(
+        Lock,
+        &[
+            "lock t",
+            "lock table only t, u in access exclusive mode nowait",
+            "select pg_advisory_lock($1, -2)",
+            "select pg_catalog.pg_try_advisory_xact_lock(('5'::pg_catalog.int8 + 1) * 2)",
+            "select pg_sleep(1)",
+        ],
+    );
     check(
         BulkWrite,
         &["truncate t", "refresh materialized view concurrently v with no data", "delete from t"],
@@ -256,7 +269,10 @@ fn the_others() {
         FileOrNetwork,
         &["copy t to 'x'", "copy t from program 'x' csv", "create server s foreign data wrapper w"],
     );
-    check(ParsingSetting, &["set search_path = a", "reset all", "alter system set a = 1"]);
+    check(
+        ParsingSetting,
+        &["set search_path = a", "reset all", "discard all", "begin read write", "alter system set a = 1"],
+    );
     check(FunctionCall, &["select f()"]);
     check(Unknown, &["nonsense"]);
 }
