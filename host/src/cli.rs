@@ -127,7 +127,7 @@ pub(crate) enum ApprovalsCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
-    /// The newest records, and those to come
+    /// The newest records; with -f those to come
     Tail {
         /// Start with so many records
         #[arg(long, short = 'n', default_value_t = 20)]

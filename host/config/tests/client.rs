@@ -1,6 +1,11 @@
 //! What commands need that only ask: they work whatever else is wrong with the file, and never guess.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests, too"
+)]
 
 mod common;
 

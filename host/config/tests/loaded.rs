@@ -107,8 +107,7 @@ fn paths_are_relative_to_the_file() {
 
 #[test]
 fn nothing_that_is_printed_shows_a_secret() {
-    let literal =
-        FILE.replace("nested.", "bot_token = \"hunter2\", dsn = \"amqp://app:hunter2@mq\", nested.");
+    let literal = FILE.replace("nested.", "dsn = \"amqp://app:hunter2@mq\", nested.");
     let config = load(&literal);
     let printed = format!("{config:?} {:?} {}", config.effective(), config.warnings());
     for secret in ["pass word", "from file", "hunter2"] {

@@ -32,7 +32,7 @@ fn credentials(gateway: &Client, who: Option<As>) -> anyhow::Result<Credentials>
     if let Some(name) = who.and_then(|who| who.user) {
         let password = match std::env::var("WEIR_PASSWORD") {
             Ok(password) => password,
-            Err(_) => password::read(false, &format!("Password for {name}: "))?,
+            Err(_) => password::read(false, &format!("Password for {name}: "), "set WEIR_PASSWORD")?,
         };
         return Ok(Credentials::Reviewer { name, password });
     }

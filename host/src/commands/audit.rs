@@ -134,6 +134,42 @@ fn anchor_of(text: &str) -> anyhow::Result<Anchor> {
     parsed.context("a head is SEQ:HASH, the hash in hexadecimal")
 }
 
+/// What a record can be, and what its verdict can say. Whoever misspells one must not read that nothing was found.
+const KINDS: [&str; 19] = [
+    "host-started",
+    "host-stopped",
+    "session-opened",
+    "session-ended",
+    "session-killed",
+    "login-failed",
+    "intent",
+    "refused",
+    "outcome",
+    "held",
+    "reviewed",
+    "plugin-loaded",
+    "plugin-removed",
+    "plugin-refused",
+    "config-applied",
+    "config-refused",
+    "gap",
+    "recovered",
+    "payloads-erased",
+];
+
+fn known(option: &str, word: Option<String>, words: &[&str]) -> anyhow::Result<Option<String>> {
+    match word {
+        Some(word) if !words.contains(&word.as_str()) => {
+            bail!(
+                "--{option} knows no `{}`; it is one of {}",
+                weir_admin::render::line(&word),
+                words.join(", ")
+            )
+        }
+        word => Ok(word),
+    }
+}
+
 fn filter_of(asked: Asked) -> anyhow::Result<Filter> {
     Ok(Filter {
         since_us: asked.since.as_deref().map(moment).transpose()?,
@@ -142,7 +178,7 @@ fn filter_of(asked: Asked) -> anyhow::Result<Filter> {
         resource: asked.resource,
         session: asked.session,
         operation: None,
-        kind: asked.kind,
+        kind: known("kind", asked.kind, &KINDS)?,
         verdict: asked.verdict,
         status: asked.status,
         text: asked.text,
@@ -238,6 +274,14 @@ fn shown_lines(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_misspelt_word_is_refused_with_those_there_are() {
+        let said = known("kind", Some("nonsense".into()), &KINDS).unwrap_err().to_string();
+        assert!(said.contains("`nonsense`") && said.contains("login-failed"), "{said}");
+        assert_eq!(known("kind", Some("held".into()), &KINDS).unwrap().as_deref(), Some("held"));
+        assert_eq!(known("kind", None, &KINDS).unwrap(), None);
+    }
 
     #[test]
     fn moments_and_anchors() {

@@ -4,10 +4,12 @@ use anyhow::{Context, bail};
 use std::io::{BufRead, IsTerminal, Write};
 
 /// From the first line of standard input, or asked for without showing it.
-pub(crate) fn read(from_stdin: bool, prompt: &str) -> anyhow::Result<String> {
+///
+/// `otherwise` says how to give it where nobody can be asked.
+pub(crate) fn read(from_stdin: bool, prompt: &str, otherwise: &str) -> anyhow::Result<String> {
     let stdin = std::io::stdin();
     if !from_stdin && !stdin.is_terminal() {
-        bail!("there is no terminal to ask for the password: give it with --password-stdin");
+        bail!("there is no terminal to ask for the password: {otherwise}");
     }
     let password = if from_stdin {
         let mut line = String::new();

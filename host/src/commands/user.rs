@@ -10,6 +10,9 @@ use weir_config::{Machine, Secret};
 use weir_model::PrincipalKind;
 use weir_wire::postgres::{POSTGRES_ITERATIONS, Password, ScramVerifier};
 
+/// How else a password is given here.
+const FROM_STDIN: &str = "give it with --password-stdin";
+
 pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCode> {
     let file = match weir_config::users_file(config, &Machine) {
         Ok(file) => file,
@@ -20,7 +23,7 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
     };
     match command {
         UserCommand::Add { name, groups, kind, on_behalf_of, password_stdin } => {
-            let password = password::read(password_stdin, &format!("Password for {name}: "))?;
+            let password = password::read(password_stdin, &format!("Password for {name}: "), FROM_STDIN)?;
             let kind = match kind {
                 Kind::Human => PrincipalKind::Human,
                 Kind::Agent => PrincipalKind::Agent,
@@ -39,7 +42,7 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
             println!("added {name} to {}", file.display());
         }
         UserCommand::Passwd { name, password_stdin } => {
-            let password = password::read(password_stdin, &format!("New password for {name}: "))?;
+            let password = password::read(password_stdin, &format!("New password for {name}: "), FROM_STDIN)?;
             users::set_password(&file, &name, &verifier(&password)?)?;
             println!("changed the password of {name}");
         }

@@ -69,7 +69,7 @@ impl Problem {
     }
 
     pub(super) fn no_such_approval() -> Self {
-        Self::from(ReviewRefused::NotWaiting).help("`weir approvals` lists what waits")
+        Self::from(ReviewRefused::NotWaiting).help("`weir approvals list` shows what waits")
     }
 
     pub(super) fn other_digest(shown: &str) -> Self {

@@ -72,7 +72,10 @@ pub(crate) fn settings(
 pub(crate) fn admin(written: &raw::Admin, report: &Report) -> Admin {
     let Some(listen) = &written.listen else { return Admin::default() };
     if !listen.value.ip().is_loopback() {
-        let message = format!("[admin] must not listen on {}: it asks nobody who they are", listen.value);
+        let message = format!(
+            "[admin] must not listen on {}: it has no TLS, so the token and passwords would cross the network in the clear",
+            listen.value
+        );
         report
             .error(crate::problem::code::ADMIN_ADDRESS, listen.span, message)
             .help(format!("write \"127.0.0.1:{}\"", listen.value.port()));

@@ -18,24 +18,17 @@ pub(super) fn setting(key: Option<&str>, node: &Node, context: Context<'_>) -> O
         return secret::resolve(&reference, context.folder, context.outside, report).map(Setting::Secret);
     }
     Some(match &node.value {
-        Value::Text(text) if looks_secret(key, text) => {
+        Value::Text(_) if key.is_some_and(secret::literal_is_suspicious) => {
+            secret::refuse_literal(key.unwrap_or_default(), node, report);
+            return None;
+        }
+        Value::Text(text) if secret::password_in_url(text).is_some() => {
             secret::hide(node, report);
-            let (what, help) = match key.filter(|key| secret::is_name_of_secret(key)) {
-                Some(key) => {
-                    (format!("`{key}`"), format!("write where to find it: `{key} = {{ env = \"NAME\" }}`"))
-                }
-                None => (
-                    key.map_or("this URL".to_owned(), |key| format!("`{key}`")),
-                    "take the password out of the URL, if the plugin has a key of its own for it".to_owned(),
-                ),
-            };
+            let what = key.map_or("this URL".to_owned(), |key| format!("`{key}`"));
+            let message = format!("{what} holds a secret written into this file");
             report
-                .warning(
-                    code::SETTING_SECRET,
-                    node.span,
-                    format!("{what} holds a secret written into this file"),
-                )
-                .help(help);
+                .warning(code::SETTING_SECRET, node.span, message)
+                .help("take the password out of the URL, if the plugin has a key of its own for it");
             Setting::Secret(Secret::new(text.as_str(), "the configuration itself"))
         }
         Value::Text(text) | Value::Date(text) => Setting::Text(text.clone()),
@@ -71,10 +64,6 @@ pub(super) fn setting(key: Option<&str>, node: &Node, context: Context<'_>) -> O
             Setting::Table(settings.into_iter().collect::<Option<_>>()?)
         }
     })
-}
-
-fn looks_secret(key: Option<&str>, text: &str) -> bool {
-    key.is_some_and(secret::literal_is_suspicious) || secret::password_in_url(text).is_some()
 }
 
 fn not_json<T>(node: &Node, context: Context<'_>) -> Option<T> {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-pub(crate) use reference::{Reference, has_shape, hide, read, reference_in};
+pub(crate) use reference::{Reference, has_shape, hide, read, reference_in, refuse_literal};
 pub(crate) use resolve::resolve;
 
 /// A text that is not printed, logged or compared in measurable time, and is overwritten when it is dropped.
@@ -78,12 +78,12 @@ pub(crate) fn is_name_of_secret(key: &str) -> bool {
         || ["_key", "_secret", "_token", "password"].iter().any(|end| key.ends_with(end))
 }
 
-/// Whether a text written below such a key looks like the secret itself. `_key` alone does not say so: there are
-/// `partition_key = "id"` and the like.
+/// Whether a text written below such a key is taken for the secret itself. All are but those that name something
+/// else everywhere: `partition_key = "id"` and the like.
 pub(crate) fn literal_is_suspicious(key: &str) -> bool {
-    let key = key.to_lowercase().replace('-', "_");
-    let keys = ["api_key", "access_key", "private_key", "secret_key", "signing_key", "encryption_key"];
-    is_name_of_secret(&key) && (!key.ends_with("_key") || keys.iter().any(|end| key.ends_with(end)))
+    let name = key.to_lowercase().replace('-', "_");
+    let harmless = ["partition_key", "primary_key", "foreign_key", "sort_key", "routing_key", "public_key"];
+    is_name_of_secret(key) && !harmless.iter().any(|end| name.ends_with(end))
 }
 
 /// Where the password stands in a text of the form `scheme://user:password@…`, in bytes.
@@ -112,7 +112,16 @@ mod tests {
 
     #[test]
     fn the_name_says_what_a_secret_is() {
-        for name in ["api_key", "API-KEY", "password", "db_password", "bot_token", "token", "client_secret"] {
+        for name in [
+            "api_key",
+            "hash_key",
+            "API-KEY",
+            "password",
+            "db_password",
+            "bot_token",
+            "token",
+            "client_secret",
+        ] {
             assert!(is_name_of_secret(name), "{name}");
             assert!(literal_is_suspicious(name), "{name}");
         }

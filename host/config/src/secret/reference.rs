@@ -30,13 +30,16 @@ pub(crate) fn read(entry: &Entry, report: &Report) -> Option<At<Reference>> {
             let message = format!("`{key}` does not say where the secret is");
             report.error(code::SECRET_SHAPE, entry.node.span, message).help(HOW);
         }
-        _ => {
-            hide(&entry.node, report);
-            let message = format!("`{key}` is a secret, and secrets are not written into this file");
-            report.error(code::SECRET_LITERAL, entry.node.span, message).help(HOW);
-        }
+        _ => refuse_literal(key, &entry.node, report),
     }
     None
+}
+
+/// Tells that a secret itself is written below a key, and hides it from all excerpts.
+pub(crate) fn refuse_literal(key: &str, node: &Node, report: &Report) {
+    hide(node, report);
+    let message = format!("`{key}` is a secret, and secrets are not written into this file");
+    report.error(code::SECRET_LITERAL, node.span, message).help(HOW);
 }
 
 /// The reference, if the node has the shape of one: a table with exactly one key, `env`, `file` or `command`.
