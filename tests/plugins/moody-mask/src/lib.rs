@@ -26,7 +26,11 @@ impl Masker for Moody {
         if self.quiet {
             return Ok(MaskingPlan { wanted: vec![], rules: vec![], reusable: false });
         }
-        Ok(MaskingPlan { wanted: (0..columns.len() as u16).collect(), rules: vec!["moody".into()], reusable: false })
+        Ok(MaskingPlan {
+            wanted: (0..columns.len() as u16).collect(),
+            rules: vec!["moody".into()],
+            reusable: false,
+        })
     }
 
     fn mask(&mut self, _: u32, values: &Batch) -> Result<Edits, Fault> {
