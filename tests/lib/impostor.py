@@ -16,32 +16,19 @@ from collections.abc import Callable
 import wire
 from certificates import Certificates
 from endpoint import Endpoint
+from relay import Relay
 
 CHUNK = 1 << 16
 
 
-class Impostor:
+class Impostor(Relay):
     def __init__(self, to: Endpoint, own: Certificates, edit: Callable[[bytes], bytes] = lambda data: data):
-        self.to, self.edit = to, edit
+        super().__init__(to)
+        self.edit = edit
         self.accepting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.accepting.load_cert_chain(own.certificate, own.key)
         self.asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.asking.check_hostname, self.asking.verify_mode = False, ssl.CERT_NONE
-        self._lock = threading.Lock()
-        self._open: list[socket.socket] = []
-
-    def __enter__(self) -> Impostor:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.endpoint = self.to.at(host="127.0.0.1", port=self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        with self._lock:
-            for each in [self._listener, *self._open]:
-                with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-                each.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):

@@ -12,29 +12,15 @@ import socket
 import threading
 
 from endpoint import Endpoint
+from relay import Relay
 
 CHUNK = 1 << 16
 
 
-class Recorder:
+class Recorder(Relay):
     def __init__(self, to: Endpoint):
-        self.to = to
+        super().__init__(to)
         self._kept = bytearray()
-        self._lock = threading.Lock()
-        self._open: list[socket.socket] = []
-
-    def __enter__(self) -> Recorder:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.endpoint = self.to.at(host="127.0.0.1", port=self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        with self._lock:
-            for each in [self._listener, *self._open]:
-                with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-                each.close()
 
     @property
     def received(self) -> bytes:
