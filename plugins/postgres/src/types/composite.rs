@@ -115,14 +115,19 @@ fn quote(text: &[u8], special: &[u8], out: &mut Vec<u8>) {
     if !text.is_empty() && !text.iter().any(needs) {
         return out.extend_from_slice(text);
     }
-    out.push(b'"');
+    quoted(text, b'"', out);
+}
+
+/// Between two marks; marks and backslashes inside are doubled.
+pub(super) fn quoted(text: &[u8], mark: u8, out: &mut Vec<u8>) {
+    out.push(mark);
     for byte in text {
-        if matches!(byte, b'"' | b'\\') {
+        if *byte == mark || *byte == b'\\' {
             out.push(*byte);
         }
         out.push(*byte);
     }
-    out.push(b'"');
+    out.push(mark);
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Text search, in binary.
 
+use super::composite::quoted;
 use crate::wire::Reader;
 
 /// `'canary':1 'wren':2,5A`; weights are left out.
@@ -10,7 +11,7 @@ pub fn vector_to_text(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
         if index > 0 {
             out.push(b' ');
         }
-        quoted(reader.cstr()?, out);
+        quoted(reader.cstr()?, b'\'', out);
         for position in 0..reader.u16()? {
             out.push(if position == 0 { b':' } else { b',' });
             out.extend_from_slice((reader.u16()? & POSITION).to_string().as_bytes());
@@ -36,7 +37,7 @@ pub fn query_to_text(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
                 if out.len() > start {
                     out.push(b' ');
                 }
-                quoted(reader.cstr()?, out);
+                quoted(reader.cstr()?, b'\'', out);
             }
             OPERATOR => {
                 if reader.byte()? == PHRASE {
@@ -47,17 +48,6 @@ pub fn query_to_text(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
         }
     }
     reader.at_end().then_some(())
-}
-
-fn quoted(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'\'');
-    for byte in text {
-        if matches!(byte, b'\'' | b'\\') {
-            out.push(*byte);
-        }
-        out.push(*byte);
-    }
-    out.push(b'\'');
 }
 
 #[cfg(test)]
