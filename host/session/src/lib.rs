@@ -8,5 +8,6 @@ pub mod life;
 mod buffer;
 pub mod decide;
 pub mod exchange;
+pub mod http;
 pub mod ports;
 pub mod traffic;

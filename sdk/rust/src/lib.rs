@@ -35,6 +35,7 @@
 pub use weir_sdk_common::{
     Attribute, Column, Fault, NoSettings, Operation, Parameter, Principal, SessionInfo, log,
 };
+pub use weir_sdk_http::{self as http, export_http_inspector};
 pub use weir_sdk_inspector::{self as inspector, export_stream_inspector};
 pub use weir_sdk_masker::{self as masker, export_masker};
 pub use weir_sdk_policy::{self as policy, export_policy};

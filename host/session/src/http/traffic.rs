@@ -1,0 +1,216 @@
+//! HTTP as a session sees it: heads, bodies, and what an inspector says of them (the contract of `wit/http.wit` in
+//! the host's own types).
+//!
+//! Framing, connections and encodings are somebody else's: a body is a stream of [`Frame`]s, wherever it comes from
+//! and wherever it goes.
+
+use crate::ports::RefusedBy;
+use crate::traffic::{Request, ResultInfo};
+use bytes::Bytes;
+use std::future::Future;
+use tokio::sync::mpsc;
+use weir_model::{Column, Fault};
+
+/// One line of a head. The name is in lower case, the value as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub name: String,
+    pub value: Bytes,
+}
+
+impl Header {
+    pub fn new(name: &str, value: impl Into<Bytes>) -> Self {
+        Self { name: name.to_ascii_lowercase(), value: value.into() }
+    }
+
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.value)
+    }
+}
+
+/// What the client wants. Credentials and hop-by-hop headers are out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHead {
+    pub method: String,
+    pub authority: String,
+    pub path: String,
+    pub query: Option<String>,
+    pub headers: Vec<Header>,
+    pub has_body: bool,
+    pub length: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerHead {
+    pub status: u16,
+    pub headers: Vec<Header>,
+    pub has_body: bool,
+    pub length: Option<u64>,
+}
+
+impl AnswerHead {
+    /// The values of a header, in order.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = std::borrow::Cow<'a, str>> {
+        self.headers.iter().filter(move |header| header.name == name).map(Header::text)
+    }
+}
+
+/// A piece of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    Data(Bytes),
+    /// Comes last, if at all.
+    Trailers(Vec<Header>),
+}
+
+/// A body that ends before its end: the connection broke, or its encoding is damaged, or a limit was hit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Broken {
+    pub by: RefusedBy,
+    pub message: String,
+}
+
+/// Where a body comes from. What is not asked for is not read: that is the back-pressure.
+pub trait Source: Send + 'static {
+    /// The next piece, `None` behind the last. Cancel safe.
+    fn next(&mut self) -> impl Future<Output = Option<Result<Frame, Broken>>> + Send;
+    /// From now on the bytes are wanted decoded (`content-encoding`). Called before the first `next`.
+    ///
+    /// # Errors
+    /// When the encoding is not known.
+    fn decode(&mut self) -> Result<(), Broken>;
+}
+
+/// A body on its way out: pieces, or why it breaks off.
+pub type Pipe = mpsc::Receiver<Result<Frame, Broken>>;
+
+/// An answer on its way to the client.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<Header>,
+    pub body: Pipe,
+    /// Known when nothing is changed in it or all of it is here.
+    pub length: Option<u64>,
+}
+
+/// The way to the upstream for one exchange; it has a connection, or makes one, when it is used.
+pub trait Upstream: Send + 'static {
+    type Body: Source;
+    /// `length`: of the body, when it is known.
+    fn send(
+        self,
+        head: RequestHead,
+        body: Pipe,
+        length: Option<u64>,
+    ) -> impl Future<Output = Result<(AnswerHead, Self::Body), Fault>> + Send;
+}
+
+/// How the rest of a body is shown to the inspector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Show {
+    #[default]
+    Unseen,
+    Whole,
+    Growing,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestOutcome {
+    pub show: Show,
+    pub operations: Vec<Request>,
+    pub refusal: Option<Fault>,
+    pub release: u32,
+    pub need: u32,
+    pub headers: Vec<Header>,
+}
+
+/// Changes: bytes `starts[i]..stops[i]` become `texts[ends[i-1]..ends[i]]`. Ascending, not overlapping.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spans {
+    pub starts: Vec<u32>,
+    pub stops: Vec<u32>,
+    pub texts: Vec<u8>,
+    pub ends: Vec<u32>,
+}
+
+/// Values and where they are: triples of column, start, length.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values {
+    pub columns: Vec<Column>,
+    pub cells: Vec<u32>,
+    pub decoded: Vec<u8>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnswerOutcome {
+    pub show: Show,
+    pub values: Values,
+    pub changes: Spans,
+    pub release: u32,
+    pub need: u32,
+    pub results: Vec<ResultInfo>,
+    pub operations: Vec<Request>,
+    pub refusal: Option<Fault>,
+}
+
+/// An answer of the inspector's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnAnswer {
+    pub status: u16,
+    pub headers: Vec<Header>,
+    pub body: Vec<u8>,
+}
+
+/// The HTTP inspector of one session: see `wit/http.wit` for what each call means.
+pub trait HttpInspector: Send {
+    fn judged_by(&self) -> weir_model::JudgedBy;
+    fn request(
+        &mut self,
+        exchange: u32,
+        head: &RequestHead,
+    ) -> impl Future<Output = Result<RequestOutcome, Fault>> + Send;
+    fn request_body(
+        &mut self,
+        exchange: u32,
+        data: &[u8],
+        end: bool,
+    ) -> impl Future<Output = Result<RequestOutcome, Fault>> + Send;
+    fn answer(
+        &mut self,
+        exchange: u32,
+        head: &AnswerHead,
+    ) -> impl Future<Output = Result<AnswerOutcome, Fault>> + Send;
+    fn answer_body(
+        &mut self,
+        exchange: u32,
+        data: &[u8],
+        end: bool,
+    ) -> impl Future<Output = Result<AnswerOutcome, Fault>> + Send;
+    fn encode(
+        &mut self,
+        exchange: u32,
+        cells: &[u32],
+        texts: &[u8],
+        ends: &[u32],
+    ) -> impl Future<Output = Result<Spans, Fault>> + Send;
+    fn refuse(
+        &mut self,
+        exchange: u32,
+        refused: &[u32],
+        why: &Fault,
+    ) -> impl Future<Output = Result<OwnAnswer, Fault>> + Send;
+    fn refuse_asked(
+        &mut self,
+        exchange: u32,
+        refused: &[u32],
+        why: &Fault,
+    ) -> impl Future<Output = Result<Vec<u8>, Fault>> + Send;
+    fn waiting(
+        &mut self,
+        exchange: u32,
+        message: &str,
+    ) -> impl Future<Output = Result<Option<OwnAnswer>, Fault>> + Send;
+    fn end(&mut self, exchange: u32) -> impl Future<Output = ()> + Send;
+}
