@@ -23,6 +23,7 @@ use crate::running::Running;
 use crate::traffic::ClientOutcome;
 use bytes::BufMut;
 use client_side::Staged;
+pub(crate) use client_side::nonsense;
 use held::Held;
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;

@@ -332,6 +332,6 @@ enum Ready {
 }
 
 /// The inspector broke its contract: the session cannot go on.
-pub(super) fn nonsense(detail: impl Into<String>) -> Fault {
+pub(crate) fn nonsense(detail: impl Into<String>) -> Fault {
     Fault::new(FaultSource::Plugin, "58000", "the protocol inspector failed").with_detail(detail)
 }
