@@ -248,3 +248,14 @@ async fn a_slow_client_slows_the_upstream() {
     assert!(taken < 10, "{taken} pieces wait for a client that reads nothing");
     drop(answer);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_masked_is_asked_for_whole_and_unencoded() {
+    for (masking, left) in [(true, vec!["x-other"]), (false, vec!["range", "accept-encoding", "x-other"])] {
+        let mut scene = HttpScene::start(masking);
+        let _answer = scene.asks("GET /a", &["range", "accept-encoding", "x-other"], None);
+        let arrived = scene.arrived().await;
+        let names: Vec<_> = arrived.head.headers.iter().map(|header| &*header.name).collect();
+        assert_eq!(names, left);
+    }
+}
