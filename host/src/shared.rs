@@ -68,6 +68,7 @@ fn account(user: &User) -> anyhow::Result<Account> {
             groups: user.groups.clone(),
         },
         password: password.with_context(|| format!("the password of {}", user.name))?,
+        tokens: user.tokens,
         disabled: user.disabled,
         expires: user.expires,
     })
