@@ -37,7 +37,7 @@ mod units;
 pub mod users;
 
 pub use client::{Client, client};
-pub use config::{Config, examine, file_digest, known_keys, load, users_file};
+pub use config::{Config, examine, file_digest, known_keys, load, resource_names, users_file};
 pub use diff::{Change, ChangeKind, Changes, Effect, diff};
 pub use outside::{Machine, Outside, RunError, Thing, ThingKind};
 pub use place::Place;
