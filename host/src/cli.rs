@@ -24,6 +24,9 @@ pub(crate) enum Command {
     /// Local users
     #[command(subcommand)]
     User(UserCommand),
+    /// Short-lived tokens, in place of a user's password
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Operations that wait for a person
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
@@ -56,6 +59,13 @@ pub(crate) enum UserCommand {
         /// Read the password from the first line of standard input
         #[arg(long)]
         password_stdin: bool,
+        /// A token may stand where PostgreSQL asks for the password, which is then asked for in clear, through TLS or on
+        /// loopback, instead of with SCRAM
+        #[arg(long)]
+        tokens: bool,
+        /// No password at all: the user comes with tokens only
+        #[arg(long, requires = "tokens", conflicts_with = "password_stdin")]
+        no_password: bool,
     },
     /// Change a user's password
     Passwd {
@@ -75,6 +85,32 @@ pub(crate) enum Kind {
     Human,
     Agent,
     Service,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and show it, this once
+    Create {
+        /// Whose it will be: whoever shows it is this user
+        #[arg(long, env = "WEIR_USER")]
+        user: String,
+        /// How long it is good, such as `30m`, `8h`, `7d`; at most `90d`
+        #[arg(long, default_value = "8h")]
+        ttl: String,
+        /// Good for this resource only; may be given several times. Without: wherever the user may go
+        #[arg(long = "resource")]
+        resources: Vec<String>,
+        /// What it is for
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// List the tokens; nothing of their secrets is kept
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a token, and the sessions that came with it
+    Revoke { id: String },
 }
 
 /// Who is speaking to the admin API.

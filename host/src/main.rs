@@ -16,6 +16,7 @@ mod reviews;
 mod serve;
 mod sessions;
 mod shared;
+mod tokens;
 mod trail;
 
 use clap::Parser;

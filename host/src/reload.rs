@@ -40,7 +40,7 @@ pub(crate) struct Changes {
 }
 
 /// What a file looks like from outside.
-type Stamp = Option<(SystemTime, u64, u64)>;
+pub(crate) type Stamp = Option<(SystemTime, u64, u64)>;
 
 impl Changes {
     pub(crate) fn of(shared: &Shared) -> Self {
@@ -73,7 +73,7 @@ impl Changes {
     }
 }
 
-fn stamp(file: &Path) -> Stamp {
+pub(crate) fn stamp(file: &Path) -> Stamp {
     use std::os::unix::fs::MetadataExt;
     let facts = std::fs::metadata(file).ok()?;
     Some((facts.modified().ok()?, facts.len(), facts.ino()))

@@ -17,13 +17,15 @@ use weir_audit::{AuditDown, AuditHandle, Event};
 use weir_config::Config;
 use weir_config::users::User;
 use weir_guests::Guests;
-use weir_identity::{Account, Users, Verifier};
-use weir_model::{EndReason, Principal, ResourceName, SessionId, SessionInfo};
+use weir_identity::{Account, Tokens, Users, Verifier};
+use weir_model::{EndReason, Principal, ResourceName, SessionId, SessionInfo, TOKEN_ID};
 use weir_wire::postgres::MockScram;
 
 /// Built once, by `commands::run`; passed down, never global.
 pub(crate) struct Shared {
     running: ArcSwap<Running>,
+    /// kept by `tokens`
+    tokens: ArcSwap<Tokens>,
     pub(crate) guests: Arc<Guests>,
     pub(crate) audit: AuditHandle,
     pub(crate) approvals: Arc<Approvals<ApprovalsTrail>>,
@@ -68,6 +70,7 @@ fn account(user: &User) -> anyhow::Result<Account> {
             groups: user.groups.clone(),
         },
         password: password.with_context(|| format!("the password of {}", user.name))?,
+        tokens: user.tokens,
         disabled: user.disabled,
         expires: user.expires,
     })
@@ -85,6 +88,7 @@ impl Shared {
         Self {
             max_sessions: running.config.settings().server.max_sessions,
             running: ArcSwap::from_pointee(running),
+            tokens: ArcSwap::default(),
             approvals: Arc::new(Approvals::new(ApprovalsTrail(audit.clone()))),
             guests,
             audit,
@@ -112,18 +116,31 @@ impl Shared {
         self.running.store(Arc::new(running));
     }
 
-    /// Whether a session may be, by the users and rules of this moment.
+    /// The tokens of this moment.
+    pub(crate) fn tokens(&self) -> Arc<Tokens> {
+        self.tokens.load_full()
+    }
+
+    pub(crate) fn replace_tokens(&self, tokens: Tokens) {
+        self.tokens.store(Arc::new(tokens));
+    }
+
+    /// Whether a session may be, by the users, tokens and rules of this moment.
     pub(crate) fn is_permitted(&self, info: &SessionInfo) -> bool {
-        let running = self.running();
-        let principal = running.users.principal(&info.who.id, SystemTime::now()).ok();
+        let (running, now) = (self.running(), SystemTime::now());
+        let principal = running.users.principal(&info.who.id, now).ok();
         let rules = running.resources.get(&info.resource).map(|resource| &resource.rules);
+        let token = info.attributes.iter().find(|attribute| attribute.name == TOKEN_ID);
+        let stands = token.is_none_or(|token| {
+            self.tokens().standing(&token.value, &info.who.id, &info.resource, now).is_ok()
+        });
         match (principal, rules) {
-            (Some(principal), Some(rules)) => rules.authorize(&principal).is_ok(),
+            (Some(principal), Some(rules)) => stands && rules.authorize(&principal).is_ok(),
             _ => false,
         }
     }
 
-    /// Ends the sessions whose user or permission is gone.
+    /// Ends the sessions whose user, token or permission is gone.
     pub(crate) fn end_what_is_no_longer_permitted(&self) {
         self.sessions.end(|info| (!self.is_permitted(info)).then_some(EndReason::Revoked));
     }

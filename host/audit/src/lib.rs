@@ -39,7 +39,7 @@ pub use chain::{Anchor, Hash, Head};
 pub use event::{
     Attempt, ConfigApplied, ConfigRefused, Event, Failure, Gap, Held, HostStarted, HostStopped, LoginFailed,
     LoginStage, Outcome, PayloadsErased, Place, PluginFacts, PluginRefused, Recovered, Refused, RefusedBy,
-    Review, Reviewed, SessionEnded, SessionKilled, SessionOpened, Status,
+    Review, Reviewed, SessionEnded, SessionKilled, SessionOpened, Status, TokenCreated, TokenRevoked,
 };
 pub use handle::{AuditDown, AuditHandle, Receipt};
 pub use metrics::{Histogram, LATENCY_BOUNDS_US, Metrics};

@@ -69,7 +69,7 @@ fn info() -> SessionInfo {
         },
         client_address: "10.0.0.1:5000".into(),
         started_ms: 5,
-        attributes: vec![Attribute::new("tls", "1.3")],
+        attributes: vec![Attribute::new("tls", "1.3"), Attribute::new(LOGIN_METHOD, "token k3")],
         claimed: vec![Attribute::new("application_name", "psql")],
     }
 }
@@ -163,6 +163,14 @@ pub(crate) fn every_event() -> Vec<Event> {
             reason: "request".into(),
             actor: "dpo".into(),
         }),
+        Event::TokenCreated(TokenCreated {
+            id: "k3".into(),
+            user: "ann".into(),
+            expires_us: 7,
+            resources: vec!["customers".into()],
+            note: "a fine import".into(),
+        }),
+        Event::TokenRevoked(TokenRevoked { id: "k3".into(), user: "ann".into(), how: "revoked" }),
     ]
 }
 
@@ -222,6 +230,12 @@ fn an_outcome_in_full() {
 }
 
 #[test]
+fn how_somebody_came_outlives_the_payload() {
+    let body = sealed(&Event::SessionOpened(SessionOpened::new(Arc::new(info())))).body;
+    assert!(body.contains(r#""method":"token k3""#), "{body}");
+}
+
+#[test]
 fn every_kind_is_canonical() {
     let mut kinds = std::collections::BTreeSet::new();
     for event in every_event() {
@@ -236,7 +250,7 @@ fn every_kind_is_canonical() {
             assert_eq!(&serde_json::from_str::<Value>(payload).unwrap().to_string(), payload);
         }
     }
-    assert_eq!(kinds.len(), 19);
+    assert_eq!(kinds.len(), 21);
 }
 
 #[test]

@@ -142,6 +142,8 @@ const ANCHORS: &[(&str, Rule)] = &[
     ("npm_", Rule::Prefix(30)),
     ("pypi-", Rule::Prefix(40)),
     ("hvs.", Rule::Prefix(20)),
+    // Our own, `weir token create`.
+    ("weir_", Rule::Prefix(56)),
     ("SG.", Rule::Prefix(40)),
     ("eyJ", Rule::Jwt),
     ("-----BEGIN ", Rule::Pem),

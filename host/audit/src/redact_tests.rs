@@ -36,6 +36,7 @@ fn secrets_are_replaced() {
         (join(&["ghp", "_", word]), "[redacted:token]".into()),
         (join(&["(github", "_pat_", word, ")"]), "([redacted:token])".into()),
         (join(&["glpat", "-", word]), "[redacted:token]".into()),
+        (join(&["'weir", "_abcdefghijkl_", word, "xyz'"]), "'[redacted:token]'".into()),
         (join(&["xox", "b-1234567890-abcdef"]), "[redacted:token]".into()),
         (join(&["sk", "_live_", word]), "[redacted:token]".into()),
         (join(&["AI", "za", word]), "[redacted:token]".into()),

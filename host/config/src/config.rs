@@ -83,6 +83,19 @@ pub fn users_file(path: &Path, outside: &dyn Outside) -> Result<PathBuf, Problem
     }
 }
 
+/// The names of the resources that are written, whatever else is wrong with them. Fetches no secret.
+///
+/// # Errors
+/// When the file cannot be read or is not TOML.
+pub fn resource_names(path: &Path, outside: &dyn Outside) -> Result<Vec<String>, Problems> {
+    let report = Report::new(read(path, outside).map_err(Problems::new)?);
+    let Some(root) = parse(report.source().text(), &report) else {
+        return Err(Problems::new(report.finish().1));
+    };
+    let resources = raw::read(&root, &report).resources;
+    Ok(resources.into_iter().filter_map(|resource| Some(resource.name?.value)).collect())
+}
+
 /// Every key that may be written in the sections that a text has: `resource.tls.key`. For the test that the example
 /// shows them all, and for documentation.
 pub fn known_keys(text: &str) -> BTreeSet<String> {

@@ -15,7 +15,7 @@
 //! What this room does not do: it starts nothing, keeps nothing, and is asked by nobody at run time. Somebody calls
 //! [`load`], hands the parts of the settings to those who need them, and on a change of the file calls it again and
 //! compares with [`diff()`]. It is the only room that knows TOML; `document/` is the only place in it that does, but
-//! for the editor of the users file.
+//! for the editor of the users file and the gateway's own list of [`tokens`].
 //!
 //! Environment, files and programs are reached through [`Outside`].
 
@@ -29,13 +29,15 @@ mod outside;
 mod place;
 pub mod problem;
 mod raw;
+mod replace;
 mod secret;
 pub mod settings;
+pub mod tokens;
 mod units;
 pub mod users;
 
 pub use client::{Client, client};
-pub use config::{Config, examine, file_digest, known_keys, load, users_file};
+pub use config::{Config, examine, file_digest, known_keys, load, resource_names, users_file};
 pub use diff::{Change, ChangeKind, Changes, Effect, diff};
 pub use outside::{Machine, Outside, RunError, Thing, ThingKind};
 pub use place::Place;

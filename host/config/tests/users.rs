@@ -46,6 +46,7 @@ fn user(name: &str) -> User {
         groups: vec!["engineers".into(), "leads".into()],
         on_behalf_of: None,
         password: Some(Secret::new(VERIFIER, "test")),
+        tokens: false,
         disabled: false,
         expires: None,
     }
@@ -114,6 +115,7 @@ fn what_is_written_is_what_is_read() {
         groups: Vec::new(),
         on_behalf_of: Some("ann".into()),
         password: None,
+        tokens: true,
         disabled: true,
         expires: Some(UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
         ..user("ann-codex")

@@ -13,6 +13,9 @@ pub struct Account {
     pub principal: Principal,
     /// `None`: nobody gets in with this name and a password.
     pub password: Option<Verifier>,
+    /// May show a token where a password is asked for, so the password is asked for in clear (through TLS, or without
+    /// leaving this machine): SCRAM cannot carry a token.
+    pub tokens: bool,
     /// Not let in, for now.
     pub disabled: bool,
     /// Not let in from this moment on.

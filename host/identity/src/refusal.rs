@@ -15,6 +15,21 @@ pub enum Refusal {
     Disabled,
     #[error("the user has expired")]
     Expired,
+    /// A bearer that has not even the form of a token.
+    #[error("what the client showed is no token")]
+    NoToken,
+    #[error("token {0}: there is no such token")]
+    UnknownToken(String),
+    #[error("token {0}: its secret is wrong")]
+    WrongToken(String),
+    #[error("token {0}: it has been revoked")]
+    TokenRevoked(String),
+    #[error("token {0}: it has expired")]
+    TokenExpired(String),
+    #[error("token {0}: it is another user's")]
+    TokenOfOther(String),
+    #[error("token {0}: it is not for this resource")]
+    TokenElsewhere(String),
     /// An agent whose human is not let in either.
     #[error("the agent acts for {owner}: {reason}")]
     Owner { owner: String, reason: Box<Refusal> },
@@ -35,6 +50,13 @@ impl Refusal {
             Self::WrongPassword => "wrong-password",
             Self::Disabled => "disabled",
             Self::Expired => "expired",
+            Self::NoToken => "no-token",
+            Self::UnknownToken(_) => "unknown-token",
+            Self::WrongToken(_) => "wrong-token",
+            Self::TokenRevoked(_) => "token-revoked",
+            Self::TokenExpired(_) => "token-expired",
+            Self::TokenOfOther(_) => "token-of-other",
+            Self::TokenElsewhere(_) => "token-elsewhere",
             Self::Owner { .. } => "owner",
         }
     }
@@ -48,8 +70,14 @@ mod tests {
     fn clients_read_the_same_whatever_the_reason() {
         let owner = Refusal::Owner { owner: "ann".into(), reason: Box::new(Refusal::Expired) };
         assert_eq!(owner.to_string(), "the agent acts for ann: the user has expired");
-        let reasons =
-            [Refusal::UnknownUser, Refusal::NoPassword, Refusal::WrongPassword, Refusal::Disabled, owner];
+        let reasons = [
+            Refusal::UnknownUser,
+            Refusal::NoPassword,
+            Refusal::WrongPassword,
+            Refusal::Disabled,
+            Refusal::TokenRevoked("k".into()),
+            owner,
+        ];
         let faults: Vec<Fault> = reasons.iter().map(|reason| reason.fault("x")).collect();
         for (fault, reason) in faults.iter().zip(&reasons) {
             assert_eq!((&fault.message, &fault.code), (&faults[0].message, &faults[0].code));

@@ -26,8 +26,10 @@ pub struct DuplicateName(pub String);
 pub enum Credential {
     /// With a SCRAM exchange against this.
     Scram(ScramVerifier),
-    /// With the password itself: ask for it through TLS and call [`Users::verify_password`].
+    /// With the password itself, or a token: ask for it through TLS and call [`identify`](crate::identify).
     Password,
+    /// With either, as the connection allows: in clear it may be a token as well.
+    Either(ScramVerifier),
     /// Not at all. The protocol goes through a SCRAM exchange that cannot succeed, and the log is told why.
     Unknown(Refusal),
 }
@@ -66,13 +68,18 @@ impl Users {
 
     /// How somebody can prove to be `name`. Cheap.
     ///
+    /// Who has no password may have tokens, and is asked in clear. So names of that kind, like those with an Argon2id
+    /// hash or with `tokens`, can be told from unknown ones, which go through SCRAM: make them unguessable, or give
+    /// them a password.
+    ///
     /// Having proven it says who it is, not that it is let in: ask [`principal`](Self::principal) afterwards.
     pub fn credential(&self, name: &str, now: SystemTime) -> Credential {
-        match self.let_in(name, now).map(|account| &account.password) {
+        match self.let_in(name, now).map(|account| (&account.password, account.tokens)) {
             Err(refusal) => Credential::Unknown(refusal),
-            Ok(None) => Credential::Unknown(Refusal::NoPassword),
-            Ok(Some(Verifier::Scram(verifier))) => Credential::Scram(verifier.clone()),
-            Ok(Some(Verifier::Argon2(_))) => Credential::Password,
+            Ok((Some(Verifier::Scram(verifier)), true)) => Credential::Either(verifier.clone()),
+            Ok((Some(Verifier::Scram(verifier)), false)) => Credential::Scram(verifier.clone()),
+            Ok((None, false)) => Credential::Unknown(Refusal::NoPassword),
+            Ok((None, true) | (Some(Verifier::Argon2(_)), _)) => Credential::Password,
         }
     }
 
@@ -143,6 +150,7 @@ mod tests {
                 groups: vec!["engineers".into()],
             },
             password: password.map(verifier),
+            tokens: false,
             disabled: false,
             expires: None,
         }

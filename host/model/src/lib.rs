@@ -16,4 +16,4 @@ pub use ending::{Abandoned, RefusedBy, Status};
 pub use ids::{Digest, PluginName, ResourceName, SessionId};
 pub use operation::{Action, Attribute, Column, Operation, Parameter};
 pub use principal::{Grantee, GranteeError, Principal, PrincipalKind};
-pub use session::{EndReason, Fault, FaultSource, SessionInfo};
+pub use session::{EndReason, Fault, FaultSource, LOGIN_METHOD, SessionInfo, TOKEN_ID};

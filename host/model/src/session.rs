@@ -2,6 +2,12 @@
 
 use crate::{Attribute, Principal, ResourceName, SessionId};
 
+/// The attribute of a session that says how its principal was proven: `scram-sha-256`, `password`, or `token` and its ID.
+pub const LOGIN_METHOD: &str = "login-method";
+
+/// The attribute of a session that came with a token: the token's ID. The session ends with the token.
+pub const TOKEN_ID: &str = "token-id";
+
 /// What is known of a session from its first moment on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionInfo {

@@ -9,6 +9,7 @@ mod password;
 mod plugins;
 mod run;
 mod sessions;
+mod token;
 mod user;
 
 use crate::cli::{Cli, Command};
@@ -28,6 +29,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run => run::run(&config),
         Command::Check => check::check(&config),
         Command::User(command) => user::user(&config, command),
+        Command::Token(command) => token::token(&config, command),
         Command::Approvals(command) => approvals::approvals(&config, command),
         Command::Audit(command) => audit::audit(&config, command),
         Command::Sessions(command) => sessions::sessions(&config, command),

@@ -11,6 +11,7 @@ use crate::metrics::Metrics;
 use crate::plugins;
 use crate::reload::{self, Listeners};
 use crate::shared::{Running, Shared};
+use crate::tokens::TokensFile;
 use anyhow::Context;
 use std::path::Path;
 use std::process::ExitCode;
@@ -86,6 +87,8 @@ async fn serve(config: Config, log: LogControl) -> anyhow::Result<ExitCode> {
         }))
         .await?;
 
+    let tokens = TokensFile::open(&shared, state.join(weir_config::tokens::FILE)).await?;
+    let tokens = tokio::spawn(tokens.follow());
     let plugin_events = tokio::spawn(plugins::record_events(Arc::clone(&shared), started.events));
     let api = Arc::new(Api::new(Arc::clone(&shared), trail.reader()));
     let (stop_admin, admin_stopped) = tokio::sync::oneshot::channel::<()>();
@@ -102,6 +105,7 @@ async fn serve(config: Config, log: LogControl) -> anyhow::Result<ExitCode> {
     let _ = stop_admin.send(());
     let _ = admin.await;
     plugin_events.abort();
+    tokens.abort();
     trail.stop("signal").await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)

@@ -22,8 +22,13 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
         }
     };
     match command {
-        UserCommand::Add { name, groups, kind, on_behalf_of, password_stdin } => {
-            let password = password::read(password_stdin, &format!("Password for {name}: "), FROM_STDIN)?;
+        UserCommand::Add { name, groups, kind, on_behalf_of, password_stdin, tokens, no_password } => {
+            let password = if no_password {
+                None
+            } else {
+                let asked = format!("Password for {name}: ");
+                Some(verifier(&password::read(password_stdin, &asked, FROM_STDIN)?)?)
+            };
             let kind = match kind {
                 Kind::Human => PrincipalKind::Human,
                 Kind::Agent => PrincipalKind::Agent,
@@ -34,7 +39,8 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
                 kind,
                 groups,
                 on_behalf_of,
-                password: Some(verifier(&password)?),
+                password,
+                tokens,
                 disabled: false,
                 expires: None,
             };

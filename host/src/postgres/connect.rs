@@ -7,7 +7,7 @@ use std::sync::Arc;
 use weir_access::Permit;
 use weir_audit::LoginStage;
 use weir_guests::SessionJudges;
-use weir_model::{Attribute, Fault, SessionId, SessionInfo};
+use weir_model::{Attribute, Fault, LOGIN_METHOD, SessionId, SessionInfo, TOKEN_ID};
 use weir_wire::postgres::{DatabaseName, ErrorReport, SqlState};
 
 impl PostgresHouse {
@@ -81,10 +81,14 @@ impl PostgresHouse {
             who: permit.principal().clone(),
             client_address: identity.client.to_string(),
             started_ms: crate::shared::now_ms(),
-            attributes: vec![
+            attributes: [
                 Attribute::new("database", database.as_str()),
                 Attribute::new("permitted-by", permit.because().to_string()),
-            ],
+                Attribute::new(LOGIN_METHOD, identity.method.as_str()),
+            ]
+            .into_iter()
+            .chain(identity.token.iter().map(|id| Attribute::new(TOKEN_ID, id.as_str())))
+            .collect(),
             claimed: brought.claims(),
         }
     }

@@ -1,4 +1,8 @@
-//! The proof: SCRAM against a verifier, or a password in clear against a hash.
+//! The proof: SCRAM against a verifier, or in clear a password against a hash, or a token.
+//!
+//! SCRAM cannot carry a token: it proves that both sides know a secret that the server has named by its salt, before it
+//! knows which of a user's tokens will come. So users with `tokens = true` are asked in clear, inside TLS or on this
+//! machine. Where that is not so, they can still prove their password with SCRAM.
 
 use super::greet::{Talk, drive, fresh_nonce};
 use super::{Greeting, Identity, PostgresHouse, TurnedAway};
@@ -6,7 +10,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use weir_access::Permit;
 use weir_audit::LoginStage;
-use weir_wire::postgres::{Credential, ErrorReport, PasswordVerdict, ServerStep, SqlState};
+use weir_identity::{Proof, Proven, identify};
+use weir_wire::postgres::{
+    CleartextPolicy, Credential, ErrorReport, LoginMechanism, PasswordVerdict, ServerStep, SqlState,
+};
 
 impl PostgresHouse {
     pub(super) async fn identify_client(&self, greeting: Greeting) -> Result<Identity, TurnedAway> {
@@ -16,9 +23,18 @@ impl PostgresHouse {
         let mut talk = Talk { stream, login, client, claimed_user: name.clone() };
         // Why an unknown or locked user does not get in is for our log; the client goes through the motions.
         let mut refusal = None;
+        let mut shown = None;
         let credential = match users.credential(&name, SystemTime::now()) {
             weir_identity::Credential::Scram(verifier) => Credential::Scram(verifier),
             weir_identity::Credential::Password => Credential::Password,
+            weir_identity::Credential::Either(verifier) => {
+                let in_clear = self.resource.cleartext(client) == CleartextPolicy::AllowOnPlain;
+                if talk.stream.is_tls() || in_clear {
+                    Credential::Password
+                } else {
+                    Credential::Scram(verifier)
+                }
+            }
             weir_identity::Credential::Unknown(why) => {
                 refusal = Some(why);
                 Credential::Unknown
@@ -35,21 +51,32 @@ impl PostgresHouse {
             match drive(&mut talk).await {
                 Ok(ServerStep::CheckPassword(password)) => {
                     let (users, name) = (Arc::clone(&users), name.clone());
+                    let (tokens, resource) = (self.shared.tokens(), self.resource.name().clone());
                     // Slow on purpose (argon2): off the I/O threads.
                     let checked = tokio::task::spawn_blocking(move || {
-                        users.verify_password(&name, &password, SystemTime::now())
+                        let proof = Proof::Basic { user: &name, password: &password };
+                        identify(&users, &tokens, proof, &resource, SystemTime::now())
                     });
-                    let verdict = match checked.await {
-                        Ok(Ok(_)) => PasswordVerdict::Accept,
-                        Ok(Err(_)) | Err(_) => PasswordVerdict::Refuse,
+                    let (verdict, why) = match checked.await {
+                        Ok(Ok(proven)) => {
+                            shown = Some(proven);
+                            (PasswordVerdict::Accept, None)
+                        }
+                        Ok(Err(why)) => (PasswordVerdict::Refuse, Some(why.to_string())),
+                        Err(_) => (PasswordVerdict::Refuse, None),
                     };
                     if let Err(error) = talk.login.password_checked(verdict) {
-                        return Err(talk.turned_away(Some(error.report()), error.to_string()));
+                        let reason = why.unwrap_or_else(|| error.to_string());
+                        return Err(talk.turned_away(Some(error.report()), reason));
                     }
                 }
                 Ok(ServerStep::Authenticated(proven)) => {
                     return match users.principal(proven.user.as_str(), SystemTime::now()) {
-                        Ok(principal) => Ok(Identity { stream: talk.stream, proven, principal, client }),
+                        Ok(principal) => {
+                            let method = method(proven.mechanism, shown.as_ref());
+                            let token = shown.and_then(|shown| shown.token);
+                            Ok(Identity { stream: talk.stream, proven, principal, method, token, client })
+                        }
                         Err(reason) => {
                             let report = ErrorReport::fatal(
                                 SqlState::INVALID_PASSWORD,
@@ -76,5 +103,14 @@ impl PostgresHouse {
                 Err(identity.turned_away(LoginStage::Authorize, report, denied.to_string()))
             }
         }
+    }
+}
+
+/// A word of how somebody was proven, for the trail.
+fn method(mechanism: LoginMechanism, shown: Option<&Proven>) -> String {
+    match mechanism {
+        LoginMechanism::ScramSha256 => "scram-sha-256".to_owned(),
+        LoginMechanism::ScramSha256Plus => "scram-sha-256-plus".to_owned(),
+        LoginMechanism::Password => shown.map_or_else(|| "password".to_owned(), Proven::method),
     }
 }

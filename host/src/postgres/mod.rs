@@ -51,6 +51,10 @@ pub(crate) struct Identity {
     stream: Stream,
     proven: Authenticated,
     principal: Principal,
+    /// how it was proven, as the trail keeps it
+    method: String,
+    /// the ID of the token, if it was one
+    token: Option<String>,
     client: std::net::IpAddr,
 }
 
@@ -201,7 +205,9 @@ impl House for PostgresHouse {
         };
         let user = principal.as_ref().unwrap_or(&claimed_user);
         let word = stage.as_word();
-        tracing::info!(resource = %self.resource.name(), client = %client, user, stage = word, reason, "turned away");
+        // A token in the place of a name must not come into the log.
+        let (user, told) = (weir_audit::redact(user), weir_audit::redact(&reason));
+        tracing::info!(resource = %self.resource.name(), client = %client, user = &*user, stage = word, reason = &*told, "turned away");
         self.shared.metrics.login_failed(self.resource.name());
         let event = Event::LoginFailed(LoginFailed {
             resource: self.resource.name().clone(),

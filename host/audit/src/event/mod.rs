@@ -12,6 +12,7 @@ mod approval;
 mod host;
 mod operation;
 mod session;
+mod token;
 
 pub use approval::{Held, Review, Reviewed};
 pub use host::{
@@ -20,6 +21,7 @@ pub use host::{
 };
 pub use operation::{Attempt, Failure, Outcome, Refused, RefusedBy, Status};
 pub use session::{LoginFailed, LoginStage, SessionEnded, SessionKilled, SessionOpened};
+pub use token::{TokenCreated, TokenRevoked};
 
 use crate::canon::Object;
 use crate::redact::redact_named;
@@ -38,6 +40,10 @@ pub enum Event {
     /// An operator asks to end a session.
     SessionKilled(SessionKilled),
     LoginFailed(LoginFailed),
+    /// A user has been given a token. It opens nothing before this is on disk.
+    TokenCreated(TokenCreated),
+    /// A token opens nothing any more, and the sessions that came with it end.
+    TokenRevoked(TokenRevoked),
     /// An operation is about to be sent to the upstream. Durable before the first byte goes.
     Intent(Attempt),
     /// An operation that never reached the upstream.
@@ -107,6 +113,8 @@ impl Event {
             Self::SessionEnded(_) => "session-ended",
             Self::SessionKilled(_) => "session-killed",
             Self::LoginFailed(_) => "login-failed",
+            Self::TokenCreated(_) => "token-created",
+            Self::TokenRevoked(_) => "token-revoked",
             Self::Intent(_) => "intent",
             Self::Refused(_) => "refused",
             Self::Outcome(_) => "outcome",
@@ -141,6 +149,8 @@ impl Event {
     pub(crate) fn principal(&self) -> Option<Arc<str>> {
         match self {
             Self::LoginFailed(event) => event.principal.as_deref().map(Into::into),
+            Self::TokenCreated(event) => Some(event.user.as_str().into()),
+            Self::TokenRevoked(event) => Some(event.user.as_str().into()),
             _ => None,
         }
     }
@@ -192,6 +202,8 @@ impl Event {
             Self::SessionEnded(event) => event.detail(out),
             Self::SessionKilled(event) => event.detail(out),
             Self::LoginFailed(event) => event.detail(out),
+            Self::TokenCreated(event) => event.detail(out),
+            Self::TokenRevoked(event) => event.detail(out),
             Self::Intent(event) => event.detail(out, None),
             Self::Refused(event) => event.detail(out),
             Self::Outcome(event) => event.detail(out),
@@ -214,6 +226,7 @@ impl Event {
             Self::SessionEnded(event) => event.payload(out),
             Self::SessionKilled(event) => event.payload(out),
             Self::LoginFailed(event) => event.payload(out),
+            Self::TokenCreated(event) => event.payload(out),
             Self::Intent(event) => event.payload(out, None),
             Self::Refused(event) => event.payload(out),
             Self::Outcome(event) => event.payload(out),

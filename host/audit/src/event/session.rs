@@ -5,7 +5,7 @@ use super::{Place, attributes};
 use crate::canon::Object;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_model::{EndReason, JudgedBy, ResourceName, SessionInfo};
+use weir_model::{EndReason, JudgedBy, LOGIN_METHOD, ResourceName, SessionInfo};
 
 /// A principal has been let in. The first record of its session.
 #[derive(Clone, Debug)]
@@ -96,6 +96,9 @@ impl SessionOpened {
     pub(super) fn detail(&self, out: &mut Object<'_>) {
         let who = &self.info.who;
         out.texts("groups", &who.groups);
+        // How it was proven is no secret and must outlive the payload: `token` and its ID, or a mechanism.
+        let method = self.info.attributes.iter().find(|attribute| attribute.name == LOGIN_METHOD);
+        out.text("method", method.map_or("", |method| method.value.as_str()));
         out.text("on_behalf_of", who.on_behalf_of.as_deref().unwrap_or_default());
         out.word("principal_kind", who.kind.as_word());
         out.text("protocol", &self.info.protocol);

@@ -230,9 +230,10 @@ impl<'f> Section<'f> {
     }
 
     fn user(mut self, user: &User) {
-        let User { name: _, kind, groups, on_behalf_of, password, disabled, expires } = user;
+        let User { name: _, kind, groups, on_behalf_of, password, tokens, disabled, expires } = user;
         self.put("kind", kind.as_word().to_owned());
         self.list("groups", groups);
+        self.put("tokens", tokens.to_string());
         self.put("disabled", disabled.to_string());
         if let Some(owner) = on_behalf_of {
             self.put("on_behalf_of", owner.clone());

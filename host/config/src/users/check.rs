@@ -42,6 +42,7 @@ fn user(written: &raw::User, all: &[raw::User], report: &Report) -> Option<User>
         groups: written.groups.iter().flat_map(|list| &list.value).map(|name| name.value.clone()).collect(),
         on_behalf_of: written.on_behalf_of.as_ref().map(|name| name.value.clone()),
         password: password.map(|text| Secret::new(text.value.as_str(), "the users file")),
+        tokens: written.tokens.as_ref().is_some_and(|flag| flag.value),
         disabled: written.disabled.as_ref().is_some_and(|flag| flag.value),
         expires: match expires {
             Some(moment) => Some(moment?),

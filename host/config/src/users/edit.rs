@@ -1,18 +1,16 @@
 //! Changing `users.toml` in place.
 //!
 //! Comments and order stay. The file as it would be is checked before it is written, so no edit can leave a file
-//! that the gateway refuses. It is written beside and then renamed, so whoever reads it sees the old file or the new
-//! one; the folder is locked meanwhile, so two edits at once do not lose one of them. Only the owner may read the
-//! new file, and the owner stays who it was.
+//! that the gateway refuses. It is replaced as a whole ([`Replaceable`]).
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::{User, parse_text};
 use crate::problem::Problems;
+use crate::replace::Replaceable;
 use crate::secret::Secret;
 
 /// Why the file has not been changed.
@@ -113,23 +111,8 @@ fn edit(
 ) -> Result<(), EditError> {
     let read_error = |error| EditError::Read(path.to_owned(), error);
     let write_error = |error| EditError::Write(path.to_owned(), error);
-    // A link stays a link: what it points to is replaced.
-    let target = match fs::canonicalize(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        other => other.map_err(read_error)?,
-    };
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let lock = File::open(folder).map_err(write_error)?;
-    lock.lock().map_err(write_error)?;
-    let bytes = match crate::outside::regular_file(&target) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        other => other.map_err(read_error)?,
-    };
-    let text = String::from_utf8(bytes)
-        .map_err(|error| read_error(io::Error::new(io::ErrorKind::InvalidData, error.utf8_error())))?;
+    let file = Replaceable::lock(path).map_err(write_error)?;
+    let text = file.read().map_err(read_error)?;
     parse_text(path, text.clone()).map_err(EditError::Broken)?;
     // It has just been read as TOML by the other parser.
     let mut document: DocumentMut =
@@ -137,47 +120,7 @@ fn edit(
     change(&mut document)?;
     let text = document.to_string();
     parse_text(path, text.clone()).map_err(EditError::WouldBreak)?;
-    replace(&target, folder, &text).map_err(write_error)?;
-    // Closing the folder unlocks it.
-    drop(lock);
-    Ok(())
-}
-
-fn replace(target: &Path, folder: &Path, text: &str) -> io::Result<()> {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let beside = folder.join(format!(".{name}.{}.new", std::process::id()));
-    // Left over from a process of the same number that was killed; nobody else is here, the folder is locked.
-    if let Err(error) = fs::remove_file(&beside)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let written = write_beside(&beside, target, text).and_then(|()| fs::rename(&beside, target));
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&beside);
-    }
-    written?;
-    File::open(folder)?.sync_all()
-}
-
-fn write_beside(beside: &Path, target: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(beside)?;
-    #[cfg(unix)]
-    if let Ok(old) = fs::metadata(target) {
-        use std::os::unix::fs::MetadataExt as _;
-        let new = file.metadata()?;
-        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
-            // Otherwise the gateway could not read what root has written for it.
-            std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
-        }
-    }
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.replace(&text).map_err(write_error)
 }
 
 fn find(list: &Item, name: &str) -> Option<usize> {
@@ -204,7 +147,7 @@ fn push(list: &mut Item, table: Table) {
 }
 
 fn table_of(user: &User) -> Table {
-    let User { name, kind, groups, on_behalf_of, password, disabled, expires } = user;
+    let User { name, kind, groups, on_behalf_of, password, tokens, disabled, expires } = user;
     let mut table = Table::new();
     table.decor_mut().set_prefix("\n");
     table.insert("name", value(name.as_str()));
@@ -217,6 +160,9 @@ fn table_of(user: &User) -> Table {
     }
     if let Some(password) = password {
         table.insert("password", value(password.expose()));
+    }
+    if *tokens {
+        table.insert("tokens", value(true));
     }
     if *disabled {
         table.insert("disabled", value(true));

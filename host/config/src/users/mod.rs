@@ -11,6 +11,7 @@
 //! name = "ann-cursor"
 //! kind = "agent"
 //! on_behalf_of = "ann"                 # every agent acts for a human
+//! tokens = true                        # PostgreSQL asks for the password in clear (TLS or loopback): it may be a token
 //! expires = "2027-01-01"               # from the beginning of that day, UTC, nobody gets in with this name
 //! ```
 //!
@@ -46,6 +47,8 @@ pub struct User {
     pub on_behalf_of: Option<String>,
     /// A verifier: `SCRAM-SHA-256$…` or `$argon2id$…`, of good form. `None`: no login with a password.
     pub password: Option<Secret>,
+    /// May show a token (`weir token create`) where PostgreSQL asks for a password, which is then asked for in clear.
+    pub tokens: bool,
     /// May not log in, for now.
     pub disabled: bool,
     /// May not log in from this moment on.

@@ -13,6 +13,7 @@ pub(super) struct User {
     pub(super) groups: Option<At<Vec<At<String>>>>,
     pub(super) on_behalf_of: Option<At<String>>,
     pub(super) password: Option<At<String>>,
+    pub(super) tokens: Option<At<bool>>,
     pub(super) disabled: Option<At<bool>>,
     /// A date or a moment, quoted or not.
     pub(super) expires: Option<At<String>>,
@@ -50,6 +51,7 @@ impl User {
             }),
             on_behalf_of: fields.text("on_behalf_of"),
             password: fields.text("password"),
+            tokens: fields.flag("tokens"),
             disabled: fields.flag("disabled"),
             expires: expires(&mut fields),
         };

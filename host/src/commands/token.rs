@@ -1,0 +1,260 @@
+//! `weir token`: short-lived secrets that stand for a user.
+//!
+//! The commands change `state/tokens.toml`, which a running gateway follows. They wait until it has taken the change in
+//! and recorded it, so that a script can use, or rely on the end of, a token in its next line.
+
+use super::load::client;
+use crate::cli::TokenCommand;
+use anyhow::{Context, bail, ensure};
+use std::io::IsTerminal as _;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use weir_admin::render;
+use weir_config::tokens::{self, MAX_NOTE, Recorded, Token};
+use weir_config::{Client, Machine, users};
+
+const LONGEST: Duration = Duration::from_secs(90 * 86_400);
+/// How long an expired token stays in the list.
+const TIDY_AFTER: Duration = Duration::from_secs(7 * 86_400);
+/// A gateway that runs takes a change in within some 0.3 s.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) fn token(config: &Path, command: TokenCommand) -> anyhow::Result<ExitCode> {
+    let Ok(gateway) = client(config) else { return Ok(ExitCode::from(super::EXIT_CONFIG)) };
+    match command {
+        TokenCommand::Create { user, ttl, resources, note } => {
+            create(config, &gateway, user, &ttl, resources, note)
+        }
+        TokenCommand::List { json } => list(&gateway, json),
+        TokenCommand::Revoke { id } => revoke(&gateway, &id),
+    }
+}
+
+fn create(
+    config: &Path,
+    gateway: &Client,
+    user: String,
+    ttl: &str,
+    resources: Vec<String>,
+    note: String,
+) -> anyhow::Result<ExitCode> {
+    let ttl = duration(ttl)?;
+    ensure!(note.chars().count() <= MAX_NOTE, "--note takes at most {MAX_NOTE} characters");
+    let known = match known(config, &user, &resources) {
+        Ok(known) => known?,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return Ok(ExitCode::from(super::EXIT_CONFIG));
+        }
+    };
+    let made = weir_identity::new_token()?;
+    let now = SystemTime::now();
+    let token = Token {
+        id: made.id.clone(),
+        user: user.clone(),
+        sha256: made.hash,
+        created: now,
+        expires: now + ttl,
+        resources,
+        note,
+        revoked: None,
+        recorded: Recorded::Nothing,
+    };
+    let expires = shown(token.expires);
+    make_state(&gateway.state)?;
+    tokens::change(&file(gateway), |tokens| {
+        tokens.retain(|old| old.expires + TIDY_AFTER > now);
+        tokens.push(token);
+    })?;
+    let done = wait(gateway, |tokens| {
+        tokens.iter().any(|token| token.id == made.id && token.recorded >= Recorded::Created)
+    })?;
+    eprintln!("token {} of {user}, good until {expires}; it is shown this once:", made.id);
+    println!("{}", *made.text);
+    if !known.tokens {
+        eprintln!(
+            "note: PostgreSQL clients of {user} are asked with SCRAM, which cannot carry a token: add `tokens = true` \
+             to the user if they shall come with it"
+        );
+    }
+    tell(done, "it can be used");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The user and the resources must be there: a token for nobody would be found out too late.
+fn known(
+    config: &Path,
+    user: &str,
+    resources: &[String],
+) -> Result<anyhow::Result<users::User>, weir_config::Problems> {
+    let (all, _) = users::load(&weir_config::users_file(config, &Machine)?, &Machine)?;
+    let names = weir_config::resource_names(config, &Machine)?;
+    if let Some(unknown) = resources.iter().find(|name| !names.contains(name)) {
+        let there = names.join(", ");
+        return Ok(Err(anyhow::anyhow!(
+            "there is no resource `{}`; there are {there}",
+            render::line(unknown)
+        )));
+    }
+    let found = all.into_iter().find(|known| known.name == user);
+    Ok(found.with_context(|| format!("there is no user `{}`", render::line(user))))
+}
+
+fn list(gateway: &Client, json: bool) -> anyhow::Result<ExitCode> {
+    let now = SystemTime::now();
+    let tokens = tokens::load(&file(gateway))?;
+    if json {
+        let all: Vec<_> = tokens.iter().map(|token| as_json(token, now)).collect();
+        println!("{}", render::json(&all)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for token in &tokens {
+        let resources =
+            if token.resources.is_empty() { "everywhere".to_owned() } else { token.resources.join(",") };
+        let line = format!(
+            "{}  {:<12} {:<8} until {}  {resources}  {}",
+            token.id,
+            token.user,
+            state(token, now),
+            shown(token.expires),
+            token.note
+        );
+        println!("{}", render::line(line.trim_end()));
+    }
+    if tokens.is_empty() && std::io::stdout().is_terminal() {
+        println!("there are no tokens");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_json(token: &Token, now: SystemTime) -> serde_json::Value {
+    serde_json::json!({
+        "id": token.id,
+        "user": token.user,
+        "state": state(token, now),
+        "created": shown(token.created),
+        "expires": shown(token.expires),
+        "revoked": token.revoked.map(shown),
+        "resources": token.resources,
+        "note": token.note,
+    })
+}
+
+fn state(token: &Token, now: SystemTime) -> &'static str {
+    match () {
+        () if token.revoked.is_some() => "revoked",
+        () if token.expires <= now => "expired",
+        () => "good",
+    }
+}
+
+fn revoke(gateway: &Client, id: &str) -> anyhow::Result<ExitCode> {
+    let now = SystemTime::now();
+    let found = tokens::change(&file(gateway), |tokens| {
+        let token = tokens.iter_mut().find(|token| token.id == id)?;
+        let before = token.revoked.or((token.expires <= now).then_some(token.expires));
+        token.revoked = token.revoked.or(Some(now));
+        Some((token.user.clone(), before))
+    })?;
+    let Some((user, before)) = found else {
+        bail!("there is no token `{}`: `weir token list` shows them", render::line(id));
+    };
+    let done = wait(gateway, |tokens| {
+        tokens.iter().all(|token| token.id != id || token.recorded == Recorded::Revoked)
+    })?;
+    match before {
+        Some(moment) => println!("token {id} of {user} was good only until {}", shown(moment)),
+        None => println!("revoked token {id} of {user}"),
+    }
+    tell(done, "the sessions that came with it end");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    In,
+    NotYet,
+    NoGateway,
+}
+
+/// Waits until a running gateway has taken a change in.
+fn wait(gateway: &Client, is_in: impl Fn(&[Token]) -> bool) -> anyhow::Result<Taken> {
+    if TcpStream::connect_timeout(&gateway.admin, Duration::from_millis(500)).is_err() {
+        return Ok(Taken::NoGateway);
+    }
+    let since = Instant::now();
+    loop {
+        if is_in(&tokens::load(&file(gateway))?) {
+            return Ok(Taken::In);
+        }
+        if since.elapsed() > PATIENCE {
+            return Ok(Taken::NotYet);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn tell(taken: Taken, then: &str) {
+    match taken {
+        Taken::In => {}
+        Taken::NotYet => eprintln!("the gateway has not recorded it yet; when it has, {then}: see its log"),
+        Taken::NoGateway => eprintln!("the gateway does not run; when it does, {then}"),
+    }
+}
+
+fn file(gateway: &Client) -> std::path::PathBuf {
+    gateway.state.join(tokens::FILE)
+}
+
+/// The folder is there unless the gateway has never run.
+fn make_state(state: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state);
+    made.with_context(|| format!("creating {}", state.display()))
+}
+
+/// `90s`, `30m`, `8h`, `7d`: from a second to 90 days.
+fn duration(text: &str) -> anyhow::Result<Duration> {
+    let parsed = text.char_indices().last().and_then(|(at, unit)| {
+        let count: u64 = text.get(..at)?.parse().ok()?;
+        let seconds = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            _ => return None,
+        };
+        count.checked_mul(seconds).map(Duration::from_secs)
+    });
+    let length =
+        parsed.with_context(|| format!("`{}` is no length of time: write 8h", render::line(text)))?;
+    ensure!(!length.is_zero() && length <= LONGEST, "a token is good for at least `1s` and at most `90d`");
+    Ok(length)
+}
+
+fn shown(moment: SystemTime) -> String {
+    let moment = OffsetDateTime::from(moment);
+    let whole = moment.replace_nanosecond(0).unwrap_or(moment);
+    whole.format(&Rfc3339).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_lives_from_a_second_to_ninety_days() {
+        assert_eq!(duration("8h").unwrap(), Duration::from_secs(28_800));
+        assert_eq!(duration("90d").unwrap(), LONGEST);
+        for bad in
+            ["", "h", "8", "8 h", "-1h", "0s", "91d", "1y", "99999999999999999999d", "213503982334602d"]
+        {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}
