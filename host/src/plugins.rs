@@ -116,26 +116,36 @@ fn not_loaded(config: &Config, outcomes: &[(PluginName, ReloadOutcome)]) -> Vec<
 fn misplaced(config: &Config, world: impl Fn(&PluginName) -> Option<World>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (index, resource) in config.settings().resources.iter().enumerate() {
-        let inspectors: Vec<usize> = (0..)
+        let inspectors: Vec<(usize, &PluginName)> = (0..)
             .zip(&resource.pipeline)
-            .filter(|(_, name)| world(name) == Some(World::StreamInspector))
-            .map(|(entry, _)| entry)
+            .filter(|(_, name)| matches!(world(name), Some(World::StreamInspector | World::HttpInspector)))
             .collect();
         let loaded = resource.pipeline.iter().all(|name| world(name).is_some());
-        if loaded && inspectors != [0] {
-            let message = format!(
+        let (needed, example) = match resource.protocol() {
+            settings::Protocol::Http => (World::HttpInspector, "http-api"),
+            _ => (World::StreamInspector, "postgres"),
+        };
+        let message = match inspectors.as_slice() {
+            _ if !loaded => continue,
+            [(0, name)] if world(name) == Some(needed) => continue,
+            [(0, name)] => {
+                let (resource, protocol) = (&resource.name, resource.protocol().as_word());
+                format!(
+                    "{name} cannot inspect {resource}, which is of the protocol {protocol}: it is no {needed}"
+                )
+            }
+            several => format!(
                 "the pipeline of {} needs exactly one inspector, and first: it has {}",
                 resource.name,
-                inspectors.len()
-            );
-            let place = Place::resource(index, "pipeline");
-            let mut problem = config.problem(PIPELINE, Severity::Error, &place, message);
-            problem.help = Some(
-                "`pipeline = [\"postgres\", …]`: the inspector of the protocol, then policies and maskers"
-                    .into(),
-            );
-            problems.push(problem);
-        }
+                several.len()
+            ),
+        };
+        let place = Place::resource(index, "pipeline");
+        let mut problem = config.problem(PIPELINE, Severity::Error, &place, message);
+        problem.help = Some(format!(
+            "`pipeline = [\"{example}\", …]`: the inspector of the protocol, then policies and maskers"
+        ));
+        problems.push(problem);
     }
     for (name, plugin) in &config.settings().plugins {
         let open = plugin.failure_mode == settings::FailureMode::Open;

@@ -3,18 +3,20 @@
 //! New sessions get the new one at once. Live sessions keep what they began with, except those whose principal or
 //! permission is gone: they end. What lives as long as the process (`Effect::Restart`) is named and waits.
 
+use crate::http::{self, Serves};
 use crate::log::LogLevel;
 use crate::plugins;
 use crate::serve::serve;
 use crate::shared::{Running, Shared};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use weir_audit::{ConfigApplied, ConfigRefused, Event};
-use weir_config::settings::Settings;
+use weir_config::settings::{Protocol, Resource, Settings};
 use weir_config::{Machine, Problems, diff};
 use weir_guests::ReloadOutcome as GuestOutcome;
 use weir_model::{Digest, ResourceName};
@@ -154,17 +156,43 @@ async fn refuse(shared: &Shared, digest: Digest, problems: String) -> ReloadOutc
     ReloadOutcome::Kept(problems)
 }
 
-/// The bound addresses, by resource.
+/// The bound addresses.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    waiting: BTreeMap<ResourceName, (SocketAddr, Listener)>,
-    serving: BTreeMap<ResourceName, (SocketAddr, watch::Sender<bool>)>,
+    waiting: BTreeMap<Behind, (SocketAddr, Listener)>,
+    serving: BTreeMap<Behind, (SocketAddr, watch::Sender<bool>)>,
+}
+
+/// What is behind an address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Behind {
+    Postgres(ResourceName),
+    Http(Serves),
+}
+
+impl Behind {
+    fn of(resource: &Resource) -> Self {
+        match resource.protocol() {
+            // Each free port is another one.
+            Protocol::Http if resource.listen.port() == 0 => Self::Http(Serves::One(resource.name.clone())),
+            Protocol::Http => Self::Http(Serves::Address(resource.listen)),
+            _ => Self::Postgres(resource.name.clone()),
+        }
+    }
+
+    fn serve(&self, shared: &Arc<Shared>, listener: Listener, stopped: watch::Receiver<bool>) {
+        let shared = Arc::clone(shared);
+        match self.clone() {
+            Self::Postgres(name) => _ = tokio::spawn(serve(shared, name, listener, stopped)),
+            Self::Http(serves) => _ = tokio::spawn(http::serve(shared, serves, listener, stopped)),
+        }
+    }
 }
 
 /// Addresses that are bound for a configuration that is not yet in effect.
 pub(crate) struct Bound {
-    new: BTreeMap<ResourceName, (SocketAddr, Listener)>,
-    keep: BTreeMap<ResourceName, SocketAddr>,
+    new: BTreeMap<Behind, (SocketAddr, Listener)>,
+    keep: BTreeMap<Behind, SocketAddr>,
 }
 
 impl Listeners {
@@ -173,29 +201,31 @@ impl Listeners {
     pub(crate) fn bind(settings: &Settings) -> Result<Self, BindError> {
         let mut waiting = BTreeMap::new();
         for resource in &settings.resources {
-            waiting.insert(resource.name.clone(), (resource.listen, Listener::bind(resource.listen)?));
+            if let Entry::Vacant(free) = waiting.entry(Behind::of(resource)) {
+                free.insert((resource.listen, Listener::bind(resource.listen)?));
+            }
         }
         Ok(Self { waiting, serving: BTreeMap::new() })
     }
 
     /// Accepts clients on everything that is bound.
     pub(crate) fn serve(&mut self, shared: &Arc<Shared>) {
-        for (name, (address, listener)) in std::mem::take(&mut self.waiting) {
+        for (behind, (address, listener)) in std::mem::take(&mut self.waiting) {
             let (stop, stopped) = watch::channel(false);
-            tokio::spawn(serve(Arc::clone(shared), name.clone(), listener, stopped));
-            self.serving.insert(name, (address, stop));
+            behind.serve(shared, listener, stopped);
+            self.serving.insert(behind, (address, stop));
         }
     }
 
     fn bind_new(&self, settings: &Settings) -> Result<Bound, BindError> {
         let mut bound = Bound { new: BTreeMap::new(), keep: BTreeMap::new() };
         for resource in &settings.resources {
-            let same =
-                self.serving.get(&resource.name).is_some_and(|(address, _)| *address == resource.listen);
+            let behind = Behind::of(resource);
+            let same = self.serving.get(&behind).is_some_and(|(address, _)| *address == resource.listen);
             if same {
-                bound.keep.insert(resource.name.clone(), resource.listen);
-            } else {
-                bound.new.insert(resource.name.clone(), (resource.listen, Listener::bind(resource.listen)?));
+                bound.keep.insert(behind, resource.listen);
+            } else if let Entry::Vacant(free) = bound.new.entry(behind) {
+                free.insert((resource.listen, Listener::bind(resource.listen)?));
             }
         }
         Ok(bound)

@@ -1,5 +1,6 @@
 //! A `[[resource]]` made ready: certificates loaded, the account prepared, the rules at hand.
 
+use crate::http::{HttpBackend, HttpBackendError};
 use crate::postgres::catalog::Catalog;
 use crate::postgres::upstream::{Account, AccountError};
 use std::collections::HashMap;
@@ -15,9 +16,20 @@ use weir_wire::postgres::{CleartextPolicy, DatabaseName};
 pub(crate) struct ResourceRuntime {
     pub(crate) settings: Resource,
     pub(crate) tls: Option<ServerTls>,
+    pub(crate) rules: Rules,
+    pub(crate) kind: Kind,
+}
+
+/// What only resources of one protocol have.
+pub(crate) enum Kind {
+    Postgres(Arc<PostgresBackend>),
+    Http(Arc<HttpBackend>),
+}
+
+/// The database behind a resource.
+pub(crate) struct PostgresBackend {
     pub(crate) account: Arc<Account>,
     pub(crate) upstream: PostgresUpstream,
-    pub(crate) rules: Rules,
     catalogs: Mutex<HashMap<DatabaseName, Arc<Catalog>>>,
 }
 
@@ -28,9 +40,8 @@ pub(crate) enum ResourceError {
     Tls(#[from] ServerTlsError),
     #[error("upstream: {0}")]
     Account(#[from] AccountError),
-    /// For now.
-    #[error("resources of the protocol {0} are not served yet")]
-    Protocol(&'static str),
+    #[error("upstream: {0}")]
+    Http(#[from] HttpBackendError),
 }
 
 impl ResourceError {
@@ -38,8 +49,7 @@ impl ResourceError {
     pub(crate) fn key(&self) -> &'static str {
         match self {
             Self::Tls(_) => "tls",
-            Self::Account(_) => "upstream",
-            Self::Protocol(_) => "protocol",
+            Self::Account(_) | Self::Http(_) => "upstream",
         }
     }
 }
@@ -48,21 +58,23 @@ impl ResourceRuntime {
     /// # Errors
     /// When a certificate, key or authority cannot be used.
     pub(crate) fn prepare(settings: &Resource) -> Result<Self, ResourceError> {
-        let ResourceKind::Postgres(upstream) = &settings.kind else {
-            return Err(ResourceError::Protocol(settings.protocol().as_word()));
+        let (kind, alpn): (_, &[&str]) = match &settings.kind {
+            ResourceKind::Postgres(upstream) => {
+                let account = Arc::new(Account::of(upstream)?);
+                let backend =
+                    PostgresBackend { account, upstream: upstream.clone(), catalogs: Mutex::default() };
+                (Kind::Postgres(Arc::new(backend)), &["postgresql"])
+            }
+            ResourceKind::Http(http) => (Kind::Http(Arc::new(HttpBackend::of(http)?)), &["h2", "http/1.1"]),
+            // A kind that the configuration has and this program does not.
+            _ => return Err(HttpBackendError::Unknown.into()),
         };
         let tls = match &settings.tls {
-            Some(tls) => Some(ServerTls::load(&tls.certificate, &tls.key, &["postgresql"])?),
+            Some(tls) => Some(ServerTls::load(&tls.certificate, &tls.key, alpn)?),
             None => None,
         };
-        Ok(Self {
-            tls,
-            account: Arc::new(Account::of(upstream)?),
-            rules: Rules { resource: settings.name.clone(), allow: settings.allow.clone() },
-            catalogs: Mutex::default(),
-            upstream: upstream.clone(),
-            settings: settings.clone(),
-        })
+        let rules = Rules { resource: settings.name.clone(), allow: settings.allow.clone() };
+        Ok(Self { settings: settings.clone(), tls, rules, kind })
     }
 
     pub(crate) fn name(&self) -> &ResourceName {
@@ -81,7 +93,9 @@ impl ResourceRuntime {
     pub(crate) fn cleartext(&self, client: IpAddr) -> CleartextPolicy {
         if client.is_loopback() { CleartextPolicy::AllowOnPlain } else { CleartextPolicy::OnlyOverTls }
     }
+}
 
+impl PostgresBackend {
     /// The catalog of one database, shared by all sessions on it.
     pub(crate) fn catalog(&self, database: &DatabaseName) -> Arc<Catalog> {
         let mut catalogs = self.catalogs.lock().unwrap_or_else(PoisonError::into_inner);

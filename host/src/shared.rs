@@ -1,5 +1,6 @@
 //! What every session of this host shares, and what changes when the configuration does.
 
+use crate::http::HttpSessions;
 use crate::log::LogControl;
 use crate::metrics::Metrics;
 use crate::plugins::PluginProblems;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) approvals: Arc<Approvals<ApprovalsTrail>>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) opened: OpenSessions,
+    pub(crate) http: HttpSessions,
     pub(crate) plugin_problems: PluginProblems,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) mock: MockScram,
@@ -94,6 +96,7 @@ impl Shared {
             audit,
             sessions: Arc::default(),
             opened: OpenSessions::default(),
+            http: HttpSessions::default(),
             plugin_problems: PluginProblems::default(),
             metrics,
             mock,

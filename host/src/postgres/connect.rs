@@ -59,7 +59,7 @@ impl PostgresHouse {
             }
         };
         let parameters = identity.proven.parameters.clone();
-        let upstream = self.resource.account.log_in(database.clone(), parameters).await;
+        let upstream = self.backend.account.log_in(database.clone(), parameters).await;
         settings.done(upstream.as_ref().err()).await;
         match upstream {
             Ok(upstream) => Ok(Connected { identity, info, judges, reserved, database, claimed, upstream }),
@@ -117,7 +117,7 @@ impl PostgresHouse {
 
     /// The database of the upstream's URL, or another one that the configuration lists and the client names.
     fn database(&self, asked: &str) -> Result<DatabaseName, ErrorReport> {
-        let upstream = &self.resource.upstream;
+        let upstream = &self.backend.upstream;
         let name = if upstream.databases.iter().any(|listed| listed == asked) {
             asked
         } else if upstream.databases.is_empty() || asked == upstream.database {

@@ -12,7 +12,7 @@ mod open;
 mod settings;
 pub(crate) mod upstream;
 
-use crate::resource::ResourceRuntime;
+use crate::resource::{Kind, PostgresBackend, ResourceRuntime};
 use crate::reviews::SessionApprovals;
 use crate::sessions::{Entering, Reservation, Seat, SessionLeave};
 use crate::shared::Shared;
@@ -34,6 +34,7 @@ use weir_wire::postgres::{Authenticated, ErrorReport, ServerLogin, SqlState, Sta
 pub(crate) struct PostgresHouse {
     pub(crate) shared: Arc<Shared>,
     pub(crate) resource: Arc<ResourceRuntime>,
+    pub(crate) backend: Arc<PostgresBackend>,
     /// until the session begins or the client is turned away
     entering: Mutex<Option<Entering>>,
 }
@@ -259,7 +260,9 @@ pub(crate) struct Opened {
 impl PostgresHouse {
     pub(crate) fn new(shared: Arc<Shared>, resource: &ResourceName, entering: Entering) -> Option<Self> {
         let resource = shared.running().resources.get(resource).cloned()?;
-        Some(Self { shared, resource, entering: Mutex::new(Some(entering)) })
+        let Kind::Postgres(backend) = &resource.kind else { return None };
+        let backend = Arc::clone(backend);
+        Some(Self { shared, resource, backend, entering: Mutex::new(Some(entering)) })
     }
 
     /// The session has begun: somebody else may come in.

@@ -32,7 +32,7 @@ impl PostgresHouse {
             let cancels = Cancels {
                 key: key.clone(),
                 upstream_key: upstream.ready.key.clone(),
-                account: Arc::clone(&self.resource.account),
+                account: Arc::clone(&self.backend.account),
             };
             let seat = reserved.enter(Arc::clone(&info), Some(cancels));
             // A reload may have been between the permit and the seat.
@@ -68,7 +68,7 @@ impl PostgresHouse {
             inspector: guests.inspector,
             policies: guests.policies,
             maskers: guests.maskers,
-            catalog: SessionCatalog(self.resource.catalog(&database)),
+            catalog: SessionCatalog(self.backend.catalog(&database)),
             trail: SessionTrail {
                 audit: self.shared.audit.clone(),
                 place,

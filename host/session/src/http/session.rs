@@ -21,8 +21,8 @@ pub trait HttpPorts: Send + Sync + 'static {
     type Inspector: HttpInspector + 'static;
     type Policies: Policies + 'static;
     type Maskers: Maskers + 'static;
-    type Trail: Trail<Receipt: Sync> + 'static;
-    type Approvals: Approvals<Pending: Sync> + 'static;
+    type Trail: Trail + 'static;
+    type Approvals: Approvals + 'static;
 }
 
 /// Everything a session starts with.

@@ -1,0 +1,212 @@
+//! What is behind an HTTP resource: the pool of connections, the credential, the paths.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::sync::Arc;
+use std::time::Duration;
+use weir_config::settings::{Cookies, Credential, Endpoint, Http2, HttpResource, HttpServer, HttpUpstream};
+use weir_http::{Pool, PoolOptions, UpstreamBody, Way, dial};
+use weir_model::Fault;
+use weir_net::{ClientTls, ClientTlsError, Verify};
+use weir_session::http::traffic::{AnswerHead, Header, Pipe, RequestHead, Upstream};
+
+/// For TCP, and again for TLS.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// The upstream of an HTTP resource made ready.
+pub(crate) struct HttpBackend {
+    pub(crate) settings: HttpResource,
+    pool: Arc<Pool>,
+    credential: Option<Header>,
+    /// `https://api.internal:8443/base`: what the upstream calls itself in redirects
+    own_url: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpBackendError {
+    #[error(transparent)]
+    Tls(#[from] ClientTlsError),
+    #[error("a program as upstream is not served yet")]
+    Program,
+    #[error("an upstream of this kind is not served")]
+    Unknown,
+}
+
+impl HttpBackend {
+    pub(crate) fn of(settings: &HttpResource) -> Result<Self, HttpBackendError> {
+        let server = match &settings.upstream {
+            HttpUpstream::Server(server) => server,
+            HttpUpstream::Program(_) => return Err(HttpBackendError::Program),
+        };
+        let Endpoint::Tcp { host, port } = &server.endpoint else { return Err(HttpBackendError::Unknown) };
+        let (http2, alpn): (_, &[&str]) = match server.http2 {
+            Http2::Auto => (weir_http::Http2::Auto, &["h2", "http/1.1"]),
+            Http2::Never => (weir_http::Http2::Never, &["http/1.1"]),
+            Http2::PriorKnowledge => (weir_http::Http2::PriorKnowledge, &["h2"]),
+        };
+        let tls = match server.tls {
+            true => Some(ClientTls::load(Verify::Full, server.ca.as_deref(), alpn)?),
+            false => None,
+        };
+        let authority = authority(server);
+        let options = PoolOptions { http2, ..PoolOptions::new(authority, server.tls) };
+        Ok(Self {
+            settings: settings.clone(),
+            pool: Pool::new(dial(host.clone(), *port, tls, CONNECT_TIME), options),
+            credential: server.credential.as_ref().map(header),
+            own_url: server.to_string(),
+        })
+    }
+
+    /// The way to the upstream for one exchange; `prefix`: as the client called us, for redirects.
+    pub(crate) fn leg(self: &Arc<Self>) -> Leg {
+        Leg(Arc::clone(self))
+    }
+
+    /// What the client sent, as the upstream gets it.
+    fn outward(&self, mut head: RequestHead) -> RequestHead {
+        head.path = self.settings.upstream_path(&head.path);
+        let own = self.credential.as_ref().map(|header| header.name.as_str());
+        head.headers.retain(|header| match header.name.as_str() {
+            "authorization" => false,
+            "cookie" => self.settings.cookies == Cookies::Pass,
+            name => Some(name) != own,
+        });
+        head.headers.extend(self.credential.clone());
+        head
+    }
+
+    /// What the upstream sent, as it concerns the client: redirects to itself lead through us.
+    fn inward(&self, mut head: AnswerHead) -> AnswerHead {
+        if self.settings.cookies == Cookies::Drop {
+            head.headers.retain(|header| header.name != "set-cookie");
+        }
+        for header in &mut head.headers {
+            if matches!(header.name.as_str(), "location" | "content-location")
+                && let Some(ours) = self.as_ours(&header.text())
+            {
+                header.value = ours.into();
+            }
+        }
+        head
+    }
+
+    /// The path by which a client reaches what the upstream calls `url`; `None` when that is somewhere else.
+    fn as_ours(&self, url: &str) -> Option<String> {
+        let base = self.settings.server().map_or("", |server| server.base.as_str());
+        let path = match url.strip_prefix(self.own_url.as_str()) {
+            Some(rest) if rest.is_empty() || rest.starts_with(['/', '?', '#']) => rest,
+            Some(_) => return None,
+            // A path alone is below the upstream's root.
+            None => url.strip_prefix(base).filter(|_| url.starts_with('/') && !url.starts_with("//"))?,
+        };
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let prefix = match self.settings.strip_prefix && self.settings.path_prefix != "/" {
+            true => self.settings.path_prefix.as_str(),
+            false => "",
+        };
+        Some(format!("{prefix}{slash}{path}"))
+    }
+}
+
+fn authority(server: &HttpServer) -> String {
+    let Endpoint::Tcp { host, port } = &server.endpoint else { return String::new() };
+    let usual = if server.tls { 443 } else { 80 };
+    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    if *port == usual { host } else { format!("{host}:{port}") }
+}
+
+fn header(credential: &Credential) -> Header {
+    match credential {
+        Credential::Bearer(token) => Header::new("authorization", format!("Bearer {}", token.expose())),
+        Credential::Basic { user, password } => {
+            let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
+            Header::new("authorization", format!("Basic {pair}"))
+        }
+        Credential::Header { name, value } => Header::new(name, value.expose().to_owned()),
+    }
+}
+
+/// One exchange's way to the upstream and back.
+pub(crate) struct Leg(Arc<HttpBackend>);
+
+impl Upstream for Leg {
+    type Body = UpstreamBody;
+
+    async fn send(
+        self,
+        head: RequestHead,
+        body: Pipe,
+        length: Option<u64>,
+    ) -> Result<(AnswerHead, UpstreamBody), Fault> {
+        let head = self.0.outward(head);
+        let (head, body) = Way(Arc::clone(&self.0.pool)).send(head, body, length).await?;
+        Ok((self.0.inward(head), body))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_config::settings::Auth;
+
+    fn backend(prefix: &str, strip_prefix: bool, base: &str, cookies: Cookies) -> HttpBackend {
+        let settings = HttpResource {
+            hosts: vec![],
+            path_prefix: prefix.into(),
+            strip_prefix,
+            auth: Auth { bearer: true, basic: true },
+            cookies,
+            upstream: HttpUpstream::Server(HttpServer {
+                endpoint: Endpoint::Tcp { host: "api.internal".into(), port: 8080 },
+                tls: false,
+                base: base.into(),
+                ca: None,
+                ca_contents: None,
+                http2: Http2::Auto,
+                credential: None,
+            }),
+        };
+        let mut backend = HttpBackend::of(&settings).unwrap();
+        backend.credential = Some(Header::new("x-api-key", "secret"));
+        backend
+    }
+
+    #[test]
+    fn the_clients_credentials_stay_here_and_ours_go_out() {
+        let head = RequestHead {
+            method: "GET".into(),
+            authority: "api".into(),
+            path: "/crm/a".into(),
+            query: None,
+            headers: vec![
+                Header::new("authorization", "Bearer weir"),
+                Header::new("x-api-key", "guess"),
+                Header::new("cookie", "a=b"),
+                Header::new("accept", "*/*"),
+            ],
+            has_body: false,
+            length: None,
+        };
+        let out = backend("/crm", true, "/base", Cookies::Drop).outward(head);
+        assert_eq!(out.path, "/base/a");
+        let sent: Vec<_> = out.headers.iter().map(|header| (&*header.name, header.text())).collect();
+        assert_eq!(sent, [("accept", "*/*".into()), ("x-api-key", "secret".into())]);
+    }
+
+    #[test]
+    fn redirects_of_the_upstream_to_itself_lead_through_us() {
+        let backend = backend("/crm", true, "/base", Cookies::Pass);
+        for (theirs, ours) in [
+            ("http://api.internal:8080/base/a?b", Some("/crm/a?b")),
+            ("http://api.internal:8080/base", Some("/crm/")),
+            ("/base/a", Some("/crm/a")),
+            ("http://api.internal:8080/basement", None),
+            ("https://elsewhere/base/a", None),
+            ("//elsewhere/base", None),
+            ("a/b", None),
+        ] {
+            assert_eq!(backend.as_ours(theirs).as_deref(), ours, "{theirs}");
+        }
+    }
+}

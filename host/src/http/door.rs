@@ -1,0 +1,209 @@
+//! From an accepted connection to an exchange.
+
+use super::identify::{Denied, Proofs};
+use super::{own_answer, unavailable};
+use crate::resource::{Kind, ResourceRuntime};
+use crate::shared::Shared;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use weir_http::{Handler, Incoming, Limits, Peer, Refusal, serve_connection};
+use weir_model::ResourceName;
+use weir_net::{Arrival, Listener, Stream};
+use weir_session::http::traffic::{Answer, Header};
+
+/// After a failed accept (out of file descriptors), how long before the next try.
+const AFTER_FAILURE: Duration = Duration::from_millis(50);
+/// The first byte of TLS: a handshake record (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
+/// Which resources a listener serves.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Serves {
+    /// Those that are configured on this address.
+    Address(SocketAddr),
+    /// One, on a port of its own.
+    One(ResourceName),
+}
+
+impl Serves {
+    fn is_of(&self, resource: &ResourceRuntime) -> bool {
+        match self {
+            Self::Address(address) => resource.settings.listen == *address,
+            Self::One(name) => resource.name() == name,
+        }
+    }
+}
+
+/// Accepts clients until told to stop; what runs goes on by itself.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    serves: Serves,
+    listener: Listener,
+    stopped: watch::Receiver<bool>,
+) {
+    tracing::info!(address = %listener.address(), "listening for HTTP");
+    let places = Arc::new(Semaphore::new(shared.max_sessions.min(Semaphore::MAX_PERMITS)));
+    let proofs = Arc::new(Proofs::default());
+    let mut stop = stopped.clone();
+    loop {
+        let accepted = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = listener.accept() => accepted,
+        };
+        let arrival = match accepted {
+            Ok(arrival) => arrival,
+            Err(error) => {
+                tracing::warn!(address = %listener.address(), %error, "a connection could not be accepted");
+                tokio::time::sleep(AFTER_FAILURE).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            // No answer: a flood must cost less than that.
+            tracing::debug!(client = %arrival.client, "too many connections");
+            continue;
+        };
+        let door = Door {
+            shared: Arc::clone(&shared),
+            serves: serves.clone(),
+            proofs: Arc::clone(&proofs),
+            port: listener.address().port(),
+        };
+        tokio::spawn(door.client(arrival, place, stopped.clone()));
+    }
+    tracing::info!(address = %listener.address(), "no longer listening");
+}
+
+struct Door {
+    shared: Arc<Shared>,
+    serves: Serves,
+    proofs: Arc<Proofs>,
+    port: u16,
+}
+
+impl Door {
+    async fn client(self, arrival: Arrival, place: OwnedSemaphorePermit, stopped: watch::Receiver<bool>) {
+        let client = arrival.client;
+        let Some(first) = self.any() else { return };
+        let within = first.settings.limits.login_timeout;
+        let stream = match tokio::time::timeout(within, begin(&first, arrival)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(%client, error, "a connection did not begin"),
+            Err(_) => return tracing::debug!(%client, "a client did not say anything in time"),
+        };
+        let peer = Peer { address: client.ip(), secure: stream.is_tls() };
+        let limits = Limits { head_time: within, ..Limits::default() };
+        serve_connection(stream, peer, limits, Arc::new(self), stopped).await;
+        drop(place);
+    }
+
+    /// All resources of an address have the same certificate.
+    fn any(&self) -> Option<Arc<ResourceRuntime>> {
+        self.shared.running().resources.values().find(|resource| self.serves.is_of(resource)).cloned()
+    }
+
+    fn route(&self, incoming: &Incoming) -> Option<Arc<ResourceRuntime>> {
+        let (host, port) = host_and_port(&incoming.head.authority, self.port);
+        let running = self.shared.running();
+        let here = running.resources.values().filter(|resource| self.serves.is_of(resource));
+        let fitting = here.filter_map(|resource| {
+            let Kind::Http(backend) = &resource.kind else { return None };
+            Some((backend.settings.fits(&host, port, &incoming.head.path)?, resource))
+        });
+        fitting.max_by_key(|(fit, _)| *fit).map(|(_, resource)| Arc::clone(resource))
+    }
+}
+
+impl Handler for Door {
+    async fn handle(&self, incoming: Incoming) -> Answer {
+        let Some(resource) = self.route(&incoming) else {
+            return own_answer(404, Vec::new(), "no resource of this gateway has this host and path");
+        };
+        let Kind::Http(backend) = &resource.kind else {
+            return own_answer(404, Vec::new(), "this is no HTTP resource");
+        };
+        if resource.settings.tls.as_ref().is_some_and(|tls| tls.required) && !incoming.secure {
+            return own_answer(403, Vec::new(), "this resource is only served over TLS");
+        }
+        let Incoming { head, credentials, body, client, secure } = incoming;
+        let proven = match self.proofs.identify(&self.shared, &resource, credentials, client, secure).await {
+            Ok(proven) => proven,
+            Err(Denied::Who { told }) => {
+                return own_answer(401, challenges(backend.settings.auth, &resource), told);
+            }
+            Err(Denied::Not { told }) => return own_answer(403, Vec::new(), &told),
+        };
+        match self.shared.http.session(&self.shared, &resource, proven, client).await {
+            Ok(session) => session.exchange(head, body, backend.leg()).await,
+            Err(fault) => unavailable(&fault),
+        }
+    }
+
+    fn refused(&self, peer: Peer, refusal: &Refusal) {
+        tracing::info!(client = %peer.address, status = refusal.status, "a request was refused unread: {}", refusal.message);
+    }
+}
+
+/// How clients may prove who they are (RFC 7617, RFC 6750).
+fn challenges(auth: weir_config::settings::Auth, resource: &ResourceRuntime) -> Vec<Header> {
+    let name = resource.name();
+    let mut headers = Vec::new();
+    if auth.basic {
+        let basic = format!("Basic realm=\"weir {name}\", charset=\"UTF-8\"");
+        headers.push(Header::new("www-authenticate", basic));
+    }
+    if auth.bearer {
+        headers.push(Header::new("www-authenticate", format!("Bearer realm=\"weir {name}\"")));
+    }
+    headers
+}
+
+/// TLS if the client begins with it.
+async fn begin(resource: &ResourceRuntime, arrival: Arrival) -> Result<Stream, String> {
+    let mut first = [0];
+    match arrival.socket.peek(&mut first).await {
+        Ok(1) => {}
+        Ok(_) => return Err("it hung up".to_owned()),
+        Err(error) => return Err(error.to_string()),
+    }
+    match (first, &resource.tls) {
+        ([TLS_HANDSHAKE], Some(tls)) => {
+            let (stream, _) = tls.accept(arrival.socket).await.map_err(|error| format!("TLS: {error}"))?;
+            Ok(stream)
+        }
+        ([TLS_HANDSHAKE], None) => Err("it began with TLS, and there is no certificate (`tls`)".to_owned()),
+        _ => Ok(Stream::Plain(arrival.socket)),
+    }
+}
+
+/// The authority in lower case, and its port or the listener's own.
+fn host_and_port(authority: &str, own: u16) -> (String, u16) {
+    let lower = authority.to_ascii_lowercase();
+    match lower.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => match port.parse() {
+            Ok(port) => (host.to_owned(), port),
+            Err(_) => (lower, own),
+        },
+        _ => (lower, own),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_is_a_host_and_perhaps_a_port() {
+        for (authority, host, port) in [
+            ("API.example.com", "api.example.com", 1),
+            ("api:8443", "api", 8443),
+            ("[::1]", "[::1]", 1),
+            ("[::1]:80", "[::1]", 80),
+            ("127.0.0.1:9", "127.0.0.1", 9),
+        ] {
+            assert_eq!(host_and_port(authority, 1), (host.to_owned(), port));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Who sends a request: a token, or a name with a password or a token.
+//!
+//! HTTP proves it with each request, and checking a password is slow on purpose. So a password that was right is
+//! remembered for a short while, as a keyed hash and for the users of this moment only.
+
+use crate::resource::{Kind, ResourceRuntime};
+use crate::shared::Shared;
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use weir_access::Permit;
+use weir_audit::{Event, LoginFailed, LoginStage};
+use weir_http::{Credentials, Secret};
+use weir_identity::{Proof, Proven, Users, identify};
+use weir_wire::postgres::Password;
+
+/// How long a password that was right is not checked again.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// So many at most; then all are forgotten.
+const MOST: usize = 4096;
+
+/// Somebody with a permit for the resource.
+pub(super) struct Allowed {
+    pub(super) permit: Permit,
+    pub(super) token: Option<String>,
+    pub(super) method: String,
+}
+
+/// Why a request goes no further.
+pub(super) enum Denied {
+    /// It is not known who sends it: 401.
+    Who { told: &'static str },
+    /// It is, and it may not: 403.
+    Not { told: String },
+}
+
+/// Passwords that were right a moment ago.
+#[derive(Default)]
+pub(super) struct Proofs {
+    known: Mutex<HashMap<[u8; 32], (Instant, Arc<Users>, Proven)>>,
+    key: OnceLock<[u8; 32]>,
+}
+
+impl Proofs {
+    pub(super) async fn identify(
+        &self,
+        shared: &Arc<Shared>,
+        resource: &Arc<ResourceRuntime>,
+        credentials: Option<Credentials>,
+        client: IpAddr,
+        secure: bool,
+    ) -> Result<Allowed, Denied> {
+        let Kind::Http(backend) = &resource.kind else {
+            return Err(Denied::Not { told: "this is no HTTP resource".to_owned() });
+        };
+        let auth = backend.settings.auth;
+        let credentials = match credentials {
+            Some(Credentials::Bearer(_)) if !auth.bearer => None,
+            Some(Credentials::Basic { .. }) if !auth.basic => None,
+            Some(Credentials::Other) | None => None,
+            Some(credentials) => Some(credentials),
+        };
+        let Some(credentials) = credentials else {
+            return Err(Denied::Who {
+                told: "this resource asks who you are: send a token or a name and password",
+            });
+        };
+        if !secure && !client.is_loopback() {
+            let told = "credentials are only taken over TLS".to_owned();
+            return Err(Denied::Not { told });
+        }
+        let (name, proven) = self.proven(shared, resource, credentials).await;
+        let proven = match proven {
+            Ok(proven) => proven,
+            Err(reason) => {
+                record(shared, resource, LoginStage::Identify, Err(name), client, reason).await;
+                return Err(Denied::Who { told: "this token, or name and password, is not valid here" });
+            }
+        };
+        let (token, method) = (proven.token.clone(), proven.method());
+        match resource.rules.authorize(&proven.principal) {
+            Ok(permit) => Ok(Allowed { permit, token, method }),
+            Err(denied) => {
+                let (who, told) = (Ok(proven.principal.id), denied.to_string());
+                record(shared, resource, LoginStage::Authorize, who, client, told.clone()).await;
+                Err(Denied::Not { told })
+            }
+        }
+    }
+
+    /// The name that was claimed, and what is proven.
+    async fn proven(
+        &self,
+        shared: &Arc<Shared>,
+        resource: &Arc<ResourceRuntime>,
+        credentials: Credentials,
+    ) -> (String, Result<Proven, String>) {
+        let (user, secret) = match credentials {
+            Credentials::Bearer(secret) => (None, secret),
+            Credentials::Basic { user, secret } => (Some(user), secret),
+            Credentials::Other => return (String::new(), Err("no known scheme".to_owned())),
+        };
+        let name = user.clone().unwrap_or_default();
+        let users = Arc::clone(&shared.running().users);
+        let Some(remember) = self.digest(user.as_deref(), &secret) else {
+            return (name, Err("there is no randomness".to_owned()));
+        };
+        if let Some(proven) = self.remembered(&remember, &users) {
+            return (name, Ok(proven));
+        }
+        let Ok(secret) = std::str::from_utf8(secret.expose()).map(Password::new) else {
+            return (name, Err("the secret is no text".to_owned()));
+        };
+        let (tokens, resource) = (shared.tokens(), resource.name().clone());
+        let (of, by) = (Arc::clone(&users), user);
+        // Slow on purpose: off the I/O threads.
+        let checked = tokio::task::spawn_blocking(move || {
+            let proof = match &by {
+                Some(user) => Proof::Basic { user, password: &secret },
+                None => Proof::Bearer(&secret),
+            };
+            identify(&of, &tokens, proof, &resource, SystemTime::now())
+        });
+        match checked.await {
+            Ok(Ok(proven)) => {
+                // Tokens are cheap to check, and end at once when they are revoked.
+                if proven.token.is_none() {
+                    self.remember(remember, users, proven.clone());
+                }
+                (name, Ok(proven))
+            }
+            Ok(Err(refusal)) => (name, Err(refusal.to_string())),
+            Err(_) => (name, Err("the check was broken off".to_owned())),
+        }
+    }
+
+    fn digest(&self, user: Option<&str>, secret: &Secret) -> Option<[u8; 32]> {
+        let key = match self.key.get() {
+            Some(key) => key,
+            None => {
+                let mut key = [0; 32];
+                getrandom::fill(&mut key).ok()?;
+                self.key.get_or_init(|| key)
+            }
+        };
+        let mut hash = Sha256::new();
+        hash.update(key);
+        hash.update([u8::from(user.is_some())]);
+        let user = user.unwrap_or_default();
+        hash.update((user.len() as u64).to_be_bytes());
+        hash.update(user.as_bytes());
+        hash.update(secret.expose());
+        hash.update(key);
+        Some(hash.finalize().into())
+    }
+
+    fn remembered(&self, digest: &[u8; 32], users: &Arc<Users>) -> Option<Proven> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, of, proven) = known.get(digest)?;
+        let is_fresh = since.elapsed() < REMEMBERED && Arc::ptr_eq(of, users);
+        if is_fresh && users.principal(&proven.principal.id, SystemTime::now()).is_ok() {
+            return Some(proven.clone());
+        }
+        known.remove(digest);
+        None
+    }
+
+    fn remember(&self, digest: [u8; 32], users: Arc<Users>, proven: Proven) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(digest, (Instant::now(), users, proven));
+    }
+}
+
+/// Somebody was not let in; `who`: proven, or only claimed.
+async fn record(
+    shared: &Shared,
+    resource: &ResourceRuntime,
+    stage: LoginStage,
+    who: Result<String, String>,
+    client: IpAddr,
+    reason: String,
+) {
+    shared.metrics.login_failed(resource.name());
+    let (principal, claimed_user) = match who {
+        Ok(principal) => (Some(principal), String::new()),
+        Err(claimed) => (None, claimed),
+    };
+    let user = principal.as_ref().unwrap_or(&claimed_user);
+    let word = stage.as_word();
+    tracing::info!(resource = %resource.name(), client = %client, user, stage = word, reason, "turned away");
+    let event = Event::LoginFailed(LoginFailed {
+        resource: resource.name().clone(),
+        stage,
+        principal,
+        claimed_user,
+        client_address: client.to_string(),
+        code: if stage == LoginStage::Authorize { "403" } else { "401" }.to_owned(),
+        reason,
+        judged_by: Vec::new(),
+    });
+    if let Err(down) = shared.record_durably(event).await {
+        tracing::error!(error = %down, "a failed login could not be recorded");
+    }
+}

@@ -1,0 +1,278 @@
+//! The sessions over HTTP that live now: found again by who asks for what from where, opened when there is none.
+
+use super::identify::Allowed;
+use crate::resource::ResourceRuntime;
+use crate::reviews::SessionApprovals;
+use crate::sessions::Seat;
+use crate::shared::Shared;
+use crate::trail::SessionTrail;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use weir_audit::{Event, Place, SessionEnded, SessionOpened};
+use weir_guests::{GuestHttpInspector, GuestMaskers, GuestPolicies, InspectorLimits};
+use weir_model::{Attribute, EndReason, Fault, FaultSource, ResourceName, SessionId, SessionInfo};
+use weir_session::exchange::{Ended, Limits};
+use weir_session::http::{HttpPorts, HttpSession, HttpStart};
+use weir_session::ports::{Ask, Leave};
+
+/// Nobody says goodbye over HTTP: a session in which nothing was asked for so long is over. The resource's
+/// `idle_timeout` may make it shorter.
+const IDLE: Duration = Duration::from_secs(600);
+/// How often a session that is to end looks whether it is quiet.
+const LOOK_EACH: Duration = Duration::from_millis(50);
+
+/// The rooms a session over HTTP uses.
+pub(crate) struct HttpRooms;
+
+impl HttpPorts for HttpRooms {
+    type Inspector = GuestHttpInspector;
+    type Policies = GuestPolicies;
+    type Maskers = GuestMaskers;
+    type Trail = SessionTrail;
+    type Approvals = SessionApprovals;
+}
+
+pub(crate) type Session = HttpSession<HttpRooms>;
+
+/// Who asks for what, from where, with what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    resource: ResourceName,
+    principal: String,
+    client: IpAddr,
+    token: Option<String>,
+}
+
+/// An open session with what it was opened with.
+#[derive(Clone)]
+struct Open {
+    session: Arc<Session>,
+    resource: Arc<ResourceRuntime>,
+}
+
+/// Whoever holds the lock of a place opens its session; the others wait for that.
+type PlaceOf = Arc<tokio::sync::Mutex<Option<Open>>>;
+
+#[derive(Default)]
+pub(crate) struct HttpSessions {
+    places: Mutex<HashMap<Key, PlaceOf>>,
+}
+
+impl HttpSessions {
+    /// The session of this request.
+    ///
+    /// # Errors
+    /// When it could not be opened; nothing was forwarded then.
+    pub(super) async fn session(
+        &self,
+        shared: &Arc<Shared>,
+        resource: &Arc<ResourceRuntime>,
+        allowed: Allowed,
+        client: IpAddr,
+    ) -> Result<Arc<Session>, Fault> {
+        let key = Key {
+            resource: resource.name().clone(),
+            principal: allowed.permit.principal().id.clone(),
+            client,
+            token: allowed.token.clone(),
+        };
+        let place = {
+            let mut places = lock(&self.places);
+            Arc::clone(places.entry(key.clone()).or_default())
+        };
+        let mut held = place.lock().await;
+        if let Some(open) = &*held {
+            let same = open.resource.settings == resource.settings
+                && open.session.info().who == *allowed.permit.principal();
+            if same && open.session.is_usable().await {
+                return Ok(Arc::clone(&open.session));
+            }
+            // Another configuration, or a plugin that failed: the next one begins anew.
+            open.session.end(EndReason::Drained);
+        }
+        *held = None;
+        let (session, seat) = open(shared, resource, allowed, client).await?;
+        *held = Some(Open { session: Arc::clone(&session), resource: Arc::clone(resource) });
+        drop(held);
+        let keeper =
+            Keeper { shared: Arc::clone(shared), key, session: Arc::clone(&session), since: Instant::now() };
+        tokio::spawn(keeper.keep(Arc::clone(resource), seat));
+        Ok(session)
+    }
+
+    /// The session is over: its place is free, unless another one has it.
+    async fn forget(&self, key: &Key, session: &Arc<Session>) {
+        let place = lock(&self.places).get(key).cloned();
+        let Some(place) = place else { return };
+        let mut held = place.lock().await;
+        if held.as_ref().is_some_and(|open| Arc::ptr_eq(&open.session, session)) {
+            *held = None;
+            // Whoever came meanwhile has this place in hand, and opens it again.
+            let mut places = lock(&self.places);
+            if Arc::strong_count(&place) <= 2 {
+                places.remove(key);
+            }
+        }
+    }
+}
+
+/// Watches one session to its end.
+struct Keeper {
+    shared: Arc<Shared>,
+    key: Key,
+    session: Arc<Session>,
+    since: Instant,
+}
+
+impl Keeper {
+    async fn keep(self, resource: Arc<ResourceRuntime>, seat: Seat) {
+        let most = IDLE.min(resource.settings.limits.idle_timeout);
+        let mut leave = seat.leave();
+        let reason = loop {
+            let wait = match self.session.idle_for() {
+                Some(idle) if idle >= most => break EndReason::Idle,
+                Some(idle) => most.saturating_sub(idle),
+                None => most,
+            };
+            tokio::select! {
+                ask = leave.asked() => match ask {
+                    Ask::Cancel => {}
+                    Ask::End(EndReason::Drained) => {
+                        break self.until_quiet(&mut leave).await;
+                    }
+                    Ask::End(reason) => break reason,
+                },
+                reason = self.session.ended() => break reason,
+                () = tokio::time::sleep(wait) => {}
+            }
+        };
+        self.session.end(reason.clone());
+        self.shared.http.forget(&self.key, &self.session).await;
+        // What runs breaks off at once; its outcome belongs before the end.
+        while self.session.idle_for().is_none() {
+            tokio::time::sleep(LOOK_EACH).await;
+        }
+        self.session.settle().await;
+        self.closed(&resource, reason).await;
+        drop(seat);
+    }
+
+    /// What runs may end, until somebody says that it has to.
+    async fn until_quiet(&self, leave: &mut impl Leave) -> EndReason {
+        while self.session.idle_for().is_none() {
+            tokio::select! {
+                ask = leave.asked() => if let Ask::End(reason) = ask && reason != EndReason::Drained {
+                    return reason;
+                },
+                () = tokio::time::sleep(LOOK_EACH) => {}
+            }
+        }
+        EndReason::Drained
+    }
+
+    async fn closed(&self, resource: &ResourceRuntime, reason: EndReason) {
+        let totals = self.session.totals();
+        let ended = Ended {
+            reason: reason.clone(),
+            operations: totals.operations,
+            bytes_from_client: totals.bytes_from_client,
+            bytes_to_client: totals.bytes_to_client,
+        };
+        self.shared.metrics.session_ended(resource.name(), &ended);
+        let info = self.session.info();
+        self.shared.opened.remove(&info.id);
+        tracing::debug!(session = %info.id, reason = reason.as_word(), "session ended");
+        let event = Event::SessionEnded(SessionEnded {
+            place: Place::of(info),
+            reason,
+            operations: totals.operations,
+            bytes_in: totals.bytes_from_client,
+            bytes_out: totals.bytes_to_client,
+            duration: self.since.elapsed(),
+        });
+        if let Err(down) = self.shared.audit.record(vec![event]).await {
+            tracing::error!(error = %down, "the end of a session could not be recorded");
+        }
+    }
+}
+
+/// A seat, the plugins, the record: the same steps as for every protocol.
+async fn open(
+    shared: &Arc<Shared>,
+    resource: &Arc<ResourceRuntime>,
+    allowed: Allowed,
+    client: IpAddr,
+) -> Result<(Arc<Session>, Seat), Fault> {
+    let host = |code: &str, message: String| Fault::new(FaultSource::Host, code, message);
+    let Allowed { permit, token, method } = allowed;
+    let limits = &resource.settings.limits;
+    let most = (shared.max_sessions, limits.max_sessions_per_user);
+    let reserved = shared.sessions.reserve(permit.resource(), &permit.principal().id, most);
+    let reserved = reserved.map_err(|too_many| host("too-many-sessions", too_many.to_string()))?;
+    let mut attributes = vec![
+        Attribute::new("permitted-by", permit.because().to_string()),
+        Attribute::new(weir_model::LOGIN_METHOD, method),
+    ];
+    attributes.extend(token.map(|id| Attribute::new(weir_model::TOKEN_ID, id)));
+    let info = SessionInfo {
+        id: SessionId::new(uuid::Uuid::now_v7().simple().to_string()),
+        resource: permit.resource().clone(),
+        protocol: "http".into(),
+        who: permit.principal().clone(),
+        client_address: client.to_string(),
+        started_ms: crate::shared::now_ms(),
+        attributes,
+        claimed: Vec::new(),
+    };
+    let clamp = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
+    let inspected = InspectorLimits {
+        max_operation_bytes: clamp(limits.max_operation_bytes),
+        max_answer_bytes: clamp(limits.max_answer_bytes),
+    };
+    let judges = shared.guests.open_judges(&info, &resource.settings.pipeline).await?;
+    let guests = shared.guests.open_http_inspector(judges, &info, inspected).await?;
+    let recorded = Arc::new(info.clone());
+    let seat = reserved.enter(Arc::clone(&recorded), None);
+    // A reload may have been between the permit and the seat.
+    if !shared.is_permitted(&info) {
+        return Err(host("revoked", "the permission to open this resource has just ended".to_owned()));
+    }
+    let event = Event::SessionOpened(SessionOpened::new(recorded));
+    shared.record_durably(event).await.map_err(|down| {
+        host("not-recorded", "the session could not be recorded, so it was not opened".to_owned())
+            .with_detail(down.to_string())
+    })?;
+    shared.metrics.session_opened(resource.name());
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let session = HttpSession::new(HttpStart {
+        inspector: guests.inspector,
+        policies: guests.policies,
+        maskers: guests.maskers,
+        trail: SessionTrail {
+            audit: shared.audit.clone(),
+            place: Place::of(&info),
+            metrics: shared.metrics.of(resource.name()),
+            numbers_from: 0,
+        },
+        approvals: SessionApprovals {
+            approvals: Arc::clone(&shared.approvals),
+            reviewers: resource.settings.reviewers.clone(),
+        },
+        limits: Limits {
+            max_operation_bytes: bytes(limits.max_operation_bytes),
+            max_answer_bytes: bytes(limits.max_answer_bytes),
+            buffer_bytes: bytes(limits.buffer_bytes),
+            idle_timeout: limits.idle_timeout,
+            approval_timeout: limits.approval_timeout,
+        },
+        default: resource.default(),
+        info,
+    });
+    Ok((Arc::new(session), seat))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
