@@ -33,13 +33,21 @@ pub fn answer(refused: bool, why: &Fault) -> OwnAnswer {
 
 fn status(refused: bool, code: &str) -> (u16, &'static str) {
     match code {
-        HEAD | PATH | QUERY | JSON | BODY => (400, "Bad Request"),
+        HEAD | PATH | QUERY | JSON | BODY | "body" | "no-operation" => (400, "Bad Request"),
         TOO_MANY | "too-large" => (413, "Content Too Large"),
         UNSEEN_BODY | CHARSET => (415, "Unsupported Media Type"),
+        "revoked" | "refused" => (403, "Forbidden"),
+        code if is_host(code) => (503, "Service Unavailable"),
         _ if refused => (403, "Forbidden"),
-        code if code.starts_with("answer-") || code.contains("upstream") => (502, "Bad Gateway"),
+        code if code.starts_with("answer-") || code.starts_with("upstream-") => (502, "Bad Gateway"),
         _ => (503, "Service Unavailable"),
     }
+}
+
+/// The host's own troubles: its words, and the classes of SQLSTATE it speaks of resources, operators and systems in.
+fn is_host(code: &str) -> bool {
+    let class = code.len() == 5 && ["53", "57", "58"].iter().any(|class| code.starts_with(class));
+    class || matches!(code, "shutting-down" | "cut-short" | "request-unsendable")
 }
 
 fn literal(text: &str) -> String {
@@ -61,6 +69,11 @@ mod tests {
             (false, ANSWER_JSON, 502),
             (false, "upstream-gone", 502),
             (false, "58000", 503),
+            (true, "58030", 503),
+            (true, "shutting-down", 503),
+            (true, "42501", 403),
+            (true, "not-approved", 403),
+            (false, "answer-too-large", 502),
         ] {
             assert_eq!(status(refused, code).0, expected, "{code}");
         }

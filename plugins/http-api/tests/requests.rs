@@ -105,7 +105,8 @@ fn what_servers_read_differently_is_refused() {
     let twice = [("content-type", "application/json"), ("content-type", "text/plain")];
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let text = [("content-type", "text/plain")];
-    let cases: [(&str, &str, &[(&str, &str)], Option<&[u8]>, &str); 19] = [
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<&'a [u8]>, &'a str);
+    let cases: [Case<'_>; 19] = [
         ("GET", "/a/../b", &[], None, "malformed-path"),
         ("GET", "//a", &[], None, "malformed-path"),
         ("GET", "/a%2fb", &[], None, "malformed-path"),

@@ -129,15 +129,13 @@ impl Visitor for Leaves<'_, '_, '_> {
 /// of a column's name.
 fn is_value(key: &str) -> bool {
     const DIGITS: usize = 7;
-    key.contains('@')
-        || key.bytes().filter(u8::is_ascii_digit).count() >= DIGITS
-        || key.bytes().all(|byte| byte.is_ascii_digit())
+    let digits = key.bytes().filter(u8::is_ascii_digit).count();
+    key.contains('@') || digits >= DIGITS || (digits > 0 && digits == key.len())
 }
 
-const VALUE: &str = "{id}";
-
+/// What stands for such a key.
 fn named(key: &str) -> &str {
-    if !key.is_empty() && is_value(key) { VALUE } else { key }
+    if is_value(key) { "{id}" } else { key }
 }
 
 /// `items[].email`. A list of values is one with a single value: `emails` for both, so that naming the field protects
