@@ -136,6 +136,10 @@ fn looks_encoded(text: &str) -> bool {
 /// Whether a segment names one thing among many: digits, a UUID, an e-mail address, a long hexadecimal or mixed word.
 /// Rather too often than not: what it was stands in the parameters, and the whole path among the objects.
 pub fn is_id(segment: &str) -> bool {
+    let version = segment.strip_prefix('v').unwrap_or_default();
+    if !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return false;
+    }
     let bytes = segment.as_bytes();
     let count = |is: fn(&u8) -> bool| bytes.iter().filter(|byte| is(byte)).count();
     let (digits, upper) = (count(u8::is_ascii_digit), count(u8::is_ascii_uppercase));
@@ -147,7 +151,8 @@ pub fn is_id(segment: &str) -> bool {
         || (hex && length >= 16)
         || (hex && length >= 8 && digits > 0)
         || (length >= 6 && digits >= 3)
-        || (length >= 12 && digits > 0)
+        || (length >= 10 && digits >= 2)
+        || (length >= 12 && digits > 0 && upper > 0 && lower > 0)
         || (length >= 20 && upper > 0 && lower > 0)
 }
 
@@ -223,6 +228,7 @@ mod tests {
             ("/v1/cus_NffrFeUfNV2Hib", "/v1/{id}", &["cus_NffrFeUfNV2Hib"]),
             ("/v1/commits/deadbeef1", "/v1/commits/{id}", &["deadbeef1"]),
             ("/v2/oauth2/s3/base64url/face", "/v2/oauth2/s3/base64url/face", &[]),
+            ("/v10.2.1234/oauth2-clients/ORD-2024", "/v10.2.1234/oauth2-clients/{id}", &["ORD-2024"]),
             ("/%61dmin/x%20y/", "/admin/x%20y", &[]),
             ("/", "/", &[]),
             ("*", "*", &[]),
