@@ -43,15 +43,15 @@ pub(crate) fn encode_segment(text: &str, out: &mut String) {
     }
 }
 
-/// `name=value&…`, decoded; what is empty between two `&` counts for nothing.
+/// `name=value&…`, decoded; what is empty between two `&` counts for nothing. Behind `most` pairs nothing is read.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn pairs(text: &str) -> Result<Vec<(String, String)>, Wrong> {
+pub(crate) fn pairs(text: &str, most: usize) -> Result<Vec<(String, String)>, Wrong> {
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("it holds a space, a control character or a character that is not ASCII");
     }
-    let parts = text.split('&').filter(|part| !part.is_empty());
+    let parts = text.split('&').filter(|part| !part.is_empty()).take(most);
     parts
         .map(|part| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -75,10 +75,10 @@ mod tests {
 
     #[test]
     fn pairs_keep_order_and_repetition() {
-        let read = pairs("a=1&b&a=%26=&&=x").unwrap();
+        let read = pairs("a=1&b&a=%26=&&=x&z=9", 4).unwrap();
         let read: Vec<_> = read.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(read, [("a", "1"), ("b", ""), ("a", "&="), ("", "x")]);
-        assert!(pairs("a=b c").is_err());
-        assert!(pairs("é=1").is_err());
+        assert!(pairs("a=b c", 9).is_err());
+        assert!(pairs("é=1", 9).is_err());
     }
 }

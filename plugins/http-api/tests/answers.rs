@@ -211,6 +211,9 @@ fn a_malformed_event_ends_the_stream() {
     let got = get("{}", EVENTS, &[b"data: {\"a\": 1}\n\n", b"data: {\"a\": NaN}\n\n"], KEEP);
     assert_eq!(got.refusal.as_deref(), Some("answer-malformed-json"));
     assert_eq!(got.body, b"data: {\"a\": 1}\n\n");
+    let many = format!("{}\n", "data\n".repeat(100_001));
+    let got = get("{}", EVENTS, &[many.as_bytes()], KEEP);
+    assert_eq!(got.refusal.as_deref(), Some("answer-too-many-values"));
     let got = get("{}", EVENTS, &[b"data: \xff\n\n"], KEEP);
     assert_eq!(got.refusal.as_deref(), Some("answer-not-text"));
 }

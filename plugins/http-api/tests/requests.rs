@@ -139,6 +139,9 @@ fn too_much_to_judge_is_refused() {
     let many = format!("[{}0]", "0,".repeat(10_000));
     let asked = Host::new("{}").ask("POST", "/a", JSON, Some(many.as_bytes()));
     assert_eq!(asked.refusal.unwrap().code, "too-many-values");
+    let long = format!("{{\"{}\": 1}}", "k".repeat(2000));
+    let asked = Host::new("{}").ask("POST", "/a", JSON, Some(long.as_bytes()));
+    assert_eq!(asked.refusal.unwrap().code, "too-many-values");
     let query = format!("/a?{}", "a&".repeat(10_001));
     let asked = Host::new("{}").ask("GET", &query, &[], None);
     assert_eq!(asked.refusal.unwrap().code, "too-many-values");

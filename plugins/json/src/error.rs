@@ -41,6 +41,8 @@ pub enum Problem {
     Depth,
     /// more different places than the limit
     Paths,
+    /// keys on the way to one place that are longer than the limit together
+    Path,
     /// longer than 2 GiB
     Length,
     /// the visitor wants no more
@@ -50,7 +52,7 @@ pub enum Problem {
 impl Problem {
     /// The text is (or may be) JSON, but more of it than is allowed.
     pub fn is_limit(self) -> bool {
-        matches!(self, Problem::Depth | Problem::Paths | Problem::Length | Problem::Stopped)
+        matches!(self, Problem::Depth | Problem::Paths | Problem::Path | Problem::Length | Problem::Stopped)
     }
 
     fn text(self) -> &'static str {
@@ -70,6 +72,7 @@ impl Problem {
             Problem::Duplicate => "a key stands twice in one object",
             Problem::Depth => "nested too deep",
             Problem::Paths => "too many different keys",
+            Problem::Path => "keys are too long",
             Problem::Length => "longer than 2 GiB",
             Problem::Stopped => "more values than wanted",
         }

@@ -3,8 +3,8 @@
 //!
 //! Two readers of one text must not see two things, so what readers differ in is an error here: a key that stands
 //! twice in an object, invalid UTF-8, a byte order mark, half a surrogate pair, anything behind the value, `NaN`,
-//! comments, trailing commas. Numbers are kept as they are written. A text nested deeper than [`Limits::depth`], or
-//! with more different places than [`Limits::paths`], is refused too.
+//! comments, trailing commas. Numbers are kept as they are written. A text nested deeper than [`Limits::depth`],
+//! with more different places than [`Limits::paths`] or longer paths than [`Limits::path_bytes`], is refused too.
 //!
 //! ```
 //! use weir_json::{Leaf, Limits, Place, Stop, Visitor, walk};

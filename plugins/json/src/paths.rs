@@ -2,6 +2,7 @@
 //! of an array are one place.
 
 use crate::error::Problem;
+use crate::walk::Limits;
 use std::collections::BTreeMap;
 
 /// One place of the tree.
@@ -13,14 +14,16 @@ struct Node {
     /// A tree, not a table: keys come from outside, and no choice of them may make this slow.
     members: BTreeMap<Box<str>, u32>,
     elements: Option<u32>,
+    /// bytes of all keys on the way here
+    length: usize,
     /// the object that has had this key last
     seen: u64,
 }
 
 impl Node {
-    fn new(parent: u32, key: Option<&str>) -> Self {
+    fn new(parent: u32, key: Option<&str>, length: usize) -> Self {
         let key = key.map(Box::from);
-        Self { parent, key, members: BTreeMap::new(), elements: None, seen: 0 }
+        Self { parent, key, members: BTreeMap::new(), elements: None, length, seen: 0 }
     }
 }
 
@@ -28,14 +31,16 @@ impl Node {
 pub(crate) struct Tree {
     nodes: Vec<Node>,
     limit: usize,
+    longest: usize,
     objects: u64,
 }
 
 pub(crate) const TOP: u32 = 0;
 
 impl Tree {
-    pub(crate) fn new(limit: u32) -> Self {
-        Self { nodes: vec![Node::new(TOP, None)], limit: limit as usize, objects: 0 }
+    pub(crate) fn new(limits: Limits) -> Self {
+        let (limit, longest) = (limits.paths as usize, limits.path_bytes as usize);
+        Self { nodes: vec![Node::new(TOP, None, 0)], limit, longest, objects: 0 }
     }
 
     /// The number of an object that begins, never 0.
@@ -50,7 +55,11 @@ impl Tree {
         let place = match known {
             Some(place) => place,
             None => {
-                let place = self.add(Node::new(parent, Some(key)))?;
+                let length = self.length(parent).saturating_add(key.len());
+                if length > self.longest {
+                    return Err(Problem::Path);
+                }
+                let place = self.add(Node::new(parent, Some(key), length))?;
                 if let Some(node) = self.nodes.get_mut(parent as usize) {
                     node.members.insert(Box::from(key), place);
                 }
@@ -72,11 +81,15 @@ impl Tree {
         if let Some(place) = self.nodes.get(parent as usize).and_then(|node| node.elements) {
             return Ok(place);
         }
-        let place = self.add(Node::new(parent, None))?;
+        let place = self.add(Node::new(parent, None, self.length(parent)))?;
         if let Some(node) = self.nodes.get_mut(parent as usize) {
             node.elements = Some(place);
         }
         Ok(place)
+    }
+
+    fn length(&self, place: u32) -> usize {
+        self.nodes.get(place as usize).map_or(0, |node| node.length)
     }
 
     fn add(&mut self, node: Node) -> Result<u32, Problem> {

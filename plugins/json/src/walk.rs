@@ -77,13 +77,16 @@ pub struct Limits {
     pub depth: u32,
     /// different places (elements of an array are one)
     pub paths: u32,
+    /// bytes of all keys on the way to a value
+    pub path_bytes: u32,
 }
 
 impl Default for Limits {
     /// Deeper than anything people write, and below where common readers give up (the strictest at 64 to 128); more
-    /// keys than a table has columns, while a place costs about 150 bytes.
+    /// keys than a table has columns, while a place costs about 150 bytes; and every value may be told with its path, so
+    /// a long one is paid for again and again.
     fn default() -> Self {
-        Self { depth: 100, paths: 50_000 }
+        Self { depth: 100, paths: 50_000, path_bytes: 1024 }
     }
 }
 
@@ -134,7 +137,7 @@ pub fn walk<V: Visitor>(data: &[u8], limits: Limits, visitor: &mut V) -> Result<
         text,
         at: 0,
         depth: limits.depth as usize,
-        tree: Tree::new(limits.paths),
+        tree: Tree::new(limits),
         open: Vec::new(),
         indices: Vec::new(),
     };

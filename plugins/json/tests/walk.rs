@@ -138,6 +138,9 @@ fn limits_hold() {
     };
     check(keys(50_000).as_bytes(), Limits::default()).unwrap();
     assert_eq!(problem(keys(50_001).as_bytes()), Problem::Paths);
+    let path = |length: usize| format!("{{\"a\": [{{\"{}\": 0}}]}}", "k".repeat(length - 1));
+    check(path(1024).as_bytes(), Limits::default()).unwrap();
+    assert_eq!(problem(path(1025).as_bytes()), Problem::Path);
     // Elements of an array are one place.
     check(format!("[{}0]", "0,".repeat(100_000)).as_bytes(), Limits::default()).unwrap();
 }

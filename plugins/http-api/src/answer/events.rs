@@ -115,7 +115,7 @@ fn add(
     let mark = collector.mark();
     let mut lines = Reader { line: from, seen: from, begun: true };
     let mut runs: Vec<Run> = Vec::new();
-    let mut follows = false;
+    let (mut follows, mut pieces) = (false, 0);
     while let Some(mut line) = lines.next_line(data, true) {
         (lines.line, lines.seen) = (line.next, line.next);
         if is_first && line.start == from && data.get(from..).is_some_and(|data| data.starts_with(MARK)) {
@@ -132,6 +132,13 @@ fn add(
             "data" => {
                 if !follows {
                     runs.push(Run::default());
+                }
+                pieces += 1;
+                if pieces > MAX_PIECES {
+                    return Err(Fault::new(
+                        fault::ANSWER_TOO_MANY,
+                        "an event has more lines than can be masked",
+                    ));
                 }
                 if let Some(run) = runs.last_mut() {
                     run.pieces.push((at, line.stop));
@@ -158,6 +165,8 @@ fn add(
 }
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
+/// Lines of data of one event; a large one costs memory for each.
+const MAX_PIECES: usize = 100_000;
 
 fn add_data(
     data: &[u8],

@@ -24,7 +24,7 @@ pub fn add_body(operation: &mut Operation, look: Look, data: &[u8]) -> Result<()
         }
         Look::Form => {
             let text = std::str::from_utf8(data).map_err(|_| form("it is not ASCII"))?;
-            add_pairs(operation, "body.", percent::pairs(text).map_err(form)?)
+            add_pairs(operation, "body.", percent::pairs(text, MAX_PARAMETERS + 1).map_err(form)?)
         }
         Look::Text | Look::Events => {
             let text = std::str::from_utf8(data)

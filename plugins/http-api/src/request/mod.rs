@@ -112,7 +112,7 @@ fn fill(operation: &mut Operation, head: &RequestHead, rules: &Rules) -> Result<
         operation.parameters.push(text_parameter(names.next(&format!("path.{name}")), value));
     }
     if let Some(query) = &head.query {
-        let pairs = percent::pairs(query)
+        let pairs = percent::pairs(query, MAX_PARAMETERS + 1)
             .map_err(|why| Fault::new(fault::QUERY, format!("the query cannot be judged: {why}")))?;
         add_pairs(operation, "query.", pairs)?;
     }
