@@ -63,7 +63,10 @@ pub(super) fn add(headers: &[Header], collector: &mut Collector<'_>) -> Result<(
         if PLAIN.contains(&name) || name.starts_with("access-control-") || header.value.is_empty() {
             continue;
         }
-        let column = collector.column(name, name.to_owned(), "text", Some("header"))?;
+        // The quotes of `link` are around words such as `next`. Of a text for people maskers may take all that is quoted;
+        // a list of pages would end there.
+        let label = (name != "link").then_some("header");
+        let column = collector.column(name, name.to_owned(), "text", label)?;
         collector.header(column, index)?;
     }
     Ok(())
