@@ -1,0 +1,73 @@
+//! Headers of an answer that may hold values.
+
+use super::values::Collector;
+use weir_sdk::http::{Fault, Header};
+
+/// What clients and caches work with. Anything else may hold a value: `location`, `content-disposition`, `link`, and
+/// whatever an API has of its own.
+const PLAIN: &[&str] = &[
+    "accept-ch",
+    "accept-patch",
+    "accept-post",
+    "accept-ranges",
+    "age",
+    "allow",
+    "alt-svc",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-range",
+    "content-security-policy",
+    "content-security-policy-report-only",
+    "content-type",
+    "cross-origin-embedder-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "date",
+    "etag",
+    "expires",
+    "keep-alive",
+    "last-modified",
+    "nel",
+    "permissions-policy",
+    "pragma",
+    "proxy-authenticate",
+    "referrer-policy",
+    "report-to",
+    "retry-after",
+    "server",
+    "server-timing",
+    // The session of the client at the upstream; a changed one is none.
+    "set-cookie",
+    "strict-transport-security",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "vary",
+    "via",
+    "www-authenticate",
+    "x-content-type-options",
+    "x-dns-prefetch-control",
+    "x-frame-options",
+    "x-powered-by",
+    "x-xss-protection",
+];
+
+/// # Errors
+/// When there are too many.
+pub(super) fn add(headers: &[Header], collector: &mut Collector<'_>) -> Result<(), Fault> {
+    for (index, header) in headers.iter().enumerate() {
+        let name = header.name.as_str();
+        if PLAIN.contains(&name) || name.starts_with("access-control-") || header.value.is_empty() {
+            continue;
+        }
+        // The quotes of `link` are around words such as `next`. Of a text for people maskers may take all that is quoted;
+        // a list of pages would end there.
+        let label = (name != "link").then_some("header");
+        let column = collector.column(name, name.to_owned(), "text", label)?;
+        collector.header(column, index)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Percent-encoding (RFC 3986), read strictly and written in one way.
+
+/// Why a text is not what it should be, in words.
+pub(crate) type Wrong = &'static str;
+
+/// Decodes `text`; with `plus` a `+` is a space, as in queries and forms.
+///
+/// # Errors
+/// When an escape is damaged, or what comes out is no UTF-8 or holds a NUL.
+pub(crate) fn decode(text: &str, plus: bool) -> Result<String, Wrong> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digits = (rest.next().and_then(digit), rest.next().and_then(digit));
+                let (Some(high), Some(low)) = digits else {
+                    return Err("a % is not followed by two hexadecimal digits");
+                };
+                (high << 4) | low
+            }
+            b'+' if plus => b' ',
+            other => other,
+        });
+    }
+    if bytes.contains(&0) {
+        return Err("it holds a NUL");
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8")
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// Appends `text` as it may stand in a segment of a path.
+pub(crate) fn encode_segment(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        match byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) {
+            true => out.push(char::from(byte)),
+            false => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+}
+
+/// `name=value&…`, decoded; what is empty between two `&` counts for nothing. Behind `most` pairs nothing is read.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn pairs(text: &str, most: usize) -> Result<Vec<(String, String)>, Wrong> {
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("it holds a space, a control character or a character that is not ASCII");
+    }
+    let parts = text.split('&').filter(|part| !part.is_empty()).take(most);
+    parts
+        .map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            Ok((decode(name, true)?, decode(value, true)?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_escapes_are_refused() {
+        assert_eq!(decode("a%20b+c", false).unwrap(), "a b+c");
+        assert_eq!(decode("a%20b+%2b", true).unwrap(), "a b +");
+        for wrong in ["%", "%2", "%zz", "%+1", "%00", "%ff", "a%c3"] {
+            assert!(decode(wrong, false).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pairs_keep_order_and_repetition() {
+        let read = pairs("a=1&b&a=%26=&&=x&z=9", 4).unwrap();
+        let read: Vec<_> = read.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(read, [("a", "1"), ("b", ""), ("a", "&="), ("", "x")]);
+        assert!(pairs("a=b c", 9).is_err());
+        assert!(pairs("é=1", 9).is_err());
+    }
+}

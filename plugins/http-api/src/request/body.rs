@@ -1,0 +1,87 @@
+//! A request's body, all of it, as parameters of its operation.
+
+use super::{Attribute, Fault, Look, Operation, Parameter, add_pairs};
+use crate::fault;
+use crate::percent;
+use weir_json::{Kind, Leaf, Limits, Place, Stop, Visitor};
+
+/// More than people look at, and few enough that every policy can: 10 000 fields of 100 bytes are a megabyte.
+pub const MAX_PARAMETERS: usize = 10_000;
+
+/// Adds what a body says.
+///
+/// # Errors
+/// When it is not what its type says, or holds more than can be judged.
+pub fn add_body(operation: &mut Operation, look: Look, data: &[u8]) -> Result<(), Fault> {
+    match look {
+        Look::Json => add_json(operation, "body", data),
+        Look::Lines => {
+            let lines = data.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+            for (number, line) in lines.enumerate() {
+                add_json(operation, &format!("body[{number}]"), line)?;
+            }
+            Ok(())
+        }
+        Look::Form => {
+            let text = std::str::from_utf8(data).map_err(|_| form("it is not ASCII"))?;
+            add_pairs(operation, "body.", percent::pairs(text, MAX_PARAMETERS + 1).map_err(form)?)
+        }
+        Look::Text | Look::Events => {
+            let text = std::str::from_utf8(data)
+                .map_err(|_| Fault::new(fault::BODY, "the body is not UTF-8, so it cannot be judged"))?;
+            operation.parameters.push(Parameter {
+                name: "body".to_owned(),
+                type_name: "text".to_owned(),
+                value: Some(text.to_owned()),
+            });
+            Ok(())
+        }
+        Look::Unseen => {
+            operation.attributes.push(Attribute::new("http-body", "unseen"));
+            Ok(())
+        }
+    }
+}
+
+fn form(why: &str) -> Fault {
+    Fault::new(fault::BODY, format!("the form cannot be judged: {why}"))
+}
+
+fn add_json(operation: &mut Operation, prefix: &str, data: &[u8]) -> Result<(), Fault> {
+    let mut leaves = Leaves { parameters: &mut operation.parameters, prefix };
+    weir_json::walk(data, Limits::default(), &mut leaves).map_err(|error| match error.problem {
+        problem if problem.is_limit() => {
+            Fault::new(fault::TOO_MANY, format!("the JSON is more than can be judged: {error}"))
+        }
+        _ => Fault::new(fault::JSON, format!("the body is not the JSON it should be: {error}")),
+    })
+}
+
+struct Leaves<'a> {
+    parameters: &'a mut Vec<Parameter>,
+    prefix: &'a str,
+}
+
+impl Visitor for Leaves<'_> {
+    fn leaf(&mut self, place: &Place<'_>, leaf: &Leaf<'_>) -> Result<(), Stop> {
+        if self.parameters.len() >= MAX_PARAMETERS {
+            return Err(Stop);
+        }
+        let path = place.indexed();
+        let joint = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+        let type_name = match leaf.kind {
+            Kind::String => "string",
+            Kind::Number => "number",
+            Kind::Boolean => "boolean",
+            Kind::Null => "null",
+            Kind::EmptyObject => "object",
+            Kind::EmptyArray => "array",
+        };
+        self.parameters.push(Parameter {
+            name: format!("{}{joint}{path}", self.prefix),
+            type_name: type_name.to_owned(),
+            value: (leaf.kind != Kind::Null).then(|| leaf.text.to_string()),
+        });
+        Ok(())
+    }
+}

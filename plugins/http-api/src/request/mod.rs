@@ -1,0 +1,188 @@
+//! A request's head: what is asked for, and whether a body must be seen first.
+
+mod body;
+pub mod path;
+
+pub use body::{MAX_PARAMETERS, add_body};
+
+use crate::fault;
+use crate::media::{Charset, Look, Media, is_token};
+use crate::percent;
+use crate::settings::{Rules, Unseen};
+use path::Path;
+use std::collections::BTreeMap;
+use weir_sdk::http::{Attribute, Fault, Header, Operation, Parameter, RequestHead};
+
+/// What a head has told.
+#[derive(Debug)]
+pub struct Read {
+    pub operation: Operation,
+    /// how the body is looked at; none when there is none, or it passes unseen
+    pub body: Option<Look>,
+}
+
+/// A head that is refused, with as much of the operation as is known.
+#[derive(Debug)]
+pub struct Refused {
+    pub operation: Operation,
+    pub fault: Fault,
+}
+
+/// With these a server of some make takes another method or path than the one judged.
+const OVERRIDES: &[&str] = &[
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-url",
+    "x-original-uri",
+    "x-rewrite-url",
+];
+
+/// The same as a parameter.
+pub(crate) const METHOD_PARAMETER: &str = "_method";
+
+/// Bytes of a path that cannot be read, as it is kept for the trail.
+const MAX_RAW_BYTES: usize = 2048;
+
+/// Reads a head.
+///
+/// # Errors
+/// When it can be read in two ways, or its body cannot be judged.
+pub fn read(head: &RequestHead, rules: &Rules) -> Result<Read, Box<Refused>> {
+    let mut operation = bare(head, rules);
+    let read = fill(&mut operation, head, rules);
+    match read {
+        Ok(body) => Ok(Read { operation, body }),
+        Err(fault) => Err(Box::new(Refused { operation, fault })),
+    }
+}
+
+/// What can be said of any request.
+fn bare(head: &RequestHead, rules: &Rules) -> Operation {
+    let mut raw = head.path.clone();
+    if raw.len() > MAX_RAW_BYTES {
+        let end = raw.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_RAW_BYTES).last();
+        raw.truncate(end.unwrap_or_default());
+    }
+    let mut attributes = vec![
+        Attribute::new("http-method", &head.method),
+        Attribute::new("http-path", &raw),
+        Attribute::new("http-authority", &head.authority),
+    ];
+    let content_types = head.headers.iter().filter(|header| header.name == "content-type");
+    attributes.extend(content_types.map(|header| Attribute::new("http-content-type", &header.value)));
+    let claimed = head.headers.iter().filter(|header| rules.is_claimed(&header.name));
+    Operation {
+        kind: "http.request".to_owned(),
+        action: "unknown".to_owned(),
+        text: format!("{} {raw}", head.method),
+        objects: vec![raw],
+        parameters: Vec::new(),
+        attributes,
+        claimed: claimed.map(|header| Attribute::new(&header.name, &header.value)).collect(),
+    }
+}
+
+fn fill(operation: &mut Operation, head: &RequestHead, rules: &Rules) -> Result<Option<Look>, Fault> {
+    if !is_token(&head.method) {
+        return Err(Fault::new(fault::HEAD, "the method is no word"));
+    }
+    if let Some(header) = head.headers.iter().find(|header| OVERRIDES.contains(&header.name.as_str())) {
+        return Err(Fault::new(
+            fault::HEAD,
+            format!("the header {} would make another request of this one", header.name),
+        ));
+    }
+    if head.path == "*" && head.method != "OPTIONS" {
+        return Err(Fault::new(fault::PATH, "the path `*` is for OPTIONS only"));
+    }
+    let path = Path::read(&head.path, rules.matrix_parameters)
+        .map_err(|why| Fault::new(fault::PATH, format!("the path cannot be judged: {why}")))?;
+    let named = path.name(rules);
+    operation.action = rules.action(&head.method, &named.text).to_owned();
+    operation.text = format!("{} {}", head.method, named.text);
+    operation.objects = vec![named.text];
+    for object in [path.normal(), head.path.clone()] {
+        if !operation.objects.contains(&object) {
+            operation.objects.push(object);
+        }
+    }
+    let mut names = Names::default();
+    for (name, value) in named.parameters {
+        operation.parameters.push(text_parameter(names.next(&format!("path.{name}")), value));
+    }
+    if let Some(query) = &head.query {
+        let pairs = percent::pairs(query, MAX_PARAMETERS + 1)
+            .map_err(|why| Fault::new(fault::QUERY, format!("the query cannot be judged: {why}")))?;
+        add_pairs(operation, "query.", pairs)?;
+    }
+    match head.has_body {
+        true => body_of(operation, &head.headers, rules),
+        false => Ok(None),
+    }
+}
+
+fn body_of(operation: &mut Operation, headers: &[Header], rules: &Rules) -> Result<Option<Look>, Fault> {
+    let mut types = headers.iter().filter(|header| header.name == "content-type");
+    let media = types.next().and_then(|header| Media::parse(&header.value));
+    if types.next().is_some() {
+        return Err(Fault::new(fault::HEAD, "more than one content-type"));
+    }
+    let look = media.as_ref().map_or(Look::Unseen, |media| media.look(&rules.types));
+    if look == Look::Unseen {
+        operation.attributes.push(Attribute::new("http-body", "unseen"));
+        return match rules.unseen_bodies {
+            Unseen::Allow => Ok(None),
+            Unseen::Refuse => Err(Fault::new(
+                fault::UNSEEN_BODY,
+                "a body of this content-type cannot be judged: send JSON, a form or text, or ask for the setting \
+                 unseen_bodies",
+            )),
+        };
+    }
+    if media.is_some_and(|media| media.charset() != Charset::Utf8) {
+        return Err(Fault::new(fault::CHARSET, "a body in another charset than UTF-8 cannot be judged"));
+    }
+    Ok(Some(look))
+}
+
+/// Adds decoded pairs of a query or a form.
+pub(crate) fn add_pairs(
+    operation: &mut Operation,
+    prefix: &str,
+    pairs: Vec<(String, String)>,
+) -> Result<(), Fault> {
+    let mut names = Names::default();
+    for (name, value) in pairs {
+        if name == METHOD_PARAMETER {
+            return Err(Fault::new(
+                fault::BODY,
+                "the parameter _method would make another request of this one",
+            ));
+        }
+        if operation.parameters.len() >= MAX_PARAMETERS {
+            return Err(Fault::new(fault::TOO_MANY, "more parameters than can be judged"));
+        }
+        operation.parameters.push(text_parameter(names.next(&format!("{prefix}{name}")), value));
+    }
+    Ok(())
+}
+
+fn text_parameter(name: String, value: String) -> Parameter {
+    Parameter { name, type_name: "string".to_owned(), value: Some(value) }
+}
+
+/// Names that come again get a number: `query.tag`, `query.tag[1]`.
+#[derive(Default)]
+struct Names(BTreeMap<String, usize>);
+
+impl Names {
+    fn next(&mut self, name: &str) -> String {
+        let seen = self.0.entry(name.to_owned()).or_default();
+        *seen += 1;
+        match *seen {
+            1 => name.to_owned(),
+            count => format!("{name}[{}]", count - 1),
+        }
+    }
+}
