@@ -1,0 +1,9 @@
+//! Both legs over real sockets or pipes in memory.
+
+mod client_gone;
+mod pool;
+mod refused;
+mod scene;
+mod served;
+mod through;
+mod version_two;
