@@ -232,7 +232,6 @@ REFUSED = {
     "another path in a header": get(("X-Original-URL", "/hidden")),
     "Connection takes out the credentials": get(("Connection", "authorization")),
     "Connection takes out the length": post(CL, ("Connection", "content-length")),
-    "two kinds of credentials": get(AUTH),
 }
 
 #: Odd, but with one meaning: these get through, so the others are not refused for being odd.
@@ -350,6 +349,14 @@ def test_what_breaks_off_is_no_request(weir, api, data):
         client.send(data)
         client.end()
         refused(client)
+    saw_nothing(weir, api)
+
+
+def test_two_credentials_prove_nothing(weir, api):
+    api.forget()
+    with RawHttp(*weir.address("crm")) as client:
+        client.send(get(AUTH))
+        assert client.answer().status in (400, 401)
     saw_nothing(weir, api)
 
 
