@@ -195,7 +195,8 @@ def test_run_serves_nobody_before_its_plugins_are_fine(configured):
 def check_example(folder) -> set[str]:
     """The codes of everything that is wrong with examples/weir.toml in this folder."""
     shutil.copy(ROOT / "examples/weir.toml", folder)
-    environment = {"PATH": f"{folder}:/usr/bin:/bin", "CUSTOMERS_PASSWORD": "throwaway"}
+    secrets = dict.fromkeys(("CUSTOMERS_PASSWORD", "CRM_TOKEN", "GIT_PASSWORD", "ISSUES_KEY"), "throwaway")
+    environment = {"PATH": f"{folder}:/usr/bin:/bin"} | secrets
     done = subprocess.run([BINARY, "--config", folder / "weir.toml", "check"], capture_output=True, text=True, env=environment)
     codes = set(re.findall(r"^error\[([a-z-]+)\]", done.stderr, re.MULTILINE))
     assert (done.returncode == 0) == (not codes), done.stderr
@@ -210,19 +211,20 @@ def test_the_example_lacks_only_what_is_not_there(tmp_path):
 def test_the_example_is_fine_with_what_it_names(tmp_path):
     """Also what only the plugins can judge: their settings and capabilities."""
     made = certificates.make(tmp_path / "made")
-    for folder in ("plugins", "certificates", "secrets"):
+    for folder in ("plugins", "certificates", "secrets", "issues"):
         (tmp_path / folder).mkdir()
-    for name in ("postgres", "sql-guard"):
+    for name in ("postgres", "sql-guard", "http-api", "mcp", "git"):
         shutil.copy(PLUGINS / f"{name}.wasm", tmp_path / "plugins")
     shutil.copy(PLUGINS / "pii-mask.wasm", tmp_path / "pii-mask-2.wasm")
     shutil.copy(made.authority, tmp_path / "certificates/internal-ca.pem")
     shutil.copy(made.certificate, tmp_path / "certificates/weir.pem")
     shutil.copy(made.key, tmp_path / "certificates/weir.key")
     (tmp_path / "secrets/orders").write_text("throwaway\n")
+    (tmp_path / "secrets/billing").write_text("throwaway\n")
     (tmp_path / "weir-secret").write_text("#!/bin/sh\necho 'sixteen bytes and more'\n")
     (tmp_path / "weir-secret").chmod(0o755)
     (tmp_path / "users.toml").write_text('[[user]]\nname = "zoe"\nkind = "human"\ngroups = ["engineers", "leads"]\n')
-    for file in ("certificates/weir.key", "secrets/orders", "users.toml"):
+    for file in ("certificates/weir.key", "secrets/orders", "secrets/billing", "users.toml"):
         (tmp_path / file).chmod(0o600)
     assert check_example(tmp_path) == set()
 

@@ -3,10 +3,16 @@
     with Postgres() as server, Weir(server.create_database("customers", sample=True)) as weir:
         run("psql", env=weir.endpoint.environment())
         weir.trail(kind="intent")
+
+    with HttpUpstream() as api, Weir(resources=[http("crm", api.url)]) as weir:
+        urllib.request.urlopen(weir.url("crm", "/customers"))
+
+Resources of HTTP share one address unless they say otherwise, so give them different `hosts` or `path_prefix`.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -59,9 +65,15 @@ def toml(value) -> str:
     return json.dumps(value)
 
 
+def http(name: str, upstream, **keys) -> dict:
+    """A resource of HTTP for `Weir(resources=[…])`: `upstream` is a URL, or a dict with the `command` of a program."""
+    return {"name": name, "protocol": "http", "upstream": upstream} | keys
+
+
 @dataclass
 class Weir:
-    upstream: Endpoint
+    #: the database behind the resource `customers`; without one there is no such resource
+    upstream: Endpoint | None = None
     pipeline: tuple[str, ...] = ("postgres",)
     default: str = "allow"
     #: settings and the rest of [plugin.NAME], by name
@@ -71,6 +83,10 @@ class Weir:
     users: tuple[User, ...] = PEOPLE
     #: keys of the resource in place of the usual ones; None leaves one out
     resource: dict = field(default_factory=dict)
+    #: more resources, each with keys in place of the usual ones, as `http(…)` makes them; None leaves a key out
+    resources: list[dict] = field(default_factory=list)
+    #: variables of the gateway's environment: secrets are fetched from there
+    variables: dict[str, str] = field(default_factory=dict)
     sections: dict[str, dict] = field(default_factory=dict)
     log_level: str = "info"
     #: command in front of the binary, e.g. to limit it
@@ -102,9 +118,9 @@ class Weir:
         self.folder = Path(tempfile.mkdtemp(prefix="weir-"))
         self.plugins_folder = self.folder / "plugins"
         self.plugins_folder.mkdir()
-        for name in self.pipeline:
+        self.port, self.http_port, self.admin_port = (processes.free_port() for _ in range(3))
+        for name in sorted({name for resource in self.written_resources() for name in resource["pipeline"]}):
             self.install(name, self.files.get(name, PLUGINS / f"{name}.wasm"))
-        self.port, self.admin_port = processes.free_port(), processes.free_port()
         self.config = self.folder / "weir.toml"
         self.write_config()
         self.bring_compiled()
@@ -144,14 +160,21 @@ class Weir:
         shutil.copyfile(file, beside)
         beside.rename(self.plugins_folder / f"{name}.wasm")
 
+    def written_resources(self) -> list[dict]:
+        """Every resource, with the usual keys where it has none of its own."""
+        usual = {"allow": ["group:engineers", "group:leads"], "reviewers": ["group:leads"], "default": self.default}
+        resources = []
+        if up := self.upstream:
+            resources.append({
+                "name": "customers", "protocol": "postgres", "listen": f"127.0.0.1:{self.port}",
+                "upstream": f"postgres://{up.user}@{up.host}:{up.port}/{up.database}?sslmode=disable",
+                "password": {"env": "UPSTREAM_PASSWORD"}, "pipeline": list(self.pipeline)} | usual | self.resource)
+        for more in self.resources:
+            own = {"name": more["name"], "listen": f"127.0.0.1:{self.http_port}", "pipeline": ["http-api"]}
+            resources.append(own | usual | more)
+        return [{key: value for key, value in resource.items() if value is not None} for resource in resources]
+
     def write_config(self) -> None:
-        up = self.upstream
-        resource = {
-            "name": "customers", "protocol": "postgres", "listen": f"127.0.0.1:{self.port}",
-            "upstream": f"postgres://{up.user}@{up.host}:{up.port}/{up.database}?sslmode=disable",
-            "password": {"env": "UPSTREAM_PASSWORD"}, "allow": ["group:engineers", "group:leads"],
-            "reviewers": ["group:leads"], "pipeline": list(self.pipeline), "default": self.default,
-        } | self.resource
         sections = {"server": {"plugins": "plugins", "state": str(self.state or self.folder / "state"),
                                "users": "users.toml", "drain_timeout": "5s"},
                     "log": {"format": "json", "level": self.log_level},
@@ -161,7 +184,8 @@ class Weir:
         lines: list[str] = []
         for name, values in sections.items():
             lines += [f"[{name}]"] + [f"{key} = {toml(value)}" for key, value in values.items()] + [""]
-        lines += ["[[resource]]"] + [f"{key} = {toml(value)}" for key, value in resource.items() if value is not None] + [""]
+        for resource in self.written_resources():
+            lines += ["[[resource]]"] + [f"{key} = {toml(value)}" for key, value in resource.items()] + [""]
         for name, values in self.plugins.items():
             lines += [f"[plugin.{name}]"] + [f"{key} = {toml(value)}" for key, value in values.items()] + [""]
         self.config.write_text("\n".join(lines))
@@ -209,11 +233,33 @@ class Weir:
 
     def environment(self) -> dict[str, str]:
         return {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/root"),
-                "UPSTREAM_PASSWORD": self.upstream.password}
+                **({"UPSTREAM_PASSWORD": self.upstream.password} if self.upstream else {}), **self.variables}
+
+    def user(self, name: str) -> User:
+        return next(user for user in self.users if user.name == name)
 
     def endpoint_of(self, name: str) -> Endpoint:
-        user = next(user for user in self.users if user.name == name)
+        user = self.user(name)
         return Endpoint("127.0.0.1", self.port, user.name, user.secret, self.upstream.database)
+
+    def address(self, resource: str) -> tuple[str, int]:
+        """Where a resource listens."""
+        listen = next(each["listen"] for each in self.written_resources() if each["name"] == resource)
+        host, _, port = listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def url(self, resource: str, path: str = "") -> str:
+        """The URL of a path below the `path_prefix` of a resource of HTTP; a path begins with a slash."""
+        keys = next(each for each in self.written_resources() if each["name"] == resource)
+        host, port = self.address(resource)
+        scheme = "https" if "tls" in keys else "http"
+        # The certificates of tests are for this name, too.
+        return f"{scheme}://{'localhost' if 'tls' in keys else host}:{port}{keys.get('path_prefix', '').rstrip('/')}{path}"
+
+    def basic(self, name: str) -> str:
+        """The value of `authorization` with which somebody proves who they are."""
+        user = self.user(name)
+        return "Basic " + base64.b64encode(f"{user.name}:{user.secret}".encode()).decode()
 
     @property
     def endpoint(self) -> Endpoint:
@@ -230,7 +276,7 @@ class Weir:
 
     def as_person(self, name: str, *arguments: str, **more) -> subprocess.CompletedProcess:
         """Runs a command with somebody's credentials for the admin API."""
-        user = next(user for user in self.users if user.name == name)
+        user = self.user(name)
         return self.command(*arguments, env={"WEIR_USER": user.name, "WEIR_PASSWORD": user.secret}, **more)
 
     def trail(self, **wanted) -> list[dict]:

@@ -146,12 +146,14 @@ impl HttpResource {
     /// How well this resource fits a request; `None`: not at all.
     ///
     /// `host` is in lower case and without port, `port` that of the request's authority or else of its scheme, `path`
-    /// as it is sent. The path must have no dot segments: whoever lets `/crm/../x` through asks for trouble.
+    /// as it is sent. The path must have no dot segments: whoever lets `/crm/../x` through asks for trouble. What does
+    /// not begin with a slash (`OPTIONS *`) fits nothing.
     pub fn fits(&self, host: &str, port: u16, path: &str) -> Option<Fit> {
-        let own = self.path_prefix == "/"
-            || path
-                .strip_prefix(self.path_prefix.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let prefix = if self.path_prefix == "/" { "" } else { self.path_prefix.as_str() };
+        let own = path.strip_prefix(prefix).is_some_and(|rest| match rest.is_empty() {
+            true => !prefix.is_empty(),
+            false => rest.starts_with('/'),
+        });
         let host = match self.hosts.is_empty() {
             true => Some((0, 0, false)),
             false => self.hosts.iter().filter_map(|pattern| pattern.fits(host, port)).max(),
@@ -274,6 +276,12 @@ mod tests {
         }
         for other in ["/", "/cr", "/crmx", "/CRM", "/a/crm", "*", ""] {
             assert!(crm.fits("x", 80, other).is_none(), "{other}");
+        }
+        let all = resource(&[], "/", false, "");
+        for (path, fits) in
+            [("/", true), ("/crm", true), ("//", true), ("*", false), ("", false), ("crm", false)]
+        {
+            assert_eq!(all.fits("x", 80, path).is_some(), fits, "{path}");
         }
     }
 
