@@ -41,12 +41,15 @@ def git(*arguments: str | Path, cwd: Path | None = None, check: bool = True, **m
     return done
 
 
-@dataclass(frozen=True)
+@dataclass
 class Asked:
     method: str
     path: str
-    status: int
     headers: dict[str, str]
+    #: None until it is answered
+    status: int | None = None
+    #: bytes of the body that have come
+    size: int = 0
 
 
 class GitServer:
@@ -115,6 +118,8 @@ class Cgi(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
+        self.asked = Asked(self.command, self.path, dict(self.headers.items()))
+        self.server_of_git.requests.append(self.asked)
         child = subprocess.Popen(["git", "http-backend"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                  stderr=subprocess.DEVNULL, env=self._environment(path, query))
         feeder = threading.Thread(target=self._feed, args=(child.stdin,))
@@ -145,6 +150,7 @@ class Cgi(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             wanted = True
             for piece in self._body():
+                self.asked.size += len(piece)
                 if wanted:
                     try:
                         to.write(piece)
@@ -180,7 +186,7 @@ class Cgi(BaseHTTPRequestHandler):
                 status = int(value.split()[0])
             else:
                 headers.append((name, value.strip()))
-        self.server_of_git.requests.append(Asked(self.command, self.path, status, dict(self.headers.items())))
+        self.asked.status = status
         self.send_response(status)
         for header in headers:
             self.send_header(*header)
