@@ -7,17 +7,19 @@ use crate::pkt::{self, Next, Packet};
 use crate::push::{Reader, Report, Step, report::Fate};
 use crate::refusal::{self, Ref};
 use crate::target::{self, Door, Service};
+use crate::texts::{self, Found as Texts};
 use std::collections::HashMap;
 use weir_sdk::Fault;
 use weir_sdk::http::{
     AnswerHead, AnswerOutcome, Found, Limits, Operation, OwnAnswer, RequestHead, RequestOutcome, ResultInfo,
-    show,
+    Spans, show,
 };
 
 /// Everything known about one session between two calls.
 #[derive(Debug)]
 pub struct Inspector {
     max_operation: usize,
+    masking: bool,
     exchanges: HashMap<u32, Exchange>,
     last_id: u32,
 }
@@ -35,15 +37,21 @@ struct Exchange {
     /// the head of an answer has gone to the client, while it waited
     told: bool,
     report: Option<Report>,
+    /// of the answer: whether it is not git's, whether its start has been looked at, whether its rest is no packets
+    plain: bool,
+    looked: bool,
+    over: bool,
+    /// texts of the last call
+    texts: Texts,
 }
 
 const OK: u8 = 0;
 const ERROR: u8 = 1;
 
 impl Inspector {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, masking: bool) -> Self {
         let max_operation = usize::try_from(limits.max_operation).unwrap_or(usize::MAX);
-        Self { max_operation, exchanges: HashMap::new(), last_id: 0 }
+        Self { max_operation, masking, exchanges: HashMap::new(), last_id: 0 }
     }
 
     pub(crate) fn read_head(&mut self, exchange: u32, head: &RequestHead) -> RequestOutcome {
@@ -127,6 +135,7 @@ impl Inspector {
     }
 
     pub(crate) fn read_answer(&mut self, exchange: u32, head: &AnswerHead) -> Result<AnswerOutcome, Fault> {
+        let masking = self.masking;
         let known = self.known(exchange)?;
         let Some(door) = known.door else { return Err(unknown()) };
         let mut types = head.headers.iter().filter(|header| header.name == "content-type");
@@ -139,18 +148,19 @@ impl Inspector {
             let refusal = Some(Fault::new("git-upstream", message));
             return Ok(AnswerOutcome { results, refusal, ..AnswerOutcome::default() });
         }
-        if !fits || !head.has_body {
+        known.plain = !fits;
+        if !head.has_body || (known.plain && !masking) {
             return Ok(AnswerOutcome::default());
         }
-        let capabilities = &known.push.commands.capabilities;
-        if door == Door::Call(Service::ReceivePack) {
-            if known.refs.is_empty() || !refusal::wants_report(capabilities) {
-                return Ok(AnswerOutcome::default());
-            }
-            known.report = Some(Report::new(refusal::is_banded(capabilities)));
-            return Ok(AnswerOutcome { show: show::GROWING, ..AnswerOutcome::default() });
+        if known.plain {
+            return Ok(AnswerOutcome { show: show::WHOLE, ..AnswerOutcome::default() });
         }
-        Ok(AnswerOutcome { show: show::GROWING, need: ERROR_LINE, ..AnswerOutcome::default() })
+        let capabilities = &known.push.commands.capabilities;
+        if !known.refs.is_empty() && refusal::wants_report(capabilities) {
+            known.report = Some(Report::new(refusal::is_banded(capabilities)));
+        }
+        let need = if known.report.is_none() { ERROR_LINE } else { 0 };
+        Ok(AnswerOutcome { show: show::GROWING, need, ..AnswerOutcome::default() })
     }
 
     pub(crate) fn read_answer_body(
@@ -159,26 +169,56 @@ impl Inspector {
         data: &[u8],
         end: bool,
     ) -> Result<AnswerOutcome, Fault> {
+        let masking = self.masking;
         let known = self.known(exchange)?;
-        let release = word(data.len());
+        let mut results = Vec::new();
+        if known.report.is_none() && !known.looked && !known.plain {
+            match error_line(data) {
+                Line::Needs(need) if !end => {
+                    let need = word(need);
+                    return Ok(AnswerOutcome { show: show::GROWING, need, ..AnswerOutcome::default() });
+                }
+                Line::Error(message) => results = known.end_all("ERR", "git-error", &message),
+                _ => {}
+            }
+            known.looked = true;
+        }
+        known.texts = match masking && !known.over {
+            true => match known.find_texts(data, end) {
+                Ok(texts) => texts,
+                Err(why) => return Ok(AnswerOutcome { refusal: Some(why), ..AnswerOutcome::default() }),
+            },
+            false => Texts::nothing(data.len()),
+        };
+        known.over |= known.texts.over;
+        let released = data.get(..known.texts.release).unwrap_or(data);
         if let Some(report) = &mut known.report {
-            let fates = report.listen(data);
-            let mut results = known.follow(fates);
+            let fates = report.listen(released);
+            results.extend(known.follow(fates));
             if end {
                 results.extend(known.end_unreported());
             }
-            return Ok(AnswerOutcome { show: show::GROWING, release, results, ..AnswerOutcome::default() });
         }
-        match error_line(data) {
-            Line::Needs(need) if !end => {
-                Ok(AnswerOutcome { show: show::GROWING, need: word(need), ..AnswerOutcome::default() })
-            }
-            Line::Error(message) => {
-                let results = known.end_all("ERR", "git-error", &message);
-                Ok(AnswerOutcome { release, results, ..AnswerOutcome::default() })
-            }
-            _ => Ok(AnswerOutcome { release, ..AnswerOutcome::default() }),
-        }
+        let done = known.plain || (known.over && known.report.is_none());
+        Ok(AnswerOutcome {
+            show: if done { show::UNSEEN } else { show::GROWING },
+            values: known.texts.values(),
+            changes: std::mem::take(&mut known.texts.changes),
+            release: word(released.len()),
+            need: word(known.texts.need),
+            results,
+            ..AnswerOutcome::default()
+        })
+    }
+
+    pub(crate) fn put_back(
+        &mut self,
+        exchange: u32,
+        cells: &[u32],
+        texts: &[u8],
+        ends: &[u32],
+    ) -> Result<Spans, Fault> {
+        self.known(exchange)?.texts.encode(cells, texts, ends)
     }
 
     pub(crate) fn refuse_request(&mut self, exchange: u32, refused: &[u32], why: &Fault) -> OwnAnswer {
@@ -220,6 +260,16 @@ impl Inspector {
 }
 
 impl Exchange {
+    fn find_texts(&self, data: &[u8], end: bool) -> Result<Texts, Fault> {
+        if self.plain {
+            return texts::plain(data);
+        }
+        let is_push = self.door == Some(Door::Call(Service::ReceivePack));
+        // Lines of the other answers never begin as those of the side band do.
+        let banded = !is_push || refusal::is_banded(&self.push.commands.capabilities);
+        texts::find(data, end, banded, is_push)
+    }
+
     fn follow(&mut self, fates: Vec<Fate>) -> Vec<ResultInfo> {
         let mut results = Vec::new();
         for fate in fates {

@@ -9,6 +9,8 @@
 //! | each ref of a push | `git.update-ref` | write |
 //! | the empty request in front of a large one | `git.probe` | session |
 //!
+//! What hooks and servers say to people is shown to maskers ([`texts`]); names of refs and the contents of packs are not.
+//!
 //! A push is one request: when one of its refs is refused, none is updated. Packs pass unseen, so whether an update is a
 //! fast-forward is not known. Everything else is refused: the dumb protocol, signed pushes, Git LFS, archives.
 
@@ -21,6 +23,7 @@ pub mod pkt;
 pub mod push;
 pub mod refusal;
 pub mod target;
+pub mod texts;
 
 pub use inspector::Inspector;
 
@@ -34,8 +37,8 @@ impl HttpInspector for Inspector {
     const DESCRIPTION: &'static str = "git over HTTP: refs that are read, fetched and pushed";
     type Settings = NoSettings;
 
-    fn open(_: &NoSettings, _: &SessionInfo, limits: Limits, _masking: bool) -> Result<Self, Fault> {
-        Ok(Self::new(limits))
+    fn open(_: &NoSettings, _: &SessionInfo, limits: Limits, masking: bool) -> Result<Self, Fault> {
+        Ok(Self::new(limits, masking))
     }
 
     fn request(&mut self, exchange: u32, head: &RequestHead) -> Result<RequestOutcome, Fault> {
@@ -54,8 +57,8 @@ impl HttpInspector for Inspector {
         self.read_answer_body(exchange, data, end)
     }
 
-    fn encode(&mut self, _: u32, _: &[u32], _: &[u8], _: &[u32]) -> Result<Spans, Fault> {
-        Err(Fault::new("git-no-values", "git's answers have no values to put back"))
+    fn encode(&mut self, exchange: u32, cells: &[u32], texts: &[u8], ends: &[u32]) -> Result<Spans, Fault> {
+        self.put_back(exchange, cells, texts, ends)
     }
 
     fn refuse(&mut self, exchange: u32, refused: &[u32], why: &Fault) -> OwnAnswer {

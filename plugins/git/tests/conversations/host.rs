@@ -44,7 +44,7 @@ impl Host {
     }
 
     pub fn judging(judge: impl FnMut(&Operation) -> Option<Fault> + Send + 'static) -> Self {
-        Self { inspector: Inspector::new(LIMITS), judge: Box::new(judge), last: 0 }
+        Self { inspector: Inspector::new(LIMITS, false), judge: Box::new(judge), last: 0 }
     }
 
     pub fn begin(&mut self, head: &RequestHead) -> Request {
