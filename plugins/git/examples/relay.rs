@@ -1,12 +1,13 @@
 //! The inspector between a real git and a real `git http-backend`, in one process and without WebAssembly:
 //!
 //! ```sh
-//! cargo run -p weir-plugin-git --example relay -- 127.0.0.1:8090 127.0.0.1:8080 [--deny TEXT]… [--wait SECONDS]
+//! cargo run -p weir-plugin-git --example relay -- 127.0.0.1:8090 127.0.0.1:8080 [--deny TEXT]… [--wait SECONDS] [--mask WORD]
 //! git clone http://127.0.0.1:8090/team/app.git
 //! ```
 //!
-//! It denies operations whose text begins with TEXT; pushes wait before they are judged, as held ones do. One request
-//! per connection, no TLS, and no compressed requests (so not for histories of many commits).
+//! It denies operations whose text begins with TEXT; pushes wait before they are judged, as held ones do; WORD becomes
+//! `[…]` in what servers and hooks say. One request per connection, no TLS, and no compressed requests (so not for
+//! histories of many commits).
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a tool for tests")]
 
 #[path = "../tests/conversations/host.rs"]
@@ -18,24 +19,25 @@ use std::io::{BufRead, BufReader, Error, Result, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 use weir_sdk::Fault;
-use weir_sdk::http::{AnswerHead, Header, HttpInspector, RequestHead, show};
+use weir_sdk::http::{AnswerHead, Header, HttpInspector, RequestHead};
 
 const PIECE: usize = 1 << 16;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [listen, upstream, flags @ ..] = arguments.as_slice() else {
-        eprintln!("usage: relay LISTEN UPSTREAM [--deny TEXT]… [--wait SECONDS]");
+        eprintln!("usage: relay LISTEN UPSTREAM [--deny TEXT]… [--wait SECONDS] [--mask WORD]");
         return Ok(());
     };
     let value = |pair: &[String], flag: &str| (pair[0] == flag).then(|| pair[1].clone());
     let denied: Vec<String> = flags.chunks(2).filter_map(|pair| value(pair, "--deny")).collect();
     let wait = flags.chunks(2).find_map(|pair| value(pair, "--wait")).map_or(0, |text| text.parse().unwrap());
+    let mask = flags.chunks(2).find_map(|pair| value(pair, "--mask"));
     let listener = TcpListener::bind(listen)?;
     for client in listener.incoming() {
-        let (client, upstream, denied) = (client?, upstream.clone(), denied.clone());
+        let (client, upstream, denied, mask) = (client?, upstream.clone(), denied.clone(), mask.clone());
         std::thread::spawn(move || {
-            if let Err(error) = serve(client, &upstream, denied, wait) {
+            if let Err(error) = serve(client, &upstream, denied, wait, mask) {
                 eprintln!("connection: {error}");
             }
         });
@@ -43,7 +45,13 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn serve(client: TcpStream, upstream: &str, denied: Vec<String>, wait: u64) -> Result<()> {
+fn serve(
+    client: TcpStream,
+    upstream: &str,
+    denied: Vec<String>,
+    wait: u64,
+    mask: Option<String>,
+) -> Result<()> {
     let mut host = Host::judging(move |operation| {
         let no = denied.iter().any(|text| operation.text.starts_with(text.as_str()));
         eprintln!(
@@ -55,6 +63,9 @@ fn serve(client: TcpStream, upstream: &str, denied: Vec<String>, wait: u64) -> R
         );
         no.then(|| Fault::new("denied", format!("{} is not allowed here", operation.text)))
     });
+    if let Some(word) = mask {
+        host = host.masking(move |text| text.contains(&word).then(|| text.replace(&word, "[…]")));
+    }
     let mut reader = BufReader::new(client.try_clone()?);
     let mut out = client;
     let (line, headers) = head(&mut reader)?;
@@ -130,25 +141,15 @@ fn serve(client: TcpStream, upstream: &str, denied: Vec<String>, wait: u64) -> R
     let status = line.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(502);
     let mut source = Body::of(&headers);
     let answer_head = AnswerHead { status, headers, has_body: true, length: None };
-    let outcome = host.inspector.answer(request.exchange, &answer_head).unwrap();
-    let (mut shown, mut kept) = (outcome.show, vec![]);
+    let mut answer = host.answer_head(request.exchange, &answer_head);
     if !told {
         start(&mut out, status, &answer_head.headers)?;
     }
     loop {
         let piece = source.next(&mut reader)?;
-        kept.extend_from_slice(&piece);
-        if shown != show::UNSEEN {
-            let outcome = host.inspector.answer_body(request.exchange, &kept, piece.is_empty()).unwrap();
-            for each in outcome.results {
-                eprintln!("      {} '{}' {} {}", each.status, each.tag, each.code, each.message);
-            }
-            shown = outcome.show;
-            let released: Vec<u8> = kept.drain(..outcome.release as usize).collect();
-            chunk(&mut out, &released)?;
-        }
-        if shown == show::UNSEEN {
-            chunk(&mut out, &std::mem::take(&mut kept))?;
+        chunk(&mut out, &host.answer_piece(&mut answer, &piece, piece.is_empty()))?;
+        for each in answer.results.drain(..) {
+            eprintln!("      {} '{}' {} {}", each.status, each.tag, each.code, each.message);
         }
         if piece.is_empty() {
             return finish(out);

@@ -186,7 +186,10 @@ impl Inspector {
         known.texts = match masking && !known.over {
             true => match known.find_texts(data, end) {
                 Ok(texts) => texts,
-                Err(why) => return Ok(AnswerOutcome { refusal: Some(why), ..AnswerOutcome::default() }),
+                Err(why) => {
+                    let refusal = Some(why);
+                    return Ok(AnswerOutcome { results, refusal, ..AnswerOutcome::default() });
+                }
             },
             false => Texts::nothing(data.len()),
         };

@@ -36,6 +36,19 @@ struct Line {
     framed: bool,
 }
 
+/// Packets of one channel whose text has not ended.
+struct Open {
+    channel: u8,
+    places: Vec<(usize, usize)>,
+    bytes: Vec<u8>,
+}
+
+impl Open {
+    fn start(&self) -> usize {
+        self.places.first().map_or(0, |(start, _)| *start)
+    }
+}
+
 /// What was found in the bytes of one call.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -53,44 +66,53 @@ pub struct Found {
 /// `report`: channel 1, or the answer itself when it is not `banded`, is the report of a push.
 ///
 /// # Errors
-/// When there is too much text for one answer.
+/// When the answer is not what such an answer must be: then nobody could say where its texts are.
 pub fn find(data: &[u8], end: bool, banded: bool, report: bool) -> Result<Found, Fault> {
     let mut found = Found::default();
-    let mut open: Option<(u8, Vec<(usize, usize)>, Vec<u8>)> = None;
+    let mut open: Option<Open> = None;
     let mut at = 0;
     loop {
         let (packet, taken) = match pkt::next(data.get(at..).unwrap_or_default()) {
             Ok(Next::Packet(packet, taken)) => (packet, taken),
+            Ok(Next::Needs(_)) if end && at < data.len() => {
+                return Err(Fault::new("git-cut-off", "the server's answer ends within a packet line"));
+            }
             Ok(Next::Needs(more)) => {
                 found.need = at + more;
                 break;
             }
-            Err(_) => {
+            // Without a side band the pack comes as it is.
+            Err(_) if !report && data.get(at..).is_some_and(|rest| rest.starts_with(b"PACK")) => {
                 found.over = true;
                 break;
             }
+            Err(why) => return Err(why),
         };
         let place = (at, at + taken);
         at += taken;
         match packet {
             Packet::Line([channel @ 1..=3, rest @ ..]) if banded && (*channel > 1 || report) => {
-                if open.as_ref().is_some_and(|(other, ..)| other != channel) {
+                if open.as_ref().is_some_and(|open| open.channel != *channel) {
                     close(&mut found, open.take())?;
                 }
                 if rest.is_empty() {
                     continue;
                 }
-                let (_, places, bytes) = open.get_or_insert_with(|| (*channel, Vec::new(), Vec::new()));
-                places.push(place);
-                bytes.extend_from_slice(rest);
+                let text =
+                    open.get_or_insert_with(|| Open { channel: *channel, places: vec![], bytes: vec![] });
+                text.places.push(place);
+                text.bytes.extend_from_slice(rest);
                 let ended = match channel {
-                    1 => bytes.ends_with(pkt::FLUSH),
+                    1 => text.bytes.ends_with(pkt::FLUSH),
                     2 => matches!(rest.last(), Some(b'\n' | b'\r')),
                     _ => true,
                 };
-                if ended || bytes.len() > MAX_LINE {
+                if ended || text.bytes.len() > MAX_LINE {
                     close(&mut found, open.take())?;
                 }
+            }
+            Packet::Line(_) if banded && report => {
+                return Err(pkt::malformed("the server's answer has a channel that is not known"));
             }
             Packet::Line(line) => {
                 let framed = match line.strip_prefix(b"ERR ") {
@@ -105,15 +127,13 @@ pub fn find(data: &[u8], end: bool, banded: bool, report: bool) -> Result<Found,
             _ => close(&mut found, open.take())?,
         }
     }
-    if end
-        || found.over
-        || open.as_ref().is_some_and(|(_, places, _)| data.len() - start(places) > 4 * MAX_LINE)
-    {
+    let is_waited_for_in_vain = |open: &Open| data.len() - open.start() > 4 * MAX_LINE;
+    if end || found.over || open.as_ref().is_some_and(is_waited_for_in_vain) {
         close(&mut found, open.take())?;
     }
     found.release = match &open {
         _ if end || found.over => data.len(),
-        Some((_, places, _)) => start(places),
+        Some(open) => open.start(),
         None => at,
     };
     found.need = found.need.saturating_sub(found.release);
@@ -135,12 +155,8 @@ pub fn plain(data: &[u8]) -> Result<Found, Fault> {
     Ok(found)
 }
 
-fn start(places: &[(usize, usize)]) -> usize {
-    places.first().map_or(0, |(start, _)| *start)
-}
-
-fn close(found: &mut Found, open: Option<(u8, Vec<(usize, usize)>, Vec<u8>)>) -> Result<(), Fault> {
-    let Some((channel, places, bytes)) = open else { return Ok(()) };
+fn close(found: &mut Found, open: Option<Open>) -> Result<(), Fault> {
+    let Some(Open { channel, places, bytes }) = open else { return Ok(()) };
     let lines = match channel {
         1 => report_lines(&bytes),
         2 => vec![Line { framed: false, ..whole(b"", &bytes, NOTICE) }],

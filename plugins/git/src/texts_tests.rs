@@ -141,6 +141,17 @@ fn what_is_no_text_is_not_shown() {
 }
 
 #[test]
+fn what_cannot_be_read_is_not_passed_on() {
+    let fails = |bytes: &[u8], end, (banded, report): (bool, bool)| find(bytes, end, banded, report).is_err();
+    // Cut off within a text.
+    assert!(fails(b"0019ERR no access for", true, FETCH) && !fails(b"0019ERR no access for", false, FETCH));
+    assert!(fails(b"0010\x02sec", true, PUSH) && fails(b"00", true, PUSH));
+    // No packets, or of no channel.
+    assert!(fails(b"secret", false, PUSH) && fails(b"secret", false, FETCH) && fails(b"PACK", false, PUSH));
+    assert!(fails(b"000b\x04secret", false, PUSH) && fails(b"000asecret", false, PUSH));
+}
+
+#[test]
 fn a_raw_pack_behind_the_lines_passes() {
     let bytes = b"0008NAK\nPACK\0\0\0\x02secret";
     let found = find(bytes, false, true, false).unwrap();
@@ -213,7 +224,7 @@ proptest! {
 
     #[test]
     fn nothing_makes_it_fall(bytes in prop::collection::vec(any::<u8>(), 0..200), end in any::<bool>(), banded in any::<bool>(), report in any::<bool>()) {
-        let found = find(&bytes, end, banded, report).unwrap();
+        let Ok(found) = find(&bytes, end, banded, report) else { return Ok(()) };
         prop_assert!(found.release <= bytes.len());
         let cells = found.values().cells.len() / 3;
         for cell in 0..cells as u32 {

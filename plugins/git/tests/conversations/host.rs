@@ -11,7 +11,7 @@ use weir_plugin_git::Inspector;
 use weir_sdk::Fault;
 use weir_sdk::http::{
     AnswerHead, Found, Header, HttpInspector, Limits, Operation, OwnAnswer, RequestHead, RequestOutcome,
-    ResultInfo, show,
+    ResultInfo, Spans, TOP_BIT, show,
 };
 
 pub const LIMITS: Limits = Limits { max_operation: 1 << 20, max_answer: 1 << 20 };
@@ -19,10 +19,25 @@ pub const LIMITS: Limits = Limits { max_operation: 1 << 20, max_answer: 1 << 20 
 /// A reason when an operation is denied.
 type Judge = Box<dyn FnMut(&Operation) -> Option<Fault> + Send>;
 
+/// What a text becomes, if it changes.
+type Mask = Box<dyn FnMut(&str) -> Option<String> + Send>;
+
 pub struct Host {
     pub inspector: Inspector,
     judge: Judge,
+    mask: Mask,
     last: u32,
+}
+
+/// How an answer goes on.
+#[derive(Default)]
+pub struct Answer {
+    exchange: u32,
+    pub results: Vec<ResultInfo>,
+    pub refusal: Option<Fault>,
+    shown: u8,
+    need: usize,
+    kept: Vec<u8>,
 }
 
 /// How a request went.
@@ -44,7 +59,14 @@ impl Host {
     }
 
     pub fn judging(judge: impl FnMut(&Operation) -> Option<Fault> + Send + 'static) -> Self {
-        Self { inspector: Inspector::new(LIMITS, false), judge: Box::new(judge), last: 0 }
+        let inspector = Inspector::new(LIMITS, false);
+        Self { inspector, judge: Box::new(judge), mask: Box::new(|_| None), last: 0 }
+    }
+
+    pub fn masking(mut self, mask: impl FnMut(&str) -> Option<String> + Send + 'static) -> Self {
+        self.inspector = Inspector::new(LIMITS, true);
+        self.mask = Box::new(mask);
+        self
     }
 
     pub fn begin(&mut self, head: &RequestHead) -> Request {
@@ -116,6 +138,59 @@ impl Host {
         self.inspector.refuse(request.exchange, &refused, &why)
     }
 
+    pub fn answer_head(&mut self, exchange: u32, head: &AnswerHead) -> Answer {
+        let outcome = self.inspector.answer(exchange, head).unwrap();
+        assert!(outcome.values.cells.is_empty() && outcome.release == 0);
+        Answer {
+            exchange,
+            results: outcome.results,
+            refusal: outcome.refusal,
+            shown: outcome.show,
+            need: outcome.need as usize,
+            kept: vec![],
+        }
+    }
+
+    /// More of the answer: what of it the client gets.
+    pub fn answer_piece(&mut self, answer: &mut Answer, piece: &[u8], end: bool) -> Vec<u8> {
+        answer.kept.extend_from_slice(piece);
+        if answer.shown == show::UNSEEN {
+            return std::mem::take(&mut answer.kept);
+        }
+        if !end && (answer.shown == show::WHOLE || answer.kept.len() < answer.need) {
+            return vec![];
+        }
+        let outcome = self.inspector.answer_body(answer.exchange, &answer.kept, end).unwrap();
+        assert!(outcome.operations.is_empty());
+        answer.results.extend(outcome.results);
+        if outcome.refusal.is_some() {
+            answer.refusal = outcome.refusal;
+            return vec![];
+        }
+        let mut spans = vec![outcome.changes];
+        let (mut cells, mut texts, mut ends) = (vec![], vec![], vec![]);
+        for (index, cell) in outcome.values.cells.chunks(3).enumerate() {
+            assert!(cell[1] & TOP_BIT != 0 && outcome.values.columns.len() > cell[0] as usize);
+            let start = (cell[1] & !TOP_BIT) as usize;
+            let text = &outcome.values.decoded[start..start + cell[2] as usize];
+            if let Some(new) = (self.mask)(std::str::from_utf8(text).unwrap()) {
+                cells.push(index as u32);
+                texts.extend_from_slice(new.as_bytes());
+                ends.push(texts.len() as u32);
+            }
+        }
+        if !cells.is_empty() {
+            spans.push(self.inspector.encode(answer.exchange, &cells, &texts, &ends).unwrap());
+        }
+        (answer.shown, answer.need) = (outcome.show, outcome.need as usize);
+        let released: Vec<u8> = answer.kept.drain(..outcome.release as usize).collect();
+        let mut out = changed(&released, &spans);
+        if answer.shown == show::UNSEEN {
+            out.append(&mut answer.kept);
+        }
+        out
+    }
+
     /// An answer in pieces: what of it the client gets, and what is said of the operations.
     pub fn answer(
         &mut self,
@@ -123,28 +198,37 @@ impl Host {
         head: &AnswerHead,
         pieces: &[&[u8]],
     ) -> (Vec<u8>, Vec<ResultInfo>) {
-        let outcome = self.inspector.answer(exchange, head).unwrap();
-        let mut results = outcome.results;
-        let mut shown = outcome.show;
-        let mut need = outcome.need as usize;
-        let (mut kept, mut out) = (vec![], vec![]);
+        let mut answer = self.answer_head(exchange, head);
+        let mut out = vec![];
         for (index, piece) in pieces.iter().enumerate() {
-            let end = index + 1 == pieces.len();
-            kept.extend_from_slice(piece);
-            if shown != show::UNSEEN && (end || kept.len() >= need) {
-                let outcome = self.inspector.answer_body(exchange, &kept, end).unwrap();
-                assert!(outcome.refusal.is_none() && outcome.operations.is_empty());
-                (shown, need) = (outcome.show, outcome.need as usize);
-                out.extend(kept.drain(..outcome.release as usize));
-                results.extend(outcome.results);
-            }
-            if shown == show::UNSEEN {
-                out.append(&mut kept);
-            }
+            out.extend(self.answer_piece(&mut answer, piece, index + 1 == pieces.len()));
         }
+        assert!(answer.refusal.is_none());
         self.inspector.end(exchange);
-        (out, results)
+        (out, answer.results)
     }
+}
+
+/// Bytes with all changes made to them; none may touch another.
+fn changed(bytes: &[u8], spans: &[Spans]) -> Vec<u8> {
+    let mut all: Vec<(usize, usize, &[u8])> = vec![];
+    for spans in spans {
+        let mut from = 0;
+        for ((start, stop), end) in spans.starts.iter().zip(&spans.stops).zip(&spans.ends) {
+            all.push((*start as usize, *stop as usize, &spans.texts[from..*end as usize]));
+            from = *end as usize;
+        }
+    }
+    all.sort_unstable_by_key(|(start, ..)| *start);
+    let (mut out, mut at) = (vec![], 0);
+    for (start, stop, text) in all {
+        assert!(start >= at && stop >= start);
+        out.extend_from_slice(&bytes[at..start]);
+        out.extend_from_slice(text);
+        at = stop;
+    }
+    out.extend_from_slice(&bytes[at..]);
+    out
 }
 
 pub fn header(name: &str, value: &str) -> Header {

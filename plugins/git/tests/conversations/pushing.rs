@@ -244,3 +244,44 @@ fn what_is_no_push_is_refused_by_http() {
         );
     }
 }
+
+/// As `remote: …` and in `[remote rejected]`; and when nothing is masked, not a byte is another one.
+#[test]
+fn what_a_server_says_is_masked_however_it_is_cut() {
+    let (push, hooked) = (recorded!("push.answer"), recorded!("push-hooked.answer"));
+    for at in 0..=push.len() {
+        let (first, rest) = push.split_at(at);
+        let mut host = Host::new().masking(|text| {
+            text.contains("declined")
+                .then(|| text.replace("declined", "said no").replace("refs/heads/bad", "REF"))
+        });
+        let request = pushed(&mut host);
+        let (passed, results) = host.answer(request.exchange, &answered(200, RESULT), &[first, rest, b""]);
+        let text = String::from_utf8(passed).unwrap();
+        assert!(text.starts_with("0027\u{2}error: hook said no to update REF\n"), "{text}");
+        assert!(
+            text.contains("0017ok refs/heads/main\n")
+                && text.contains("0023ng refs/heads/bad hook said no\n")
+        );
+        // The host masks what it records; it gets what the server said.
+        assert_eq!(results[2].message, "hook declined");
+        let mut host = Host::new().masking(|_| None);
+        let request = pushed(&mut host);
+        assert_eq!(host.answer(request.exchange, &answered(200, RESULT), &[first, rest, b""]).0, push);
+    }
+    let mut host = Host::new().masking(|text| Some(text.to_owned()));
+    let request = ask(&mut host, &post(RECEIVE), &[recorded!("push-hooked.ask")]);
+    assert_eq!(host.answer(request.exchange, &answered(200, RESULT), &[hooked]).0, hooked);
+}
+
+#[test]
+fn an_answer_that_is_no_gits_is_masked_as_one_text() {
+    let mut host = Host::new().masking(|text| Some(text.replace("ann", "[…]")));
+    let request = pushed(&mut host);
+    let (passed, _) = host.answer(request.exchange, &answered(403, "text/html"), &[b"<p>an", b"n may not"]);
+    assert_eq!(String::from_utf8(passed).unwrap(), "<p>[…] may not");
+    let request = pushed(&mut host);
+    let mut answer = host.answer_head(request.exchange, &answered(200, "image/png"));
+    assert_eq!(host.answer_piece(&mut answer, b"\x89PNG", true), b"");
+    assert_eq!(answer.refusal.unwrap().code, "git-no-text");
+}

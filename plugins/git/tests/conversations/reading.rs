@@ -84,8 +84,11 @@ fn answers_pass_however_they_are_cut() {
         (recorded!("v0-fetch.answer"), RESULT),
         (recorded!("v2-fetch.answer"), RESULT),
     ] {
-        for at in 0..=answer.len() {
-            let mut host = Host::new();
+        for at in 0..=2 * answer.len() + 1 {
+            // With and without somebody who looks at texts.
+            let (at, looks) = (at / 2, at % 2 == 1);
+            let mut host =
+                if looks { Host::new().masking(|text| Some(text.to_owned())) } else { Host::new() };
             let head = if kind == REFS { refs("git-upload-pack") } else { post(UPLOAD) };
             let request = ask(&mut host, &head, &[b"0000"]);
             let (first, rest) = answer.split_at(at);
@@ -118,6 +121,21 @@ fn an_error_of_the_server_is_the_outcome() {
     let (passed, results) =
         host.answer(request.exchange, &answered(404, "text/plain"), &[b"0015ERR access denied"]);
     assert_eq!((passed.len(), results.len()), (21, 0));
+}
+
+#[test]
+fn errors_and_progress_are_masked() {
+    let mut host = Host::new().masking(|text| text.contains("ann").then(|| text.replace("ann", "[…]")));
+    let request = ask(&mut host, &post(UPLOAD), &[recorded!("v2-fetch.ask")]);
+    let (passed, results) =
+        host.answer(request.exchange, &answered(200, RESULT), &[b"0019ERR no access ", b"for ann"]);
+    assert_eq!(String::from_utf8(passed).unwrap(), "001bERR no access for […]");
+    assert_eq!(ended(&results), ["1 ERR|git-error|no access for ann"]);
+    let request = ask(&mut host, &post(UPLOAD), &[recorded!("v2-fetch.ask")]);
+    let bytes = [b"000dpackfile\n000b\x02for an".as_slice(), b"0008\x01ann0007\x02n\n0000"].concat();
+    let cut: Vec<&[u8]> = bytes.chunks(3).collect();
+    let (passed, _) = host.answer(request.exchange, &answered(200, RESULT), &cut);
+    assert_eq!(String::from_utf8(passed).unwrap(), "000dpackfile\n000f\u{2}for […]\n0008\u{1}ann0000");
 }
 
 #[test]
