@@ -1,3 +1,12 @@
+pub mod catalog;
+pub mod cells;
 pub mod glob;
+pub mod head;
+pub mod message;
+pub mod operation;
 pub mod path;
+pub mod pins;
+pub mod settings;
+pub mod sse;
 pub mod tree;
+pub mod values;
