@@ -17,7 +17,8 @@ pub fn hidden(result: &Node<'_>, offer: &Offer, pins: &mut Pins) -> Result<Vec<b
     }
     let hidden = tools.elements().iter().map(|tool| {
         let name = tool.member_text("name").filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| Wrong::new(code::INTERNAL, "the server lists a tool without a name"))?;
+        let name =
+            name.ok_or_else(|| Wrong::new(code::INTERNAL, "the server lists a tool without a name"))?;
         // Both are asked: a tool that is hidden today has its definition remembered all the same.
         let fits = pins.show(name, &pins::digest(tool));
         Ok(!fits || !offer.has(name))

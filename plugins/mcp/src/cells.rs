@@ -34,6 +34,9 @@ pub enum Place {
     Plain { start: usize, stop: usize, line: bool },
 }
 
+/// Edits of one string that holds JSON: which, and the bytes in it with what they become.
+type Edits = (usize, Vec<(usize, usize, Vec<u8>)>);
+
 /// A string of the body that holds JSON.
 #[derive(Debug)]
 struct Inner {
@@ -107,7 +110,7 @@ impl Cells {
     pub fn encode(&self, cells: &[u32], texts: &[u8], ends: &[u32]) -> Result<Spans, Fault> {
         let mut spans = Spans::default();
         // The string that holds JSON in which edits are being gathered.
-        let mut open: Option<(usize, Vec<(usize, usize, Vec<u8>)>)> = None;
+        let mut open: Option<Edits> = None;
         let mut from = 0;
         for (cell, end) in cells.iter().zip(ends) {
             let end = *end as usize;
@@ -146,11 +149,7 @@ impl Cells {
     }
 
     /// Puts a string that holds JSON back, with all edits of its values.
-    fn close(
-        &self,
-        open: Option<(usize, Vec<(usize, usize, Vec<u8>)>)>,
-        spans: &mut Spans,
-    ) -> Result<(), Fault> {
+    fn close(&self, open: Option<Edits>, spans: &mut Spans) -> Result<(), Fault> {
         let Some((inner, edits)) = open else { return Ok(()) };
         let inner = self.inners.get(inner).ok_or_else(breach)?;
         let mut text = Vec::with_capacity(inner.text.len());

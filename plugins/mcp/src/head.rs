@@ -240,7 +240,8 @@ mod tests {
     #[test]
     fn what_is_no_mcp_is_refused() {
         let settings = Settings::default();
-        let status = |head: &RequestHead| read(head, &settings).map(|_| 0).unwrap_or_else(|refused| refused.status);
+        let status =
+            |head: &RequestHead| read(head, &settings).map(|_| 0).unwrap_or_else(|refused| refused.status);
         assert_eq!(status(&head("POST", &[JSON])), 0);
         assert_eq!(status(&head("POST", &[])), 415);
         assert_eq!(status(&head("POST", &[("content-type", "application/jsonx")])), 415);

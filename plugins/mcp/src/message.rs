@@ -112,14 +112,12 @@ pub enum Sender {
 ///
 /// # Errors
 /// When one of them is none.
-pub fn messages<'n, 'a>(
-    root: &'n Node<'a>,
-    sender: Sender,
-) -> Result<(Vec<Message<'n, 'a>>, bool), Wrong> {
+pub fn messages<'n, 'a>(root: &'n Node<'a>, sender: Sender) -> Result<(Vec<Message<'n, 'a>>, bool), Wrong> {
     match &root.value {
         Value::List(elements) if elements.is_empty() => Err(invalid("an empty batch")),
         Value::List(elements) => {
-            let messages: Result<Vec<_>, _> = elements.iter().map(|element| message(element, sender)).collect();
+            let messages: Result<Vec<_>, _> =
+                elements.iter().map(|element| message(element, sender)).collect();
             Ok((messages?, true))
         }
         _ => Ok((vec![message(root, sender)?], false)),

@@ -130,11 +130,7 @@ pub fn of_head(kind: &str, text: &str, head: &Head) -> Operation {
 ///
 /// # Errors
 /// When it has more parameters than can be judged.
-pub fn of_server(
-    method: &str,
-    params: Option<&Node<'_>>,
-    session: &str,
-) -> Result<Option<Operation>, Wrong> {
+pub fn of_server(method: &str, params: Option<&Node<'_>>, session: &str) -> Result<Option<Operation>, Wrong> {
     let (kind, action) = match method {
         "ping" => return Ok(None),
         "sampling/createMessage" => ("mcp.sampling", "call"),
@@ -243,7 +239,10 @@ impl Parameters {
         if all && self.0.len() <= MAX_PARAMETERS {
             return Ok(());
         }
-        Err(Wrong::new(code::INVALID_PARAMS, format!("more than {MAX_PARAMETERS} parameters cannot be judged")))
+        Err(Wrong::new(
+            code::INVALID_PARAMS,
+            format!("more than {MAX_PARAMETERS} parameters cannot be judged"),
+        ))
     }
 }
 
@@ -287,7 +286,8 @@ mod tests {
     }
 
     fn parameters(operation: &Operation) -> Vec<String> {
-        let line = |p: &Parameter| format!("{}:{}={}", p.name, p.type_name, p.value.as_deref().unwrap_or("NULL"));
+        let line =
+            |p: &Parameter| format!("{}:{}={}", p.name, p.type_name, p.value.as_deref().unwrap_or("NULL"));
         operation.parameters.iter().map(line).collect()
     }
 
@@ -316,9 +316,12 @@ mod tests {
         assert_eq!(named(&found.attributes, "mcp-method").as_deref(), Some("tools/call"));
         assert_eq!(named(&found.attributes, "mcp-session").as_deref(), Some("s1"));
         assert_eq!(named(&found.attributes, "mcp-request-id").as_deref(), Some("\"7\""));
-        for (name, value) in
-            [("user-agent", "test/1"), ("traceparent", "00-1"), ("meta-thread-id", "t"), ("meta-progresstoken", "3")]
-        {
+        for (name, value) in [
+            ("user-agent", "test/1"),
+            ("traceparent", "00-1"),
+            ("meta-thread-id", "t"),
+            ("meta-progresstoken", "3"),
+        ] {
             assert_eq!(named(&found.claimed, name).as_deref(), Some(value), "{name}");
         }
     }
@@ -361,7 +364,8 @@ mod tests {
 
     #[test]
     fn what_a_server_asks_is_an_operation_but_for_a_ping() {
-        let root = crate::tree::read(br#"{"message":"Your password?","requestedSchema":{"type":"object"}}"#).unwrap();
+        let root = crate::tree::read(br#"{"message":"Your password?","requestedSchema":{"type":"object"}}"#)
+            .unwrap();
         let found = of_server("elicitation/create", Some(&root), "s1").unwrap().unwrap();
         assert_eq!((&*found.kind, &*found.action), ("mcp.elicitation", "call"));
         assert_eq!(parameters(&found)[0], "message:string=Your password?");

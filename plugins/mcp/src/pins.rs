@@ -81,11 +81,7 @@ pub struct Pins {
 
 impl Pins {
     pub fn new(settings: &Settings) -> Pins {
-        Pins {
-            pinned: settings.pins().clone(),
-            only_pinned: settings.only_pinned(),
-            ..Pins::default()
-        }
+        Pins { pinned: settings.pins().clone(), only_pinned: settings.only_pinned(), ..Pins::default() }
     }
 
     /// A definition was shown: whether it is the one it must be.
@@ -140,10 +136,8 @@ mod tests {
     #[test]
     fn a_digest_is_of_what_is_meant_not_of_how_it_is_written() {
         let one = of(r#"{"name":"a","description":"x@","inputSchema":{"type":"object","b":[1,true,null]}}"#);
-        let other = of(
-            r#"{ "inputSchema" : {"b":[1, true, null],"type":"object"}, "_meta":{"x":1},
-                "description":"x\u0040", "name":"a" }"#,
-        );
+        let other = of(r#"{ "inputSchema" : {"b":[1, true, null],"type":"object"}, "_meta":{"x":1},
+                "description":"x\u0040", "name":"a" }"#);
         assert_eq!(one, other);
         // Anybody can compute it: printf '…' | sha256sum
         assert_eq!(of(r#"{"name":"a"}"#), {

@@ -31,7 +31,9 @@ impl Settings {
     pub fn check(&self) -> Result<(), String> {
         for (name, digest) in &self.tools {
             let hex = digest.strip_prefix("sha256:").unwrap_or_default();
-            if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+            if hex.len() != 64
+                || !hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+            {
                 return Err(format!("the digest of the tool `{name}` must be sha256: and 64 digits 0-9a-f"));
             }
         }

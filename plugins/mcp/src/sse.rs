@@ -167,13 +167,10 @@ mod tests {
 
     #[test]
     fn an_event_ends_with_a_blank_line() {
-        assert_eq!(all(b"data: a\n\ndata: b\r\n\r\n: c\n\n\nid: 1"), [
-            "data: a\n\n",
-            "data: b\r\n\r\n",
-            ": c\n\n",
-            "\n",
-            "id: 1"
-        ]);
+        assert_eq!(
+            all(b"data: a\n\ndata: b\r\n\r\n: c\n\n\nid: 1"),
+            ["data: a\n\n", "data: b\r\n\r\n", ": c\n\n", "\n", "id: 1"]
+        );
         assert!(Search::default().event(b"data: a\r\r", true).is_err());
         assert!(Search::default().event(b"data: a\rdata: b\n\n", true).is_err());
         assert_eq!(Search::default().event(b"data: a\r\n\r", false).unwrap(), None);

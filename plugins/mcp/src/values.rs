@@ -22,7 +22,8 @@ pub enum Mode {
 
 /// Data of the server's own.
 const FREE: [&str; 6] = ["structuredContent", "data", "arguments", "_meta", "input", "metadata"];
-const SCHEMAS: [&str; 6] = ["inputSchema", "outputSchema", "requestedSchema", "tools", "capabilities", "icons"];
+const SCHEMAS: [&str; 6] =
+    ["inputSchema", "outputSchema", "requestedSchema", "tools", "capabilities", "icons"];
 const PROSE: [&str; 3] = ["description", "title", "instructions"];
 /// Handed back to the server byte by byte.
 const OPAQUE: [&str; 7] =
@@ -229,7 +230,11 @@ fn is_protocol(key: &str, node: &Node<'_>) -> bool {
 fn decoded(text: &str) -> Option<Result<String, ()>> {
     use base64::Engine;
     let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
-    Some(String::from_utf8(bytes).map_err(|_| ()).and_then(|text| if text.contains('\0') { Err(()) } else { Ok(text) }))
+    Some(
+        String::from_utf8(bytes)
+            .map_err(|_| ())
+            .and_then(|text| if text.contains('\0') { Err(()) } else { Ok(text) }),
+    )
 }
 
 #[cfg(test)]
