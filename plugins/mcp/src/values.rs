@@ -133,7 +133,8 @@ impl<'w> Walk<'w> {
                 return self.cells.push(self.key(key, path, "boolean"), start, stop - start, place);
             }
         };
-        if key == "blob" || key == "data" && parent.is_some_and(|parent| is_media(parent, key)) {
+        // Only where the protocol says that it is base64: a password can look like it.
+        if mode == Mode::Protocol && (key == "blob" || parent.is_some_and(|parent| is_media(parent, key))) {
             match decoded(text) {
                 Some(Ok(inside)) => {
                     let place = Place::Base64 { start, stop };
