@@ -269,6 +269,8 @@ fn leaf() -> impl Strategy<Value = Value> {
         any::<i32>().prop_map(Value::from),
         any::<bool>().prop_map(Value::from),
         Just(Value::Null),
+        // Looks like base64.
+        "[a-zA-Z]{4}|[a-zA-Z]{8}".prop_map(Value::from),
         "[a-z{\"}:]{0,6}".prop_map(|text| Value::from(json!({"k": text, "n": [1, text]}).to_string())),
     ]
 }

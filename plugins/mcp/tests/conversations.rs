@@ -1,4 +1,5 @@
-//! What a real client and a real server said to each other (`conversations/record.mjs`), through the inspector.
+//! What real clients and real servers said to each other (`conversations/record.mjs`, `record.py`), through the
+//! inspector.
 
 mod common;
 
@@ -14,8 +15,13 @@ struct Recorded {
     answer: String,
 }
 
-fn conversation() -> Vec<Recorded> {
-    let all: Value = serde_json::from_str(include_str!("conversations/everything.json")).unwrap();
+/// The TypeScript SDK with its server "everything", version 2025-11-25.
+const EVERYTHING: &str = include_str!("conversations/everything.json");
+/// The Python SDK with itself, version 2026-07-28: no sessions, no requests of the server.
+const STATELESS: &str = include_str!("conversations/stateless.json");
+
+fn conversation(text: &str) -> Vec<Recorded> {
+    let all: Value = serde_json::from_str(text).unwrap();
     let pairs = |value: &Value| -> Vec<(String, String)> { serde_json::from_value(value.clone()).unwrap() };
     let of = |value: &Value| Recorded {
         method: value["method"].as_str().unwrap().into(),
@@ -33,9 +39,15 @@ fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {
 }
 
 /// Each exchange's operations, and what was received.
-fn replay(host: &mut Host, piece: usize, mask: Mask<'_>, allow: bool) -> Vec<(Vec<String>, Received)> {
+fn replay(
+    text: &str,
+    host: &mut Host,
+    piece: usize,
+    mask: Mask<'_>,
+    allow: bool,
+) -> Vec<(Vec<String>, Received)> {
     let mut all = Vec::new();
-    for recorded in conversation() {
+    for recorded in conversation(text) {
         let sent = host.send(&recorded.method, &borrowed(&recorded.headers), recorded.body.as_deref());
         assert!(sent.refusal.is_none(), "{:?} {:?}", recorded.body, sent.refusal);
         let head = borrowed(&recorded.answer_headers);
@@ -50,13 +62,14 @@ fn replay(host: &mut Host, piece: usize, mask: Mask<'_>, allow: bool) -> Vec<(Ve
 
 #[test]
 fn a_conversation_passes_byte_by_byte_unchanged() {
-    let recorded = conversation();
-    for masking in [true, false] {
-        for piece in [1, 7, usize::MAX] {
+    for text in [EVERYTHING, STATELESS] {
+        let recorded = conversation(text);
+        for (masking, piece) in [(true, 1), (true, 7), (true, usize::MAX), (false, 1), (false, usize::MAX)] {
             let mut host = Host::new("{}", &[], masking);
-            for ((_, received), recorded) in replay(&mut host, piece, &unmasked, true).iter().zip(&recorded) {
+            let all = replay(text, &mut host, piece, &unmasked, true);
+            for ((_, received), recorded) in all.iter().zip(&recorded) {
                 assert_eq!(received.body, recorded.answer, "in pieces of {piece}");
-                assert_eq!(masking || received.values.is_empty(), true);
+                assert!(masking || received.values.is_empty());
             }
         }
     }
@@ -72,7 +85,7 @@ fn its_operations_values_and_results_do_not_depend_on_the_pieces() {
                 received.results.iter().map(|r| (r.operation, r.status, r.tag.clone())).collect();
             (operations, received.values, asked, results)
         };
-        replay(&mut host, piece, &unmasked, true).into_iter().map(of).collect::<Vec<_>>()
+        replay(EVERYTHING, &mut host, piece, &unmasked, true).into_iter().map(of).collect::<Vec<_>>()
     };
     let whole = seen(usize::MAX);
     assert_eq!(whole, seen(1));
@@ -140,28 +153,81 @@ const OPERATIONS: [&str; 27] = [
 ];
 
 #[test]
-fn masked_it_is_still_a_conversation() {
-    let recorded = conversation();
+fn without_sessions_the_same_is_seen() {
     let mut host = Host::new("{}", &[], true);
-    for ((_, received), recorded) in replay(&mut host, 5, &stars, true).iter().zip(&recorded) {
-        let messages = |stream: &str| -> Vec<Value> {
-            let lines = stream.lines().filter_map(|line| line.strip_prefix("data: "));
-            lines.filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
-        };
-        let (before, after) = (messages(&recorded.answer), messages(&received.body));
-        assert_eq!(before.len(), after.len());
-        for (before, after) in before.iter().zip(&after) {
-            for key in ["jsonrpc", "id", "method"] {
-                assert_eq!(before[key], after[key]);
+    let all = replay(STATELESS, &mut host, 3, &unmasked, true);
+    let operations: Vec<&str> = all.iter().flat_map(|(seen, _)| seen.iter().map(String::as_str)).collect();
+    assert_eq!(
+        operations,
+        [
+            "mcp.request session server/discover",
+            "mcp.request read tools/list",
+            "mcp.tool-call call find",
+            "mcp.tool-call call slow",
+            "mcp.tool-call call fail",
+            "mcp.tool-call call pay",
+            "mcp.tool-call call pay",
+            "mcp.request read resources/list",
+            "mcp.resource-read read demo://customers",
+            "mcp.resource-read read demo://nobody",
+        ]
+    );
+    let asked: Vec<String> = all.iter().flat_map(|(_, received)| received.asked.iter().map(brief)).collect();
+    assert_eq!(asked, ["mcp.elicitation call elicitation/create"]);
+    let results: Vec<_> =
+        all.iter().map(|(_, received)| (received.results.len(), received.results[0].status)).collect();
+    assert_eq!(results, [0, 0, 0, 0, 1, 0, 0, 0, 0, 1].map(|status| (1, status)));
+    let values: Vec<&str> = all.iter().flat_map(|(_, seen)| seen.values.iter().map(String::as_str)).collect();
+    for value in [
+        "email|mcp:find|structuredContent.result[].email| = ann@example.com",
+        "email|mcp:find|content[].text.email| = ann@example.com",
+        "message|mcp:notifications/progress|message|notification = half of ann@example.com",
+        "text|mcp:resources/read|contents[].text| = ann@example.com",
+    ] {
+        assert!(values.contains(&value), "{value}\n{values:#?}");
+    }
+}
+
+/// The messages of an answer, whichever way they come.
+fn messages(answer: &str) -> Vec<Value> {
+    if answer.starts_with('{') {
+        return vec![serde_json::from_str(answer).unwrap()];
+    }
+    let lines = answer.lines().filter_map(|line| line.strip_prefix("data: "));
+    lines.filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn masked_it_is_still_a_conversation() {
+    for text in [EVERYTHING, STATELESS] {
+        let recorded = conversation(text);
+        let mut host = Host::new("{}", &[], true);
+        for ((_, received), recorded) in replay(text, &mut host, 5, &stars, true).iter().zip(&recorded) {
+            let (before, after) = (messages(&recorded.answer), messages(&received.body));
+            assert_eq!(before.len(), after.len());
+            for (before, after) in before.iter().zip(&after) {
+                for key in [
+                    "/jsonrpc",
+                    "/id",
+                    "/method",
+                    "/params/progressToken",
+                    "/error/code",
+                    "/result/resultType",
+                ] {
+                    assert_eq!(before.pointer(key), after.pointer(key), "{key}");
+                }
+                for tool in 0..2 {
+                    for key in ["name", "inputSchema/type", "inputSchema/required"] {
+                        let key = format!("/result/tools/{tool}/{key}");
+                        assert_eq!(before.pointer(&key), after.pointer(&key), "{key}");
+                    }
+                }
             }
-            assert_eq!(before["params"]["progressToken"], after["params"]["progressToken"]);
-            assert_eq!(
-                before["result"]["tools"][0]["inputSchema"]["type"],
-                after["result"]["tools"][0]["inputSchema"]["type"]
-            );
-        }
-        for secret in ["ann@example.com", "Cloudy", "Operation failed", "What's weather", "not found"] {
-            assert!(!received.body.contains(secret), "{secret}: {}", received.body);
+            for secret in
+                ["ann@example.com", "Cloudy", "Operation failed", "What's weather", "not found", "Pay?"]
+            {
+                assert!(!received.body.contains(secret), "{secret}: {}", received.body);
+            }
         }
     }
 }
@@ -169,7 +235,7 @@ fn masked_it_is_still_a_conversation() {
 #[test]
 fn what_the_server_may_not_ask_does_not_reach_the_client() {
     let mut host = Host::new("{}", &[], true);
-    let all = replay(&mut host, 11, &unmasked, false);
+    let all = replay(EVERYTHING, &mut host, 11, &unmasked, false);
     let text: String = all.iter().map(|(_, received)| received.body.as_str()).collect();
     assert!(!text.contains("sampling/createMessage") && !text.contains("roots/list"));
     assert_eq!(text.matches(": refused by policy (no-asking): not allowed\n\n").count(), 3);
