@@ -3,7 +3,7 @@
 
 use crate::catalog;
 use crate::cells::Cells;
-use crate::memory::{Asked, Exchange, Instead, Memory};
+use crate::memory::{Ask, Asked, Exchange, Memory};
 use crate::message::{Id, Kind, Message, Wrong, code};
 use crate::operation;
 use crate::tree::Node;
@@ -21,7 +21,10 @@ pub struct Gathered {
     pub cuts: Vec<(usize, usize)>,
     pub results: Vec<ResultInfo>,
     pub operations: Vec<Found>,
-    pub instead: Option<Instead>,
+    /// what stands for these operations in the bytes
+    pub asks: Vec<Ask>,
+    /// the request for which the message that was taken last wants more
+    pub asked: Option<Asked>,
 }
 
 /// Whether a message wants something of the client that must be allowed.
@@ -62,10 +65,9 @@ pub fn take(
         Kind::Request { id, method } => {
             let session = exchange.session().to_owned();
             if let Some(operation) = operation::of_server(method, message.params, &session)? {
-                found(memory, gathered, operation);
-                gathered.instead = Some(Instead::Comment);
+                let number = found(memory, gathered, operation);
+                memory.server_asks(&session, id.clone(), method, number);
             }
-            memory.server_asks(&session, id.clone(), method);
             parameters(memory, message, method, None, at, gathered)
         }
         Kind::Notification { method } => {
@@ -75,8 +77,10 @@ pub fn take(
     }
 }
 
-fn found(memory: &mut Memory, gathered: &mut Gathered, operation: Operation) {
-    gathered.operations.push(Found { id: memory.next_operation(), continues: 0, operation });
+fn found(memory: &mut Memory, gathered: &mut Gathered, operation: Operation) -> u32 {
+    let id = memory.next_operation();
+    gathered.operations.push(Found { id, continues: 0, operation });
+    id
 }
 
 fn parameters(
@@ -142,7 +146,7 @@ fn response(
         if let Some(operation) = operation {
             found(memory, gathered, operation);
         }
-        gathered.instead = asked.clone().map(Instead::Reply).or(Some(Instead::Comment));
+        gathered.asked = asked.clone();
     }
     let list = body.member("tools").filter(|_| hidden.contains(&true));
     gathered.cuts.extend(
@@ -189,7 +193,7 @@ fn values(
             "result" if hidden.contains(&true) => {
                 for (key, value) in body.members() {
                     if key != "tools" {
-                        walk.node(value, Some(body), key, &mut key.to_string(), mode).map_err(full)?;
+                        walk.member(body, key, value, &mut key.to_string(), mode).map_err(full)?;
                         continue;
                     }
                     for (tool, _) in value.elements().iter().zip(hidden).filter(|(_, hidden)| !**hidden) {
@@ -251,6 +255,19 @@ fn result(operation: u32, asked: &Asked, body: &Node<'_>, ok: bool) -> ResultInf
     let list = LISTS.iter().find_map(|list| body.member(list));
     info.rows = list.map_or(0, |list| list.elements().len() as u64);
     info
+}
+
+/// What a server asked has its answer, which the server has taken.
+pub fn answered((operation, ok): (u32, bool)) -> ResultInfo {
+    let (status, tag, code) = if ok { (0, "ok", "") } else { (1, "error", "error") };
+    ResultInfo {
+        operation,
+        status,
+        rows: 0,
+        tag: tag.to_owned(),
+        code: code.to_owned(),
+        message: String::new(),
+    }
 }
 
 fn shortened(text: &str) -> String {

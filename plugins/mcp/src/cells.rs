@@ -103,6 +103,18 @@ impl Cells {
         std::mem::take(&mut self.values)
     }
 
+    /// What the body becomes when every cell says `text`.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn encode_all(&self, text: &str) -> Result<Spans, Fault> {
+        let count = u32::try_from(self.places.len()).map_err(|_| too_large())?;
+        let length = u32::try_from(text.len()).map_err(|_| too_large())?;
+        let cells: Vec<u32> = (0..count).collect();
+        let ends: Vec<u32> = (1..=count).map(|cell| cell.saturating_mul(length)).collect();
+        self.encode(&cells, text.repeat(cells.len()).as_bytes(), &ends)
+    }
+
     /// What the body becomes when `cells` have the new texts.
     ///
     /// # Errors

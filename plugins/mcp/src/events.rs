@@ -1,26 +1,17 @@
 //! An answer that is a stream of events: each that is all there is taken in and released.
 
 use crate::answer::{self, Gathered};
-use crate::memory::{Exchange, Memory};
+use crate::memory::{Ask, Exchange, Memory};
 use crate::message::{self, Message, Sender, Wrong, code};
 use crate::sse::{self, Search};
 use crate::tree;
 use crate::values::{Mode, Walk};
 
-/// How far the bytes of one call were taken in.
-#[derive(Debug, Default)]
-pub struct Taken {
-    pub release: usize,
-    /// what is left is no beginning of an event, but one that must be looked at alone
-    pub goes_on: bool,
-}
-
 fn wrong(text: &str) -> Wrong {
     Wrong::new(code::INTERNAL, text)
 }
 
-/// Takes in the events of `data`. One that asks something of the client is released alone: what goes in its place, when
-/// that is not allowed, must not take others with it.
+/// Takes in the events of `data`; answers how many bytes they are.
 ///
 /// # Errors
 /// When one may not go to the client.
@@ -31,28 +22,14 @@ pub fn take(
     data: &[u8],
     end: bool,
     gathered: &mut Gathered,
-) -> Result<Taken, Wrong> {
+) -> Result<usize, Wrong> {
     let mut from = 0;
     while let Some(length) = search.event(data.get(from..).unwrap_or_default(), end)? {
         let bytes = data.get(from..from + length).unwrap_or_default();
-        let asked = one(memory, exchange, bytes, from, gathered)?;
-        if asked == Asks::Later {
-            return Ok(Taken { release: from, goes_on: true });
-        }
+        one(memory, exchange, bytes, from, gathered)?;
         from += length;
-        if asked == Asks::Now {
-            return Ok(Taken { release: from, goes_on: from < data.len() });
-        }
     }
-    Ok(Taken { release: from, goes_on: false })
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Asks {
-    Nothing,
-    Now,
-    /// not taken in yet: others stand before it
-    Later,
+    Ok(from)
 }
 
 fn one(
@@ -61,7 +38,7 @@ fn one(
     bytes: &[u8],
     from: usize,
     gathered: &mut Gathered,
-) -> Result<Asks, Wrong> {
+) -> Result<(), Wrong> {
     let event = sse::event(bytes)?;
     if event.name == "endpoint" {
         return Err(wrong("this is the transport of MCP 2024-11-05 (HTTP with SSE), which is not served"));
@@ -86,8 +63,7 @@ fn one(
                 .map(|line| ("comment", *line))
                 .chain(event.data.iter().map(|line| ("data", *line)))
                 .collect();
-            lines_of(memory, lines, from, gathered)?;
-            Ok(Asks::Nothing)
+            lines_of(memory, lines, from, gathered)
         }
         Ok(root) => {
             let messages = match message::messages(root, Sender::Server) {
@@ -99,9 +75,6 @@ fn one(
             if asks && messages.len() > 1 {
                 return Err(wrong("the server asks for something within a batch"));
             }
-            if asks && from > 0 {
-                return Ok(Asks::Later);
-            }
             let before = |line: &&(usize, usize)| line.0 < first;
             others(memory, event.other.iter().filter(before), from, gathered)?;
             all(memory, exchange, &messages, &at, gathered)?;
@@ -110,8 +83,11 @@ fn one(
                 let walked = walk.node(root, None, "", &mut String::new(), Mode::Free);
                 walked.map_err(|fault| wrong(&fault.message))?;
             }
-            others(memory, event.other.iter().filter(|line| !before(line)), from, gathered)?;
-            Ok(if asks { Asks::Now } else { Asks::Nothing })
+            if asks {
+                let asked = gathered.asked.take();
+                gathered.asks.push(Ask { start: from, stop: from + bytes.len(), asked });
+            }
+            others(memory, event.other.iter().filter(|line| !before(line)), from, gathered)
         }
     }
 }

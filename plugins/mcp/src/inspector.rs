@@ -3,7 +3,7 @@
 use crate::answer::{self, Gathered};
 use crate::events;
 use crate::head::{self, Verb};
-use crate::memory::{Answering, Exchange, Memory};
+use crate::memory::{Answering, Ask, Asking, Exchange, Memory};
 use crate::message::{self, Sender, Wrong, code};
 use crate::operation;
 use crate::refusal;
@@ -113,8 +113,9 @@ impl HttpInspector for Mcp {
         if let Some(session) = header("mcp-session-id") {
             self.memory.client(&session.value, std::mem::take(&mut begun.client));
         }
+        let results = std::mem::take(&mut begun.answers).into_iter().map(answer::answered).collect();
         if !head.has_body || head.length == Some(0) {
-            return Ok(AnswerOutcome::default());
+            return Ok(AnswerOutcome { results, ..AnswerOutcome::default() });
         }
         let content_type = header("content-type").map(|header| header.value.as_str()).unwrap_or_default();
         let is_error = head.status >= 400;
@@ -131,7 +132,7 @@ impl HttpInspector for Mcp {
             return Ok(refused(Wrong::new(code::INTERNAL, message)));
         };
         begun.answering = answering;
-        Ok(AnswerOutcome { show, ..AnswerOutcome::default() })
+        Ok(AnswerOutcome { show, results, ..AnswerOutcome::default() })
     }
 
     fn answer_body(&mut self, exchange: u32, data: &[u8], end: bool) -> Result<AnswerOutcome, Fault> {
@@ -155,9 +156,10 @@ impl HttpInspector for Mcp {
         match answered {
             Ok(mut gathered) => {
                 let wrap = begun.told > 0;
-                let mut outcome = outcome(begun, &mut gathered, size(data.len())?)?;
+                let cuts = gathered.cuts.clone();
+                let mut outcome = outcome(begun, &mut gathered, data)?;
                 if wrap {
-                    outcome.changes = as_event(data, &gathered.cuts)?;
+                    outcome.changes = as_event(data, &cuts)?;
                 }
                 Ok(outcome)
             }
@@ -199,18 +201,25 @@ fn refused(wrong: Wrong) -> AnswerOutcome {
     AnswerOutcome { refusal: Some(fault("answer", wrong.message)), ..AnswerOutcome::default() }
 }
 
-/// What was gathered as the host wants it; the cells stay with the exchange, for `encode`.
-fn outcome(exchange: &mut Exchange, gathered: &mut Gathered, release: u32) -> Result<AnswerOutcome, Fault> {
+/// What was gathered as the host wants it; the cells stay with the exchange, for `encode`. `bytes` are released.
+fn outcome(exchange: &mut Exchange, gathered: &mut Gathered, bytes: &[u8]) -> Result<AnswerOutcome, Fault> {
     let mut changes = Spans::default();
     for (start, stop) in &gathered.cuts {
         changes.push(size(*start)?, size(*stop)?, b"")?;
     }
     exchange.cells = std::mem::take(&mut gathered.cells);
-    exchange.instead = gathered.instead.take();
+    exchange.asking = match gathered.operations.is_empty() {
+        true => Asking::default(),
+        false => Asking {
+            bytes: bytes.to_vec(),
+            cuts: std::mem::take(&mut gathered.cuts),
+            asks: std::mem::take(&mut gathered.asks),
+        },
+    };
     Ok(AnswerOutcome {
         values: exchange.cells.take_values(),
         changes,
-        release,
+        release: size(bytes.len())?,
         results: std::mem::take(&mut gathered.results),
         operations: std::mem::take(&mut gathered.operations),
         ..AnswerOutcome::default()
@@ -227,13 +236,11 @@ fn grow(
 ) -> Result<Result<AnswerOutcome, Fault>, Wrong> {
     let mut gathered = Gathered::default();
     let taken = events::take(memory, exchange, search, data, end, &mut gathered)?;
-    let rest = data.len().saturating_sub(taken.release);
-    let need = if taken.goes_on || rest == 0 { Ok(0) } else { size(rest.saturating_add(1)) };
-    let found = |need| -> Result<AnswerOutcome, Fault> {
-        let outcome = outcome(exchange, &mut gathered, size(taken.release)?)?;
+    let rest = data.len().saturating_sub(taken);
+    Ok(outcome(exchange, &mut gathered, data.get(..taken).unwrap_or_default()).and_then(|outcome| {
+        let need = if rest == 0 { 0 } else { size(rest.saturating_add(1))? };
         Ok(AnswerOutcome { show: show::GROWING, need, ..outcome })
-    };
-    Ok(need.and_then(found))
+    }))
 }
 
 /// An answer in one piece.
@@ -261,6 +268,10 @@ fn json(memory: &mut Memory, exchange: &mut Exchange, data: &[u8], status: u16) 
     }
     for message in &messages {
         answer::take(memory, exchange, message, &|at| at, &mut gathered)?;
+    }
+    if asks > 0 {
+        let asked = gathered.asked.take();
+        gathered.asks.push(Ask { start: 0, stop: data.len(), asked });
     }
     Ok(gathered)
 }

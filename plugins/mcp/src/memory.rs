@@ -39,13 +39,21 @@ pub enum Answering {
     Text,
 }
 
-/// What goes to the client when what a server asks is not allowed.
+/// Bytes `start..stop` in which a server asks something of the client.
 #[derive(Debug, Clone)]
-pub enum Instead {
-    /// nothing a client reads
-    Comment,
-    /// an answer to the request that the server wanted more for
-    Reply(Asked),
+pub struct Ask {
+    pub start: usize,
+    pub stop: usize,
+    /// the request that the server wants more for; none: the server's own request
+    pub asked: Option<Asked>,
+}
+
+/// Bytes that were released and ask something, for when that is not allowed.
+#[derive(Debug, Default)]
+pub struct Asking {
+    pub bytes: Vec<u8>,
+    pub cuts: Vec<(usize, usize)>,
+    pub asks: Vec<Ask>,
 }
 
 /// A request and its answer.
@@ -68,7 +76,11 @@ pub struct Exchange {
     pub answering: Answering,
     /// values of the last call
     pub cells: Cells,
-    pub instead: Option<Instead>,
+    pub asking: Asking,
+    /// tools of this request that may not be called, whatever policies say: their operations
+    pub objected: Vec<u32>,
+    /// what servers asked that this request answers: their operations, and whether with a result
+    pub answers: Vec<(u32, bool)>,
 }
 
 impl Exchange {
@@ -85,8 +97,8 @@ pub struct Memory {
     pub pins: Pins,
     /// requests whose exchange ended before they were answered, by session of MCP
     left: VecDeque<(String, Asked)>,
-    /// what servers asked: session of MCP, id, method
-    server_asked: VecDeque<(String, Id, String)>,
+    /// what servers asked: session of MCP, id, method, operation
+    server_asked: VecDeque<(String, Id, String, u32)>,
     /// tools that run as tasks
     tasks: BTreeMap<String, String>,
     /// what clients said of themselves when their session of MCP began
@@ -128,17 +140,17 @@ impl Memory {
         fits.next().is_none().then_some(&mut first.1)
     }
 
-    pub fn server_asks(&mut self, session: &str, id: Id, method: &str) {
+    pub fn server_asks(&mut self, session: &str, id: Id, method: &str, operation: u32) {
         if self.server_asked.len() >= MAX_LEFT {
             self.server_asked.pop_front();
         }
-        self.server_asked.push_back((session.to_owned(), id, method.to_owned()));
+        self.server_asked.push_back((session.to_owned(), id, method.to_owned(), operation));
     }
 
-    /// The method of a server's request that the client answers now.
-    pub fn answers(&mut self, session: &str, id: &Id) -> Option<String> {
-        let at = self.server_asked.iter().position(|(of, asked, _)| of == session && asked == id)?;
-        self.server_asked.remove(at).map(|(_, _, method)| method)
+    /// The method and the operation of a server's request that the client answers now.
+    pub fn answers(&mut self, session: &str, id: &Id) -> Option<(String, u32)> {
+        let at = self.server_asked.iter().position(|(of, asked, ..)| of == session && asked == id)?;
+        self.server_asked.remove(at).map(|(_, _, method, operation)| (method, operation))
     }
 
     pub fn task(&mut self, id: &str, tool: &str) {

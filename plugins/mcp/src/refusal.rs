@@ -4,7 +4,7 @@
 //! protocol would be its client's. Everything else gets an error of JSON-RPC. Both are answers to the request, so their
 //! HTTP status is 200; only what is no request has another one.
 
-use crate::memory::{Asked, Exchange, Instead};
+use crate::memory::{Asked, Exchange};
 use crate::message::code;
 use crate::sse;
 use serde_json::json;
@@ -22,6 +22,11 @@ fn reply(asked: &Asked, text: &str, why: &Fault, is_stateless: bool) -> String {
     }
     let error = json!({"code": code::REFUSED, "message": text, "data": {"code": why.code}});
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
+}
+
+/// The host's codes for what the upstream did or could not do, and our own for its answers.
+fn is_of_upstream(why: &Fault) -> bool {
+    why.code.starts_with("upstream") || why.code.starts_with("answer")
 }
 
 fn by_policy(why: &Fault) -> String {
@@ -42,12 +47,15 @@ pub fn answer(exchange: &Exchange, refused: &[u32], why: &Fault) -> OwnAnswer {
         .asked
         .iter()
         .map(|asked| {
-            let text = if refused.is_empty() {
-                format!("refused ({}): {}", why.code, why.message)
-            } else if refused.contains(&asked.operation) {
-                by_policy(why)
-            } else {
+            let is_refused = if exchange.objected.is_empty() { refused } else { &exchange.objected };
+            let text = if !is_refused.is_empty() && !is_refused.contains(&asked.operation) {
                 "not sent, because another message of the same request was refused".to_owned()
+            } else if is_of_upstream(why) {
+                format!("failed ({}): {}", why.code, why.message)
+            } else if refused.is_empty() || !exchange.objected.is_empty() {
+                format!("refused ({}): {}", why.code, why.message)
+            } else {
+                by_policy(why)
             };
             reply(asked, &text, why, is_stateless)
         })
@@ -72,6 +80,7 @@ pub fn answer(exchange: &Exchange, refused: &[u32], why: &Fault) -> OwnAnswer {
 fn nothing_parsed(exchange: &Exchange, refused: &[u32], why: &Fault, has_head: bool) -> OwnAnswer {
     let (status, rpc) = match &exchange.trouble {
         Some((status, wrong)) => (*status, wrong.rpc),
+        None if is_of_upstream(why) => (502, code::INTERNAL),
         None if !refused.is_empty() => (403, code::REFUSED),
         None if why.code.contains("too-large") => (413, code::INVALID_REQUEST),
         None if exchange.head.is_some() => (403, code::REFUSED),
@@ -95,17 +104,44 @@ fn nothing_parsed(exchange: &Exchange, refused: &[u32], why: &Fault, has_head: b
 }
 
 /// For `refuse-asked`: a request of the server's is swallowed (a comment stands in its place; the server gets no
-/// answer), a result that wanted more becomes a refusal of the request.
+/// answer), a result that wanted more becomes a refusal of the request. What was released together with it goes on, but
+/// nobody has masked it: its values are hidden.
 pub fn asked(exchange: &Exchange, in_events: bool, why: &Fault) -> Vec<u8> {
-    let text = by_policy(why);
+    let comment = || sse::comment(&by_policy(why)).into_bytes();
+    let asking = &exchange.asking;
     let is_stateless = exchange.head.as_ref().is_some_and(crate::head::Head::is_stateless);
-    match &exchange.instead {
-        Some(Instead::Reply(asked)) => {
-            let reply = reply(asked, &text, why, is_stateless);
-            if in_events { sse::write(&reply).into_bytes() } else { reply.into_bytes() }
-        }
-        Some(Instead::Comment) | None => sse::comment(&text).into_bytes(),
+    let mut changes: Vec<(usize, usize, Vec<u8>)> = Vec::new();
+    for ask in &asking.asks {
+        let instead = match &ask.asked {
+            Some(asked) => {
+                let reply = reply(asked, &by_policy(why), why, is_stateless);
+                if in_events { sse::write(&reply).into_bytes() } else { reply.into_bytes() }
+            }
+            None => comment(),
+        };
+        changes.push((ask.start, ask.stop, instead));
     }
+    let Ok(hidden) = exchange.cells.encode_all("[hidden]") else { return comment() };
+    let mut from = 0;
+    for ((start, stop), end) in hidden.starts.iter().zip(&hidden.stops).zip(&hidden.ends) {
+        let text = hidden.texts.get(from..*end as usize).unwrap_or_default();
+        changes.push((*start as usize, *stop as usize, text.to_vec()));
+        from = *end as usize;
+    }
+    changes.extend(asking.cuts.iter().map(|(start, stop)| (*start, *stop, Vec::new())));
+    changes.sort_by_key(|(start, stop, _)| (*start, std::cmp::Reverse(*stop)));
+    let (mut told, mut done) = (Vec::new(), 0);
+    for (start, stop, text) in changes {
+        // What lies within an ask is gone with it.
+        if start < done {
+            continue;
+        }
+        told.extend_from_slice(asking.bytes.get(done..start).unwrap_or_default());
+        told.extend_from_slice(&text);
+        done = stop;
+    }
+    told.extend_from_slice(asking.bytes.get(done..).unwrap_or_default());
+    told
 }
 
 /// For `waiting`: the head of an event stream and a sign of life, for a client that asked for such and reads events.

@@ -32,7 +32,11 @@ pub fn read(memory: &mut Memory, exchange: &mut Exchange, head: &Head, body: &[u
             Kind::Response { id: Some(id), .. } => memory.answers(&head.session, id),
             _ => None,
         };
-        let mut operation = operation::of_client(message, head, answers.as_deref())?;
+        if let (Kind::Response { ok, .. }, Some((_, asked))) = (&message.kind, &answers) {
+            exchange.answers.push((*asked, *ok));
+        }
+        let answers = answers.as_ref().map(|(method, _)| method.as_str());
+        let mut operation = operation::of_client(message, head, answers)?;
         operation.claimed.extend_from_slice(memory.said_by_client(&head.session));
         let number = memory.next_operation();
         if let Kind::Request { id, method } = &message.kind {
@@ -41,8 +45,10 @@ pub fn read(memory: &mut Memory, exchange: &mut Exchange, head: &Head, body: &[u
                 operation
                     .attributes
                     .extend(memory.pins.digest(tool).map(|d| attribute("mcp-tool-digest", d)));
-                let objection = objection(memory, tool);
-                read.objection = read.objection.or(objection);
+                if let Some(objection) = objection(memory, tool) {
+                    exchange.objected.push(number);
+                    read.objection.get_or_insert(objection);
+                }
             }
             exchange.asked.push(asked);
             if method == "initialize" {

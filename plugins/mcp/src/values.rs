@@ -85,12 +85,7 @@ impl<'w> Walk<'w> {
             Value::Object(members) => {
                 for (key, value) in members {
                     path::push_key(path, key, Style::Column);
-                    let mode = match mode {
-                        Mode::Protocol if SCHEMAS.contains(&&**key) => Mode::Prose,
-                        Mode::Protocol if FREE.contains(&&**key) && !is_media(node, key) => Mode::Free,
-                        mode => mode,
-                    };
-                    self.node(value, Some(node), key, path, mode)?;
+                    self.member(node, key, value, path, mode)?;
                     path.truncate(length);
                 }
                 Ok(())
@@ -106,6 +101,27 @@ impl<'w> Walk<'w> {
             Value::Null => Ok(()),
             Value::Bool(_) | Value::Number(_) | Value::Text(_) => self.leaf(node, parent, key, path, mode),
         }
+    }
+
+    /// The values of a member of an object, at `path`.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn member(
+        &mut self,
+        parent: &Node<'_>,
+        key: &str,
+        value: &Node<'_>,
+        path: &mut String,
+        mode: Mode,
+    ) -> Result<(), Fault> {
+        let mode = match mode {
+            _ if key == "_meta" => Mode::Free,
+            Mode::Protocol if SCHEMAS.contains(&key) => Mode::Prose,
+            Mode::Protocol if FREE.contains(&key) && !is_media(parent, key) => Mode::Free,
+            mode => mode,
+        };
+        self.node(value, Some(parent), key, path, mode)
     }
 
     fn leaf(

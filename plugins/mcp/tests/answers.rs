@@ -1,5 +1,7 @@
 //! What comes back: lists that are cut, results that are paired, what servers ask for.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+
 mod common;
 
 use common::*;
@@ -211,6 +213,40 @@ fn what_a_result_wants_of_the_client_must_be_allowed() {
         let reply: Value = serde_json::from_str(text).unwrap();
         assert_eq!((reply["id"].as_u64(), reply["result"]["isError"].as_bool()), (Some(1), Some(true)));
         assert!(!received.body.contains("PIN"));
+    }
+}
+
+#[test]
+fn what_stands_beside_a_refused_question_goes_on_with_its_values_hidden() {
+    let stream = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"data\":\"ann\"}}\n\n\
+        data: {\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"elicitation/create\",\"params\":{\"message\":\"ann?\"}}\n\n\
+        data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[{\"name\":\"a\"},{\"name\":\"b\"}],\"_meta\":{\"x\":\"ann\"}}}\n\n";
+    let mut host = Host::new(r#"{"visible": [{"tools": ["b"]}]}"#, &[], true);
+    let sent = host.post(LIST);
+    let received = host.answer(sent.exchange, (200, IS_EVENTS, stream), usize::MAX, &unmasked, false);
+    assert_eq!(
+        received.body,
+        "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"data\":\"[hidden]\"}}\n\n\
+        : refused by policy (no-asking): not allowed\n\n\
+        data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[{\"name\":\"b\"}],\"_meta\":{\"x\":\"[hidden]\"}}}\n\n"
+    );
+}
+
+#[test]
+fn a_servers_question_ends_when_the_client_has_answered_it() {
+    let mut host = Host::new("{}", &[], true);
+    let stream = host.send("GET", &[("accept", "text/event-stream")], None);
+    let question = "data: {\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"roots/list\"}\n\n";
+    let asked = host.answer(stream.exchange, (200, IS_EVENTS, question), 7, &unmasked, true).asked;
+    for (body, status) in [
+        (r#"{"jsonrpc":"2.0","id":"q","result":{"roots":[]}}"#, Some(0)),
+        (r#"{"jsonrpc":"2.0","id":"q","result":{"roots":[]}}"#, None),
+    ] {
+        let sent = host.post(body);
+        let received = host.answer(sent.exchange, (202, &[], ""), 1, &unmasked, true);
+        let results: Vec<_> =
+            received.results.iter().map(|result| (result.operation, result.status)).collect();
+        assert_eq!(results, status.map(|status| (asked[0].id, status)).into_iter().collect::<Vec<_>>());
     }
 }
 

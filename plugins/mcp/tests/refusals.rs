@@ -1,5 +1,7 @@
 //! What a client reads when something does not pass.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+
 mod common;
 
 use common::*;
@@ -65,8 +67,8 @@ fn other_requests_get_an_error_and_keep_their_id() {
     assert_eq!((status, parsed(&body)), (200, json!({"jsonrpc": "2.0", "id": "a", "error": error})));
     // The same when the upstream cannot be reached.
     let sent = host.post(LIST);
-    let (_, _, body) = host.refuse(&sent, &[], "upstream", "no connection");
-    assert_eq!(parsed(&body)["error"]["message"], "refused (upstream): no connection");
+    let (_, _, body) = host.refuse(&sent, &[], "upstream-unreachable", "no connection");
+    assert_eq!(parsed(&body)["error"]["message"], "failed (upstream-unreachable): no connection");
 }
 
 #[test]
@@ -113,6 +115,7 @@ fn what_is_no_request_has_a_status() {
     let get = host.send("GET", &[("accept", "text/event-stream")], None);
     assert_eq!(get.operations.iter().map(brief).collect::<Vec<_>>(), ["mcp.stream session GET"]);
     assert_eq!(host.refuse(&get, &[get.operations[0].id], "p", "no").0, 403);
+    assert_eq!(host.refuse(&get, &[], "upstream-unreachable", "no").0, 502);
     let note = host.post(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
     assert_eq!(host.refuse(&note, &[note.operations[0].id], "p", "no").0, 403);
     let put = host.send("PUT", JSON, Some("{}"));
