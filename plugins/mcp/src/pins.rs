@@ -155,6 +155,12 @@ mod tests {
     }
 
     #[test]
+    fn the_command_in_the_readme_computes_the_same() {
+        let definition = r#"{"name":"find","title":"Find \u00fc / \"x\"","description":"Line\nbreak","inputSchema":{"type":"object","required":["b","a"],"properties":{"z":{"type":"integer","maximum":10},"a":{"type":"string"}}},"annotations":{"readOnlyHint":true},"_meta":{"x":1},"execution":{"taskSupport":"optional"}}"#;
+        assert_eq!(of(definition), "sha256:bfce81c53fcd41bb821057f9f0f5485ca2839a28529d9101eeac93f5f722985c");
+    }
+
+    #[test]
     fn the_first_definition_holds_until_the_settings_say_otherwise() {
         let mut pins = Pins::new(&Settings::default());
         assert!(pins.show("a", "sha256:1") && pins.show("a", "sha256:1"));
