@@ -1,0 +1,175 @@
+//! What is remembered: of one exchange, and of the session beyond it.
+
+use crate::cells::Cells;
+use crate::head::Head;
+use crate::message::{Id, Wrong};
+use crate::pins::Pins;
+use crate::settings::{Offer, Settings};
+use crate::sse::Search;
+use std::collections::{BTreeMap, VecDeque};
+use weir_sdk::http::Attribute;
+
+/// Requests whose answers may still come on another exchange, and requests of servers, that are remembered.
+const MAX_LEFT: usize = 1024;
+/// Tasks, and clients' names, that are remembered.
+const MAX_NAMED: usize = 4096;
+
+/// A request of the client that waits for its answer.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub id: Id,
+    pub method: String,
+    /// the tool a call is of, also by way of a task
+    pub tool: Option<String>,
+    /// what its values belong to; empty when that is not known
+    pub relation: String,
+    pub operation: u32,
+    pub answered: bool,
+}
+
+/// How the answer of an exchange comes.
+#[derive(Debug, Default)]
+pub enum Answering {
+    #[default]
+    Nothing,
+    Json {
+        status: u16,
+    },
+    Events(Search),
+    Text,
+}
+
+/// Bytes `start..stop` in which a server asks something of the client.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    pub start: usize,
+    pub stop: usize,
+    /// the request that the server wants more for; none: the server's own request
+    pub asked: Option<Asked>,
+}
+
+/// Bytes that were released and ask something, for when that is not allowed.
+#[derive(Debug, Default)]
+pub struct Asking {
+    pub bytes: Vec<u8>,
+    pub cuts: Vec<(usize, usize)>,
+    pub asks: Vec<Ask>,
+}
+
+/// A request and its answer.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    /// none: the head was refused
+    pub head: Option<Head>,
+    /// the inspector's own refusal: HTTP status and what is wrong
+    pub trouble: Option<(u16, Wrong)>,
+    pub asked: Vec<Asked>,
+    pub is_batch: bool,
+    /// `progressToken` of a request, as it stands in the message
+    pub progress: Option<String>,
+    /// how often the client was told that it must wait; from the first time on it has the head of an event stream
+    pub told: u32,
+    /// whether an answer began: what it leaves open may be answered elsewhere
+    pub has_answer: bool,
+    /// what the client said of itself (`initialize`)
+    pub client: Vec<Attribute>,
+    pub answering: Answering,
+    /// values of the last call
+    pub cells: Cells,
+    pub asking: Asking,
+    /// tools of this request that may not be called, whatever policies say: their operations
+    pub objected: Vec<u32>,
+    /// what servers asked that this request answers: their operations, and whether with a result
+    pub answers: Vec<(u32, bool)>,
+}
+
+impl Exchange {
+    pub fn session(&self) -> &str {
+        self.head.as_ref().map(|head| head.session.as_str()).unwrap_or_default()
+    }
+}
+
+/// The session: one principal on one upstream, perhaps with several sessions of MCP.
+#[derive(Debug)]
+pub struct Memory {
+    pub masking: bool,
+    pub offer: Offer,
+    pub pins: Pins,
+    /// requests whose exchange ended before they were answered, by session of MCP
+    left: VecDeque<(String, Asked)>,
+    /// what servers asked: session of MCP, id, method, operation
+    server_asked: VecDeque<(String, Id, String, u32)>,
+    /// tools that run as tasks
+    tasks: BTreeMap<String, String>,
+    /// what clients said of themselves when their session of MCP began
+    clients: BTreeMap<String, Vec<Attribute>>,
+    last_operation: u32,
+}
+
+impl Memory {
+    pub fn new(settings: &Settings, groups: &[String], masking: bool) -> Memory {
+        Memory {
+            masking,
+            offer: settings.offer(groups),
+            pins: Pins::new(settings),
+            left: VecDeque::new(),
+            server_asked: VecDeque::new(),
+            tasks: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            last_operation: 0,
+        }
+    }
+
+    /// A number for an operation. A session of four thousand million operations ends by the host's refusal of 0.
+    pub fn next_operation(&mut self) -> u32 {
+        self.last_operation = self.last_operation.saturating_add(1);
+        self.last_operation
+    }
+
+    pub fn leave(&mut self, session: &str, asked: Asked) {
+        if self.left.len() >= MAX_LEFT {
+            self.left.pop_front();
+        }
+        self.left.push_back((session.to_owned(), asked));
+    }
+
+    /// A request of an earlier exchange. When several have this id, nobody can tell which is meant: none then.
+    pub fn left(&mut self, session: &str, id: &Id) -> Option<&mut Asked> {
+        let mut fits = self.left.iter_mut().filter(|(of, asked)| of == session && asked.id == *id);
+        let first = fits.next()?;
+        fits.next().is_none().then_some(&mut first.1)
+    }
+
+    pub fn server_asks(&mut self, session: &str, id: Id, method: &str, operation: u32) {
+        if self.server_asked.len() >= MAX_LEFT {
+            self.server_asked.pop_front();
+        }
+        self.server_asked.push_back((session.to_owned(), id, method.to_owned(), operation));
+    }
+
+    /// The method and the operation of a server's request that the client answers now.
+    pub fn answers(&mut self, session: &str, id: &Id) -> Option<(String, u32)> {
+        let at = self.server_asked.iter().position(|(of, asked, ..)| of == session && asked == id)?;
+        self.server_asked.remove(at).map(|(_, _, method, operation)| (method, operation))
+    }
+
+    pub fn task(&mut self, id: &str, tool: &str) {
+        if self.tasks.len() < MAX_NAMED {
+            self.tasks.insert(id.to_owned(), tool.to_owned());
+        }
+    }
+
+    pub fn tool_of_task(&self, id: &str) -> Option<&str> {
+        self.tasks.get(id).map(String::as_str)
+    }
+
+    pub fn client(&mut self, session: &str, said: Vec<Attribute>) {
+        if self.clients.len() < MAX_NAMED && !session.is_empty() && !said.is_empty() {
+            self.clients.insert(session.to_owned(), said);
+        }
+    }
+
+    pub fn said_by_client(&self, session: &str) -> &[Attribute] {
+        self.clients.get(session).map(Vec::as_slice).unwrap_or_default()
+    }
+}
