@@ -62,6 +62,15 @@ pub fn call(function: u32, decoded: Decoded) -> Operation {
     operation
 }
 
+/// About what it takes to hand an operation on: its texts, and for each a bit more.
+pub fn told_bytes(operation: &Operation) -> usize {
+    const EACH: usize = 64;
+    let objects = operation.objects.iter().map(|name| name.len() + EACH);
+    let attributes = operation.attributes.iter().chain(&operation.claimed);
+    let attributes = attributes.map(|attribute| attribute.name.len() + attribute.value.len() + EACH);
+    objects.chain(attributes).fold(operation.text.len() + EACH, usize::saturating_add)
+}
+
 /// Something that is refused here, so that nobody judges it any more.
 pub fn unread(kind: &str, text: String) -> Operation {
     of_text(kind, text, &Facts::unknown())

@@ -59,6 +59,10 @@ pub struct Entry {
     pub portal: Option<Rc<Portal>>,
     /// How often the client has ended the data of a COPY FROM STDIN here before it was asked for any.
     pub copy_ends: u32,
+    /// Its results may be announced once for all that have the same columns: nothing of it changes what those are.
+    pub defines_nothing: bool,
+    /// What the host hands to each masker when columns are announced: the operation's texts, in bytes.
+    pub told_bytes: usize,
     /// How its COPY TO STDOUT is written, when values in it may be wanted.
     pub copy_out: Option<Box<CopyOut>>,
 }
@@ -77,6 +81,8 @@ impl Entry {
             statement: None,
             portal: None,
             copy_ends: 0,
+            defines_nothing: false,
+            told_bytes: 0,
             copy_out: None,
         }
     }

@@ -69,13 +69,16 @@ impl Inspector {
         let changes = self.stage_query(&facts);
         let may_set = facts.may_set;
         self.queue.set_may_set(id, may_set);
-        if let Some(entry) = self.queue.of_operation(id).find(|entry| entry.answer == Answer::Query) {
-            entry.changes = changes;
-        }
         let mut upstream = Vec::new();
         query::encode(&mut upstream, text.as_bytes());
         let mut operation = operations::of_text(operations::QUERY, text.to_owned(), &facts);
-        if !self.add_executed(&mut operation, &facts) {
+        let is_known = self.add_executed(&mut operation, &facts);
+        if let Some(entry) = self.queue.of_operation(id).find(|entry| entry.answer == Answer::Query) {
+            entry.changes = changes;
+            entry.defines_nothing = facts.defines_nothing;
+            entry.told_bytes = operations::told_bytes(&operation);
+        }
+        if !is_known {
             return None;
         }
         Some((Substitute { upstream, client: Vec::new() }, operation))

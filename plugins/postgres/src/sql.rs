@@ -32,6 +32,8 @@ pub struct Facts {
     pub claimed: Vec<(String, String)>,
     /// What it may change about the reading of later texts.
     pub may_set: MaySet,
+    /// None of its statements can define or rename anything.
+    pub defines_nothing: bool,
     /// The text may be read differently by the server.
     pub unsafe_reading: bool,
     /// Read with `standard_conforming_strings = off`.
@@ -78,6 +80,7 @@ impl Facts {
             unseen: true,
             claimed: Vec::new(),
             may_set: MaySet::Something,
+            defines_nothing: false,
             unsafe_reading: false,
             old_strings: false,
             not_utf8: false,

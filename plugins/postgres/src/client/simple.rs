@@ -10,6 +10,7 @@ use crate::parameters;
 use crate::queue::{Answer, Entry};
 use crate::sql::{self, Copy, Facts, MaySet, NameEffect};
 use crate::wire::Header;
+use std::collections::HashSet;
 use std::rc::Rc;
 use weir_sdk::inspector::{Fault, Operation, Request};
 
@@ -46,6 +47,8 @@ impl Inspector {
         }
         entry.ends = true;
         entry.may_set = facts.may_set;
+        entry.defines_nothing = facts.defines_nothing;
+        entry.told_bytes = operations::told_bytes(&operation);
         entry.changes = self.stage_query(&facts);
         self.queue.push(entry);
         self.client.may_set = MaySet::Nothing;
@@ -136,6 +139,10 @@ impl Inspector {
     /// What EXECUTE runs was prepared before: says what it is, or that it is not known. `false` when that depends
     /// on an answer to come.
     pub(crate) fn add_executed(&self, operation: &mut Operation, facts: &Facts) -> bool {
+        if facts.executes.is_empty() {
+            return true;
+        }
+        let mut objects: HashSet<String> = operation.objects.iter().cloned().collect();
         for name in &facts.executes {
             if !sql::is_plain(name) {
                 operation.attributes.push(attribute("sql-executes-unknown", name.as_str()));
@@ -161,7 +168,7 @@ impl Inspector {
             }
             operation.attributes.push(attribute("sql-executes", statement.text.as_str()));
             for object in &statement.facts.objects {
-                if !operation.objects.contains(object) {
+                if objects.insert(object.clone()) {
                     operation.objects.push(object.clone());
                 }
             }

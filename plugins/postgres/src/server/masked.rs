@@ -14,6 +14,10 @@ use crate::queue::{Answer, Entry, State};
 use crate::wire::{self, Framing, HEADER_BYTES};
 use std::rc::Rc;
 
+/// What may be told to the maskers of one query, in bytes: a second of work or two. A query of 100 kB may have ten
+/// thousand results with different columns, one of 8 MB a hundred.
+const MAX_TOLD_BYTES: usize = 1 << 30;
+
 impl Inspector {
     /// RowDescription or NoData, or `None` when it is to be treated as if nothing was masked.
     pub(super) fn masked_description(&mut self, out: &mut ServerSide, message: Message<'_>) -> Option<Flow> {
@@ -48,10 +52,31 @@ impl Inspector {
             }
             Answer::Query => {
                 let shape = shape?;
-                Some(self.announce(out, message.header.total_bytes, operation, &shape))
+                Some(self.next_result(out, message.header.total_bytes, operation, &shape))
             }
             _ => None,
         }
+    }
+
+    /// One of the results of a query, which may have as many as fit into its text. Each announcement hands that text
+    /// to every masker, so it is not made again for the same columns, and not without end for others.
+    fn next_result(&mut self, out: &mut ServerSide, len: usize, operation: u32, shape: &Rc<Shape>) -> Flow {
+        let is_first = self.server.shape_for != operation;
+        let (defines_nothing, told_bytes) =
+            self.queue.front().map_or((false, 0), |front| (front.defines_nothing, front.told_bytes));
+        let rows = &self.server.rows;
+        if !is_first && defines_nothing && rows.style.is_none() && rows.shape == *shape {
+            out.pass(len);
+            return Flow::Next;
+        }
+        let before = if is_first { 0 } else { self.server.told_bytes };
+        self.server.told_bytes = before.saturating_add(told_bytes);
+        if !is_first && self.server.told_bytes > MAX_TOLD_BYTES {
+            return Flow::Fatal(denied(
+                "cannot be masked: one query has too many results with different columns; send its statements apart",
+            ));
+        }
+        self.announce(out, len, operation, shape)
     }
 
     /// Ends the answer with a `shape` event.

@@ -34,6 +34,8 @@ pub struct ServerState {
     pub rows: Rows,
     /// Operation that `rows` was announced for.
     pub shape_for: u32,
+    /// What was told of it for all its results, in bytes (`Entry::told_bytes`).
+    pub told_bytes: usize,
     /// `rows` as it was for the events of the last outcome.
     pub edited_rows: Rows,
     /// Rows that the host has seen the readable cells of, but not the bytes.

@@ -2,6 +2,7 @@
 
 use super::{Copy, Facts, MaySet, NameEffect};
 use crate::copy::{CopyOut, Form, Style};
+use std::collections::HashSet;
 use weir_sql::{Action, Analysis, Class, CopyFormat, CopySource, Statement, Verb};
 
 /// Class of a text without statements.
@@ -11,12 +12,10 @@ pub(super) fn of(text: &str, standard_conforming_strings: bool) -> Facts {
     let analysis = weir_sql::analyse(text, standard_conforming_strings);
     let statements = &analysis.statements;
     let action = statements.iter().map(Statement::action).max_by_key(|action| care(*action));
-    let mut objects: Vec<String> = Vec::new();
-    for object in statements.iter().flat_map(|statement| &statement.objects) {
-        if !objects.contains(&object.name) {
-            objects.push(object.name.clone());
-        }
-    }
+    let mut known = HashSet::new();
+    let objects = statements.iter().flat_map(|statement| &statement.objects);
+    let objects = objects.map(|object| object.name.as_str()).filter(|name| known.insert(*name));
+    let objects = objects.map(str::to_owned).collect();
     let only_executes = matches!(statements.as_slice(), [only] if only.verb == Verb::Execute);
     Facts {
         action: action.unwrap_or(Action::Session).name(),
@@ -32,6 +31,7 @@ pub(super) fn of(text: &str, standard_conforming_strings: bool) -> Facts {
         }),
         claimed: crate::claimed::tags(text),
         may_set: statements.iter().map(may_set).max().unwrap_or_default(),
+        defines_nothing: statements.iter().all(defines_nothing),
         unsafe_reading: false,
         old_strings: false,
         not_utf8: false,
@@ -67,6 +67,12 @@ fn may_set(statement: &Statement) -> MaySet {
     }
 }
 
+/// What it does is all in its text, and no more than rows and settings.
+fn defines_nothing(statement: &Statement) -> bool {
+    let harmless = statement.classes.greatest().is_some_and(|class| class <= Class::BulkWrite);
+    harmless && statement.executes().is_none()
+}
+
 /// An UPDATE of this view sets.
 fn is_settings(name: &str) -> bool {
     name.rsplit('.').next().is_some_and(|last| last.trim_matches('"') == "pg_settings")
@@ -75,14 +81,14 @@ fn is_settings(name: &str) -> bool {
 /// An EXECUTE behind a PREPARE of the same text is only reached when that succeeded.
 fn executes(statements: &[Statement]) -> Vec<String> {
     let mut executed: Vec<String> = Vec::new();
-    let mut prepared: Vec<&str> = Vec::new();
+    // Those prepared before, and those that are listed.
+    let mut known: HashSet<&str> = HashSet::new();
     for statement in statements {
         if statement.verb == Verb::Prepare {
-            prepared.extend(statement.name.as_deref().filter(|name| super::is_plain(name)));
+            known.extend(statement.name.as_deref().filter(|name| super::is_plain(name)));
         }
         if let Some(name) = statement.executes()
-            && !prepared.contains(&name)
-            && !executed.iter().any(|known| known == name)
+            && known.insert(name)
         {
             executed.push(name.to_owned());
         }

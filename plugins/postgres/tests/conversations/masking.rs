@@ -292,3 +292,54 @@ fn rows_and_types_of_the_user_are_read_by_maskers() {
     assert!(!got.windows(2).any(|bytes| bytes == b"a@"));
     assert!(got.windows(5).any(|bytes| bytes == b"happy"));
 }
+
+#[test]
+fn thousands_of_results_with_the_same_columns_are_announced_once() {
+    let mut host = hiding();
+    let statements = 5000;
+    host.client(query(&"select 1;".repeat(statements)));
+    let result = cat(&[&text_columns(&["?column?"]), &row(&["a@b.c"]), &tag("SELECT 1")]);
+    let masked = cat(&[&text_columns(&["?column?"]), &row(&["[EMAIL]"]), &tag("SELECT 1")]);
+    let got = host.server(cat(&[&result.repeat(statements), IDLE]));
+    assert_eq!(got, cat(&[&masked.repeat(statements), IDLE]));
+    assert_eq!((host.shapes.len(), host.seen.len()), (1, statements));
+    assert_eq!(host.results[0].rows, statements as u64);
+    // The next query is another operation.
+    host.client(query("select 1"));
+    host.server(cat(&[&result, IDLE]));
+    assert_eq!(host.shapes.len(), 2);
+}
+
+#[test]
+fn results_are_announced_again_when_columns_differ_or_may_have_changed_their_meaning() {
+    let result = |name: &str| cat(&[&text_columns(&[name]), &row(&["x"]), &tag("SELECT 1")]);
+    for (text, names, expected) in [
+        ("select 1 as a; select 2 as a", &["a", "a"][..], 1),
+        ("select 1 as a; select 2 as b; select 3 as a", &["a", "b", "a"], 3),
+        ("select a from t; alter table t rename a to b; select b as a from t", &["a", "a"], 2),
+        ("select a from t; select f(); select a from t", &["a", "a"], 2),
+        ("execute x; execute x", &["a", "a"], 2),
+        ("frobnicate", &["a", "a"], 2),
+    ] {
+        let mut host = hiding();
+        host.client(query(text));
+        let results: Vec<Vec<u8>> = names.iter().map(|name| result(name)).collect();
+        host.server(cat(&[&results.concat(), IDLE]));
+        assert_eq!(host.shapes.len(), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_query_with_results_without_end_is_ended() {
+    let mut host = Host::with(Limits { max_operation: 1 << 22, max_answer: 1 << 16 }, true);
+    let text = format!("select 1 as a; select 2 as b; {}", "-".repeat(1 << 20));
+    host.client(query(&text));
+    let results = ["a", "b"].map(|name| cat(&[&text_columns(&[name]), &tag("SELECT 0")]));
+    for round in 0..1024 {
+        assert!(host.dead.is_none(), "ended too early: {round}");
+        host.server(&results[round % 2]);
+    }
+    host.server(&results[0]);
+    assert!(host.dead.unwrap().message.contains("too many results"));
+    assert!(host.shapes.len() >= 1000);
+}

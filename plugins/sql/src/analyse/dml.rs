@@ -63,7 +63,7 @@ impl Parser<'_> {
             self.on_conflict(&relation, source)?;
         }
         self.returning()?;
-        Ok(Wide::NONE)
+        Ok(if source == Wide::NONE { Wide::NONE } else { Wide::MANY })
     }
 
     fn on_conflict(&mut self, relation: &str, source: Wide) -> Parse<()> {
@@ -128,7 +128,6 @@ impl Parser<'_> {
     /// The relation an UPDATE, DELETE or MERGE changes. `not_alias` is the word that cannot be its alias.
     fn target_relation(&mut self, not_alias: Keyword) -> Parse<(Target, Wide)> {
         let name = self.relation_name()?;
-        let relation = last_part(&name).to_owned();
         // its own last name is its alias, without the quotes the list of objects may have it in
         let own = self.tokens.get(..self.at).and_then(|read| read.iter().rev().find(|t| t.kind.is_name()));
         let mut alias = own.map(|token| self.name_of(*token).into_owned()).ok_or(Stop::Unexpected)?;
@@ -139,7 +138,7 @@ impl Parser<'_> {
             let token = self.column_name()?;
             alias = self.name_of(token).into_owned();
         }
-        Ok((Target { alias, relation, others: Vec::new() }, all))
+        Ok((Target { alias, others: Vec::new() }, all))
     }
 
     /// What the target is joined with, by alias.

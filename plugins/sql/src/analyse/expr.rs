@@ -144,14 +144,14 @@ impl Parser<'_> {
         self.skip();
         let any = self.is_word(Keyword::Any) || self.is_word(Keyword::Some);
         if let Some(elements) = self.quantified(rule)? {
-            let selective = any && kind == Kind::Equal && self.membership_selects(left, elements);
-            return Ok(Some(Expr::condition(selective)));
+            let equal = any && kind == Kind::Equal;
+            return Ok(Some(if equal { self.membership_in(left, elements) } else { Expr::OTHER }));
         }
         let right = self.expr_above(binds::COMPARISON + 1, rule)?;
         if left.is_constant() && right.is_constant() {
             return Ok(Some(Expr::CONSTANT));
         }
-        Ok(Some(Expr::condition(kind == Kind::Equal && self.equality_selects(left, right))))
+        Ok(Some(if kind == Kind::Equal { self.equality(left, right) } else { Expr::OTHER }))
     }
 
     /// `ANY (...)`, `SOME (...)`, `ALL (...)` after an operator.
@@ -178,7 +178,7 @@ impl Parser<'_> {
                 if left.is_constant() && right.is_constant() {
                     return Ok(Some(Expr::CONSTANT));
                 }
-                Ok(Some(Expr::condition(left.selective || right.selective)))
+                Ok(Some(left.both(right)))
             }
             Keyword::Or => {
                 if binds::OR < least {
@@ -189,7 +189,7 @@ impl Parser<'_> {
                 if left.is_constant() && right.is_constant() {
                     return Ok(Some(Expr::CONSTANT));
                 }
-                Ok(Some(Expr::condition(left.selective && right.selective)))
+                Ok(Some(left.either(right)))
             }
             Keyword::Is => self.is_test(left, least, rule),
             Keyword::Isnull | Keyword::Notnull if rule == Rule::Any && binds::IS >= least => {
@@ -253,7 +253,7 @@ impl Parser<'_> {
         let negated = self.take_word(Keyword::Not);
         if self.take_words(&[Keyword::Distinct, Keyword::From]) {
             let right = self.expr_above(binds::IS + 1, rule)?;
-            return Ok(Some(Expr::condition(negated && self.equality_selects(left, right))));
+            return Ok(Some(if negated { self.equality(left, right) } else { Expr::OTHER }));
         }
         if self.take_word(Keyword::Null) {
             return Ok(Some(Expr::condition(!negated && self.is_own_column(left))));
@@ -295,7 +295,7 @@ impl Parser<'_> {
                 if left.is_constant() && elements.is_constant() {
                     return Ok(Expr::CONSTANT);
                 }
-                Ok(Expr::condition(self.membership_selects(left, elements)))
+                Ok(self.membership_in(left, elements))
             }
             Keyword::Similar => {
                 self.expect_word(Keyword::To)?;

@@ -71,6 +71,7 @@ impl Parser<'_> {
     }
 
     fn table_primary(&mut self) -> Parse<Wide> {
+        self.found.tables += 1;
         let lateral = self.take_word(Keyword::Lateral);
         match self.kind() {
             Some(Kind::LeftParen) => return self.parenthesised_table(),
@@ -84,7 +85,7 @@ impl Parser<'_> {
                 self.skip();
                 self.skip();
                 self.expect(Kind::LeftParen)?;
-                let columns = self.found.columns;
+                let before = self.mark();
                 self.list(|p| {
                     p.primary()?;
                     if p.take_word(Keyword::As) {
@@ -93,20 +94,20 @@ impl Parser<'_> {
                     Ok(())
                 })?;
                 self.expect(Kind::RightParen)?;
-                self.function_tail(columns)
+                self.function_tail(&before)
             }
             Keyword::Xmltable | Keyword::JsonTable if called => {
                 self.skip();
-                let columns = self.found.columns;
+                let before = self.mark();
                 self.table_function_arguments()?;
-                self.function_tail(columns)
+                self.function_tail(&before)
             }
             Keyword::Only => self.relation_with_alias(),
             word if self.is_call(word) => {
-                let columns = self.found.columns;
+                let before = self.mark();
                 // names of columns in the arguments are counted, the function's own name is not
                 self.primary()?;
-                self.function_tail(columns)
+                self.function_tail(&before)
             }
             _ if lateral => Err(Stop::Unexpected),
             _ => self.relation_with_alias(),

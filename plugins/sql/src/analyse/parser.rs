@@ -44,6 +44,10 @@ pub(super) struct Found {
     pub(super) outer_shadows: u32,
     /// subqueries in FROM so far
     pub(super) queries: u32,
+    /// subqueries in expressions so far
+    pub(super) inner_queries: u32,
+    /// what stands in FROM so far: relations, subqueries, functions
+    pub(super) tables: u32,
     /// where qualified columns have their last name: some may be calls in disguise
     pub(super) qualified: Vec<usize>,
     /// what functions in FROM are called
@@ -73,26 +77,30 @@ pub(super) struct Parser<'t> {
 }
 
 /// Relations (by their place in `Found::objects`) of which a query may return every row. Bit 63 stands for
-/// all that have no bit of their own.
+/// all that have no bit of their own. Bit 62 says that it may return any number of rows, of no relation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Wide(u64);
 
 impl Wide {
     pub(super) const NONE: Wide = Wide(0);
     pub(super) const ALL: Wide = Wide(1 << 63);
+    pub(super) const MANY: Wide = Wide(1 << 62);
 
     pub(super) fn object(index: usize) -> Wide {
-        Wide(1 << index.min(63))
+        if index < MOST_OBJECTS { Wide(1 << index) } else { Wide::ALL }
     }
 
     pub(super) fn and(self, other: Wide) -> Wide {
         Wide(self.0 | other.0)
     }
 
-    fn has(self, index: usize) -> bool {
-        self.0 & (1 << index.min(63)) != 0
+    fn has(self, other: Wide) -> bool {
+        self.0 & other.0 != 0
     }
 }
+
+/// Objects with a bit of their own in [`Wide`].
+const MOST_OBJECTS: usize = 62;
 
 impl<'t> Parser<'t> {
     pub(super) fn new(text: &'t str, tokens: &'t [Token]) -> Self {
@@ -325,14 +333,14 @@ impl<'t> Parser<'t> {
     pub(super) fn is_wide_on(&self, wide: Wide, last_part: &str) -> bool {
         let is_it =
             |name: &str| name == last_part || name.rsplit_once('.').is_some_and(|(_, n)| n == last_part);
-        wide.has(63)
+        wide.has(Wide::ALL)
             || self
                 .found
                 .objects
                 .iter()
                 .enumerate()
-                .take(63)
-                .any(|(at, object)| wide.has(at) && is_it(&object.name))
+                .take(MOST_OBJECTS)
+                .any(|(at, object)| wide.has(Wide::object(at)) && is_it(&object.name))
     }
 
     /// Writes a call down. `name` is folded; `schema` is what was written before it.

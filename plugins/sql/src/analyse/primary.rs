@@ -84,6 +84,7 @@ impl Parser<'_> {
         self.deeper(|p| {
             p.expect(Kind::LeftParen)?;
             let first = if p.is_query_start() {
+                p.found.inner_queries += 1;
                 let wide = p.in_query(Self::query)?;
                 p.expect(Kind::RightParen)?;
                 return Ok(Expr::of(Shape::Query(wide)));

@@ -119,6 +119,7 @@ impl Parser<'_> {
         let mut items = core::mem::replace(&mut self.wants_items, false).then(Vec::new);
         let (columns, outer_columns, outer_shadows) =
             (self.found.columns, self.found.outer_columns, self.found.outer_shadows);
+        let (before, tables) = (self.mark(), self.found.tables);
         if self.take_word(Keyword::Distinct) {
             if self.is_list_end() {
                 return Err(Stop::Unexpected);
@@ -149,8 +150,17 @@ impl Parser<'_> {
         if self.found.outer_columns > outer_columns && self.found.outer_shadows == outer_shadows {
             wide = Wide::ALL;
         }
-        if self.take_word(Keyword::Where) && self.expr()?.selective && wide != Wide::ALL {
-            wide = Wide::NONE;
+        let makes_rows = self.makes_rows_since(&before);
+        let joins = self.found.tables > tables + 1;
+        if self.take_word(Keyword::Where)
+            && self.expr()?.selective
+            && ![Wide::ALL, Wide::NONE].contains(&wide)
+        {
+            // Of several relations it may pick rows of one only.
+            wide = if joins { Wide::MANY } else { Wide::NONE };
+        }
+        if makes_rows {
+            wide = wide.and(Wide::MANY);
         }
         if self.take_words(&[Keyword::Group, Keyword::By]) {
             self.take_any(&[Keyword::All, Keyword::Distinct]);
@@ -358,7 +368,8 @@ impl Parser<'_> {
             self.expect(Kind::LeftParen)?;
             let scope = self.ctes.len();
             if recursive {
-                self.ctes.push((name.clone(), Wide::NONE));
+                // what it adds to itself has no end that can be read
+                self.ctes.push((name.clone(), Wide::MANY));
             }
             let wide = self.in_query(Self::preparable)?;
             self.expect(Kind::RightParen)?;

@@ -3,12 +3,15 @@
 //! `DELETE FROM t WHERE true` is a `DELETE` without a `WHERE`, and so is `WHERE id = id`. A condition counts
 //! as selective only if it can be proved to depend on the row by its form: at least one of its AND-ed parts,
 //! in every OR-ed arm, must hold a plain column of the target equal to something that does not come from the
-//! same row (a literal, a parameter, one of a list of them), to NULL, or to the beginning of a text. Whatever is not of such a form is not selective; the price of a wrong "no" is a question to a
-//! person, the price of a wrong "yes" a table.
+//! same row (a literal, a parameter, one of a list of them), to NULL, or to the beginning of a text. Whatever is not of
+//! such a form is not selective; the price of a wrong "no" is a question to a person, the price of a wrong "yes" a
+//! table.
 //!
-//! A range (`id > -1`, `id between 0 and 1000000`) and a column that is one of a query's (`id in (select ...)`)
-//! do not count: both may match everything, and text cannot tell. Known to count although they may: `is null`,
-//! and an equality with a column of another table that is joined.
+//! A range (`id > -1`, `id between 0 and 1000000`) and a column that is what a query returns (`id in (select ...)`,
+//! `id = (select id)`, which may be the row's own) do not count: both may match everything, and text cannot tell.
+//! So it is with a joined relation, unless what is joined are values that are written down (`FROM (VALUES ...) v`,
+//! `FROM unnest($1) v(id)`), few rows by a LIMIT, or rows with a column that is equal to such a value. Known to count
+//! although it may match everything: `is null`.
 
 use super::parser::{Parser, Wide};
 use crate::lex::Kind;
@@ -18,9 +21,7 @@ use crate::lex::Kind;
 pub(super) struct Target {
     /// the name its columns are qualified with
     pub(super) alias: String,
-    /// the last part of its own name
-    pub(super) relation: String,
-    /// joined relations by alias, with what they may return all of
+    /// joined relations by alias, with what they may return all of; at most 64 of them
     pub(super) others: Vec<(String, Wide)>,
 }
 
@@ -30,7 +31,14 @@ pub(super) struct Expr {
     pub(super) shape: Shape,
     /// as a condition, it is proved to pick rows
     pub(super) selective: bool,
+    /// joined relations with a column that must be equal to one of the target
+    linked: Joined,
+    /// joined relations with a column that must be equal to a value
+    fixed: Joined,
 }
+
+/// A bit for each of `Target::others`.
+type Joined = u64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Shape {
@@ -51,15 +59,32 @@ pub(super) enum Shape {
 }
 
 impl Expr {
-    pub(super) const OTHER: Expr = Expr { shape: Shape::Other, selective: false };
-    pub(super) const CONSTANT: Expr = Expr { shape: Shape::Constant, selective: false };
+    pub(super) const OTHER: Expr = Expr::of(Shape::Other);
+    pub(super) const CONSTANT: Expr = Expr::of(Shape::Constant);
 
-    pub(super) fn of(shape: Shape) -> Expr {
-        Expr { shape, selective: false }
+    pub(super) const fn of(shape: Shape) -> Expr {
+        Expr { shape, selective: false, linked: 0, fixed: 0 }
     }
 
     pub(super) fn condition(selective: bool) -> Expr {
-        Expr { shape: Shape::Other, selective }
+        Expr { selective, ..Expr::OTHER }
+    }
+
+    /// What is joined by one and told apart by the other is as good as a value.
+    fn with_joined(self, linked: Joined, fixed: Joined) -> Expr {
+        Expr { selective: self.selective || linked & fixed != 0, linked, fixed, ..Expr::OTHER }
+    }
+
+    /// `self AND other`
+    pub(super) fn both(self, other: Expr) -> Expr {
+        let selective = self.selective || other.selective;
+        Expr::condition(selective).with_joined(self.linked | other.linked, self.fixed | other.fixed)
+    }
+
+    /// `self OR other`
+    pub(super) fn either(self, other: Expr) -> Expr {
+        let selective = self.selective && other.selective;
+        Expr::condition(selective).with_joined(self.linked & other.linked, self.fixed & other.fixed)
     }
 
     pub(super) fn is_constant(self) -> bool {
@@ -81,16 +106,16 @@ const SYSTEM_COLUMNS: [&str; 5] = ["tableoid", "xmin", "xmax", "cmin", "cmax"];
 
 impl Parser<'_> {
     /// `left = right`
-    pub(super) fn equality_selects(&self, left: Expr, right: Expr) -> bool {
-        self.column_against(left, right)
-            || self.column_against(right, left)
-            || (left.shape == Shape::Row && right.is_constant())
-            || (right.shape == Shape::Row && left.is_constant())
+    pub(super) fn equality(&self, left: Expr, right: Expr) -> Expr {
+        self.column_against(left, right).both(self.column_against(right, left))
     }
 
     /// `left IN (...)`, with what is known of all elements
-    pub(super) fn membership_selects(&self, left: Expr, elements: Expr) -> bool {
-        elements.is_constant() && (self.is_own_column(left) || left.shape == Shape::Row)
+    pub(super) fn membership_in(&self, left: Expr, elements: Expr) -> Expr {
+        match elements.is_constant() {
+            true => self.column_against(left, elements),
+            false => Expr::OTHER,
+        }
     }
 
     /// `left LIKE pattern`: the pattern must be one literal that begins with an ordinary character.
@@ -102,14 +127,16 @@ impl Parser<'_> {
             && token.span.of(self.text).chars().nth(1).is_some_and(char::is_alphanumeric)
     }
 
-    fn column_against(&self, column: Expr, value: Expr) -> bool {
-        self.is_own_column(column)
-            && match value.shape {
-                Shape::Literal(_) | Shape::Constant => true,
-                Shape::Query(wide) => self.is_narrow(wide),
-                Shape::Column { .. } => self.is_joined_column(value),
-                Shape::Row | Shape::Other => false,
-            }
+    fn column_against(&self, column: Expr, value: Expr) -> Expr {
+        if value.is_constant() {
+            let own = self.is_own_column(column) || column.shape == Shape::Row;
+            let fixed = self.joined_relation(column).map_or(0, |(bit, _)| bit);
+            return Expr::condition(own).with_joined(0, fixed);
+        }
+        match self.joined_relation(value).filter(|_| self.is_own_column(column)) {
+            Some((bit, wide)) => Expr::condition(wide == Wide::NONE).with_joined(bit, 0),
+            None => Expr::OTHER,
+        }
     }
 
     /// A plain column that is, without doubt, the target's. Without a target (inside a subquery): any.
@@ -126,21 +153,22 @@ impl Parser<'_> {
         self.qualifier(first, last).is_some_and(|alias| alias == target.alias)
     }
 
-    /// A plain column of a joined relation that does not return every row of the target.
-    fn is_joined_column(&self, expr: Expr) -> bool {
-        let (Shape::Column { first, last }, Some(target)) = (expr.shape, &self.target) else { return false };
-        let Some(alias) = self.qualifier(first, last) else { return false };
-        alias != target.alias
-            && target.others.iter().any(|(name, wide)| *name == alias && self.is_narrow(*wide))
+    /// The joined relation that a plain column is of, and what that may return all of.
+    fn joined_relation(&self, expr: Expr) -> Option<(Joined, Wide)> {
+        let (Shape::Column { first, last }, Some(target)) = (expr.shape, &self.target) else { return None };
+        let name = self.tokens.get(last).map(|token| self.name_of(*token))?;
+        let alias = self.qualifier(first, last)?;
+        if alias == target.alias || SYSTEM_COLUMNS.contains(&&*name) {
+            return None;
+        }
+        let at = target.others.iter().position(|(name, _)| *name == alias)?;
+        let bit = 1u64.checked_shl(u32::try_from(at).ok()?)?;
+        target.others.get(at).map(|(_, wide)| (bit, *wide))
     }
 
     /// The name right before a column's own.
     fn qualifier(&self, first: usize, last: usize) -> Option<String> {
         let before = last.checked_sub(2).filter(|before| *before >= first)?;
         self.tokens.get(before).map(|token| self.name_of(*token).into_owned())
-    }
-
-    fn is_narrow(&self, wide: Wide) -> bool {
-        self.target.as_ref().is_none_or(|target| !self.is_wide_on(wide, &target.relation))
     }
 }

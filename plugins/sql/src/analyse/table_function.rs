@@ -3,11 +3,38 @@
 
 use super::parser::{Parse, Parser, Stop, Wide};
 use crate::keyword::Keyword;
-use crate::lex::Kind;
+use crate::lex::{Kind, Token};
+
+/// A place in the statement, and what was found before it.
+pub(super) struct Mark {
+    at: usize,
+    columns: u32,
+    inner_queries: u32,
+}
+
+/// Functions that make as many rows as a number says.
+const COUNT: [&str; 2] = ["generate_series", "generate_subscripts"];
 
 impl Parser<'_> {
+    pub(super) fn mark(&self) -> Mark {
+        Mark { at: self.at, columns: self.found.columns, inner_queries: self.found.inner_queries }
+    }
+
+    /// Between there and here stands what may make any number of rows, whatever is read in FROM: a count, or a query
+    /// in an expression, which a function may unfold.
+    pub(super) fn makes_rows_since(&self, mark: &Mark) -> bool {
+        let tokens = self.tokens.get(mark.at..self.at).unwrap_or_default();
+        let counts = |token: &Token| token.kind.is_name() && COUNT.contains(&&*self.name_of(*token));
+        self.found.inner_queries > mark.inner_queries || tokens.iter().any(counts)
+    }
+
     /// What may follow a function in FROM.
-    pub(super) fn function_tail(&mut self, columns_before: u32) -> Parse<Wide> {
+    pub(super) fn function_tail(&mut self, before: &Mark) -> Parse<Wide> {
+        let has_columns = self.found.columns > before.columns;
+        let mut wide = Wide::NONE;
+        if has_columns || self.makes_rows_since(before) {
+            wide = Wide::MANY;
+        }
         self.take_words(&[Keyword::With, Keyword::Ordinality]);
         let named = self.take_word(Keyword::As);
         if named && self.is(Kind::LeftParen) {
@@ -17,13 +44,13 @@ impl Parser<'_> {
                 let alias = self.column_name()?;
                 let alias = self.name_of(alias).into_owned();
                 self.found.function_aliases.push(alias.clone());
-                self.joined(alias, Wide::NONE);
+                self.joined(alias, wide);
                 if self.is(Kind::LeftParen) {
                     self.column_definitions()?;
                 }
             }
         }
-        Ok(if self.found.columns > columns_before && self.outer.is_some() { Wide::ALL } else { Wide::NONE })
+        Ok(if has_columns && self.outer.is_some() { Wide::ALL } else { wide })
     }
 
     /// `(a, b)` or `(a int, b text COLLATE "C")`.
