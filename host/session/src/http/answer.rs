@@ -14,7 +14,7 @@ use crate::traffic::{Batch, Request, ResultInfo, Status, TOP_BIT};
 use bytes::{Bytes, BytesMut};
 use std::future::Future;
 use std::sync::atomic::Ordering;
-use weir_model::{Fault, FaultSource};
+use weir_model::{Column, Fault, FaultSource};
 
 /// The maskers' slot for values; 0 is for texts that go into the trail.
 const VALUES_SLOT: u32 = 1;
@@ -171,11 +171,10 @@ impl<P: HttpPorts> Exchange<P> {
                 () = reply.gone() => return Err(Stop::Gone),
             };
             let Some(frame) = next else { return Ok(()) };
-            let frame = frame?;
-            if let Frame::Data(bytes) = &frame {
-                self.count(bytes.len()).await;
+            match frame? {
+                Frame::Data(bytes) => self.tell(bytes, reply).await?,
+                Frame::Trailers(trailers) => self.tell_trailers(trailers, reply).await?,
             }
-            reply.push(frame).await?;
         }
     }
 
@@ -209,7 +208,7 @@ impl<P: HttpPorts> Exchange<P> {
         reply.begin(head.status, head.headers, length)?;
         self.tell(bytes, reply).await?;
         if let Some(trailers) = trailers {
-            reply.push(Frame::Trailers(trailers)).await?;
+            self.tell_trailers(trailers, reply).await?;
         }
         Ok(())
     }
@@ -249,7 +248,7 @@ impl<P: HttpPorts> Exchange<P> {
                 }
                 self.tell(buffer.freeze(), reply).await?;
                 if let Some(trailers) = trailers {
-                    reply.push(Frame::Trailers(trailers)).await?;
+                    self.tell_trailers(trailers, reply).await?;
                 }
                 return Ok(());
             }
@@ -316,9 +315,7 @@ impl<P: HttpPorts> Exchange<P> {
         for (index, _, text) in spans.changes() {
             let header = head.headers.get_mut(index);
             let header = header.ok_or_else(|| nonsense("a change of a header that is not there"))?;
-            let is_value = text.iter().all(|byte| *byte == b'\t' || (*byte >= 0x20 && *byte != 0x7f));
-            // What cannot stand in a head is left out: the value itself must not pass.
-            header.value = if is_value { Bytes::copy_from_slice(text) } else { Bytes::new() };
+            header.value = value_or_nothing(text);
         }
         Ok(())
     }
@@ -400,6 +397,57 @@ impl<P: HttpPorts> Exchange<P> {
         Ok(())
     }
 
+    /// No inspector sees them: each is a value of its own, whole.
+    async fn tell_trailers(&self, mut trailers: Vec<Header>, reply: &mut Reply) -> Result<(), Stop> {
+        if self.session.masking {
+            self.mask_trailers(&mut trailers).await?;
+        }
+        reply.push(Frame::Trailers(trailers)).await?;
+        Ok(())
+    }
+
+    async fn mask_trailers(&self, trailers: &mut [Header]) -> Result<(), Fault> {
+        let nothing = crate::masking::no_operation();
+        let current = self.open().first().copied();
+        let mut desk = self.session.desk.lock().await;
+        let Desk { maskers, running, .. } = &mut *desk;
+        let operation =
+            current.and_then(|id| running.get(&id)).map_or(&nothing, |running| &running.operation);
+        let column = |header: &Header| Column {
+            name: header.name.clone(),
+            relation: operation.text.clone(),
+            source: header.name.clone(),
+            type_name: String::new(),
+            labels: vec!["header".to_owned()],
+        };
+        let columns: Vec<_> = trailers.iter().map(column).collect();
+        let plan = maskers.plan(VALUES_SLOT, &columns, operation).await?;
+        if plan.wanted.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        for index in &plan.wanted {
+            let header = trailers.get(usize::from(*index));
+            let header = header.ok_or_else(|| nonsense("a masker wants a trailer that is not there"))?;
+            batch.push(header.text().as_bytes(), *index).map_err(|_| nonsense("trailers beyond counting"))?;
+        }
+        let masked = maskers.mask(VALUES_SLOT, batch).await?;
+        check_lists(&masked)?;
+        let mut from = 0;
+        for (cell, end) in masked.cells.iter().zip(&masked.ends) {
+            let text = masked.texts.get(from..*end as usize).unwrap_or_default();
+            from = *end as usize;
+            let index = plan.wanted.get((*cell & !TOP_BIT) as usize);
+            let header = index.and_then(|index| trailers.get_mut(usize::from(*index)));
+            let header = header.ok_or_else(|| nonsense("a masker edits a trailer that is not there"))?;
+            header.value = value_or_nothing(text);
+        }
+        if let Some(running) = current.and_then(|id| running.get_mut(&id)) {
+            running.count(&masked.applied, &plan);
+        }
+        Ok(())
+    }
+
     async fn count(&self, bytes: usize) {
         self.session.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
         let Some(current) = self.open().first().copied() else { return };
@@ -416,6 +464,12 @@ impl<P: HttpPorts> Exchange<P> {
         let message = format!("the answer is larger than the {most} bytes that are inspected");
         Err(Fault::new(FaultSource::Upstream, "answer-too-large", message))
     }
+}
+
+/// What cannot stand in a head is left out: the value itself must not pass.
+fn value_or_nothing(text: &[u8]) -> Bytes {
+    let is_value = text.iter().all(|byte| *byte == b'\t' || (*byte >= 0x20 && *byte != 0x7f));
+    if is_value { Bytes::copy_from_slice(text) } else { Bytes::new() }
 }
 
 /// A strong validator speaks of bytes that the client does not get.

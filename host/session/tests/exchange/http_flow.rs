@@ -259,3 +259,21 @@ async fn what_is_masked_is_asked_for_whole_and_unencoded() {
         assert_eq!(names, left);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn trailers_are_masked_too() {
+    for show in ["unseen", "whole", "growing"] {
+        let mut scene = HttpScene::start(true);
+        let (sender, receiver) = mpsc::channel(2);
+        let trailers = vec![Header::new("x-owner", "a secret"), Header::new("plain", "secret")];
+        sender.send(Ok(Frame::Data("x\n".into()))).await.unwrap();
+        sender.send(Ok(Frame::Trailers(trailers))).await.unwrap();
+        drop(sender);
+        let answer = scene.asks("GET /a", &[], None);
+        scene.arrived().await.answers_with(200, vec![Header::new("x-show", show)], Body(receiver));
+        let mut answer = answer.await.unwrap();
+        assert_eq!(answer.body.recv().await, Some(Ok(Frame::Data("x\n".into()))));
+        let masked = vec![Header::new("x-owner", "a ***"), Header::new("plain", "secret")];
+        assert_eq!(answer.body.recv().await, Some(Ok(Frame::Trailers(masked))), "{show}");
+    }
+}

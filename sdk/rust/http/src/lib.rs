@@ -101,12 +101,14 @@ impl Default for AnswerOutcome {
     }
 }
 
+#[allow(clippy::derivable_impls, reason = "the type is generated")]
 impl Default for Values {
     fn default() -> Self {
         Self { columns: Vec::new(), cells: Vec::new(), decoded: Vec::new() }
     }
 }
 
+#[allow(clippy::derivable_impls, reason = "the type is generated")]
 impl Default for Spans {
     fn default() -> Self {
         Self { starts: Vec::new(), stops: Vec::new(), texts: Vec::new(), ends: Vec::new() }
