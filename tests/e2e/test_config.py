@@ -195,7 +195,7 @@ def test_run_serves_nobody_before_its_plugins_are_fine(configured):
 def check_example(folder) -> set[str]:
     """The codes of everything that is wrong with examples/weir.toml in this folder."""
     shutil.copy(ROOT / "examples/weir.toml", folder)
-    secrets = dict.fromkeys(("CUSTOMERS_PASSWORD", "CRM_TOKEN", "GIT_PASSWORD", "ISSUES_KEY"), "throwaway")
+    secrets = dict.fromkeys(("CUSTOMERS_PASSWORD", "CRM_TOKEN", "GIT_PASSWORD"), "throwaway")
     environment = {"PATH": f"{folder}:/usr/bin:/bin"} | secrets
     done = subprocess.run([BINARY, "--config", folder / "weir.toml", "check"], capture_output=True, text=True, env=environment)
     codes = set(re.findall(r"^error\[([a-z-]+)\]", done.stderr, re.MULTILINE))
@@ -211,9 +211,9 @@ def test_the_example_lacks_only_what_is_not_there(tmp_path):
 def test_the_example_is_fine_with_what_it_names(tmp_path):
     """Also what only the plugins can judge: their settings and capabilities."""
     made = certificates.make(tmp_path / "made")
-    for folder in ("plugins", "certificates", "secrets", "issues"):
+    for folder in ("plugins", "certificates", "secrets"):
         (tmp_path / folder).mkdir()
-    for name in ("postgres", "sql-guard", "http-api", "mcp", "git"):
+    for name in ("postgres", "sql-guard", "http-api", "git"):
         shutil.copy(PLUGINS / f"{name}.wasm", tmp_path / "plugins")
     shutil.copy(PLUGINS / "pii-mask.wasm", tmp_path / "pii-mask-2.wasm")
     shutil.copy(made.authority, tmp_path / "certificates/internal-ca.pem")

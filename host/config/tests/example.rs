@@ -38,10 +38,8 @@ fn load(text: &str) -> Config {
     let world = Pretend::new()
         .with_variable("CUSTOMERS_PASSWORD", "s3cret")
         .with_variable("CRM_TOKEN", "s3cret")
-        .with_variable("ISSUES_KEY", "s3cret")
         .with_variable("GIT_PASSWORD", "s3cret")
         .with_file("secrets/billing", "s3cret\n", 0o600)
-        .with_folder("issues")
         .with_file("users.toml", users, 0o600)
         .with_file("certificates/internal-ca.pem", "certificate", 0o644)
         .with_file("certificates/weir.pem", "certificate", 0o644)
@@ -56,7 +54,7 @@ fn load(text: &str) -> Config {
 fn it_is_without_problems() {
     let config = load(&example());
     assert!(config.warnings().is_empty(), "{}", config.warnings());
-    assert_eq!(config.settings().resources.len(), 6);
+    assert_eq!(config.settings().resources.len(), 5);
 }
 
 #[test]

@@ -225,7 +225,6 @@ REFUSED = {
     "CONNECT with a path": get(line="CONNECT /harmless HTTP/1.1"),
     "TRACE": get(line="TRACE /harmless HTTP/1.1"),
     "Upgrade to WebSocket": get(("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), ("Sec-WebSocket-Version", "13")),
-    "Upgrade to h2c": get(("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAAQAAP__")),
     "Upgrade to anything": get(("Connection", "Upgrade"), ("Upgrade", "x/1")),
     "Expect what nobody does": post(CL, ("Expect", "something-else")),
     "another method in a header": get(("X-HTTP-Method-Override", "DELETE")),
@@ -368,6 +367,17 @@ def test_a_preface_that_goes_wrong(weir, api):
         client.end()
         assert client.answer() is None
     saw_nothing(weir, api)
+
+
+def test_an_offer_of_h2c_is_not_taken_up(weir, api):
+    """RFC 9113, 3.1: obsolete. `curl --http2` makes it all the same, so it is answered as HTTP/1.1."""
+    api.forget()
+    with RawHttp(*weir.address("crm")) as client:
+        client.send(get(("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAAQAAP__")) + get())
+        assert [client.answer().status for _ in range(2)] == [200, 200]
+        assert b" 101 " not in client.received
+    for seen in api.requests:
+        assert not seen.values("upgrade") and not seen.values("http2-settings")
 
 
 def test_what_belongs_to_a_connection_does_not_get_through(weir, api):
