@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use weir_sdk::http::{Column, Fault, Spans, TOP_BIT, Values};
 
+/// Columns of one call. The host counts no more than 65 535.
+const MAX_COLUMNS: u32 = 60_000;
+
 /// Values of one call.
 #[derive(Debug, Default)]
 pub struct Cells {
@@ -82,6 +85,9 @@ impl Cells {
 
     fn add(&mut self, key: Key, start: u32, length: usize, place: Place) -> Result<(), Fault> {
         let next = u32::try_from(self.values.columns.len()).map_err(|_| too_large())?;
+        if next >= MAX_COLUMNS && !self.columns.contains_key(&key) {
+            return Err(too_large());
+        }
         let column = *self.columns.entry(key).or_insert_with_key(|key| {
             self.values.columns.push(Column {
                 name: key.name.clone(),

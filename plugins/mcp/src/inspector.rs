@@ -119,14 +119,18 @@ impl HttpInspector for Mcp {
         }
         let content_type = header("content-type").map(|header| header.value.as_str()).unwrap_or_default();
         let is_error = head.status >= 400;
+        let is_stream = begun.head.as_ref().is_some_and(|head| head.verb == Verb::Get);
+        let is_acknowledgement = begun.asked.is_empty() && !is_stream;
         let is_text = head::essence(content_type).to_ascii_lowercase().starts_with("text/");
         let (answering, show) = if head::is_json(content_type) {
             (Answering::Json { status: head.status }, show::WHOLE)
         } else if head::is_events(content_type) && !is_error {
             (Answering::Events(Default::default()), show::GROWING)
-        } else if is_error && is_text && begun.told == 0 {
-            // Whatever stands before an MCP server says no in words.
-            (Answering::Text, show::WHOLE)
+        } else if content_type.is_empty() || is_text && (is_error || is_acknowledgement) {
+            // Whatever stands before an MCP server says no in words, and servers take what needs no answer with a word
+            // or with a body of no bytes.
+            let must_be_empty = begun.told > 0 || !(is_error || is_acknowledgement);
+            (Answering::Text { must_be_empty }, show::WHOLE)
         } else {
             let message = "the server's answer is neither JSON nor an event stream";
             return Ok(refused(Wrong::new(code::INTERNAL, message)));
@@ -150,12 +154,15 @@ impl HttpInspector for Mcp {
                 let need = size(data.len().saturating_add(1))?;
                 return Ok(AnswerOutcome { show: show::WHOLE, need, ..AnswerOutcome::default() });
             }
-            Answering::Text => text(&self.memory, data),
+            Answering::Text { must_be_empty: true } if !data.is_empty() => {
+                Err(Wrong::new(code::INTERNAL, "the server's answer is neither JSON nor an event stream"))
+            }
+            Answering::Text { .. } => text(&self.memory, data),
             Answering::Json { status } => json(&mut self.memory, begun, data, status),
         };
         match answered {
             Ok(mut gathered) => {
-                let wrap = begun.told > 0;
+                let wrap = begun.told > 0 && !data.is_empty();
                 let cuts = gathered.cuts.clone();
                 let mut outcome = outcome(begun, &mut gathered, data)?;
                 if wrap {

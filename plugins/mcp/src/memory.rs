@@ -36,7 +36,10 @@ pub enum Answering {
         status: u16,
     },
     Events(Search),
-    Text,
+    /// words, or nothing at all
+    Text {
+        must_be_empty: bool,
+    },
 }
 
 /// Bytes `start..stop` in which a server asks something of the client.

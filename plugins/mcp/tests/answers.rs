@@ -274,6 +274,27 @@ fn the_old_transport_and_broken_streams_are_refused() {
 }
 
 #[test]
+fn what_needs_no_answer_may_get_a_word_or_an_empty_body() {
+    let mut host = Host::new("{}", &[], true);
+    let note = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    for (head, body) in [(&[][..], ""), (&[("content-type", "text/plain")][..], "Accepted ann")] {
+        let sent = host.post(note);
+        let received = host.answer_chunked(sent.exchange, (202, head, body), 3, &stars, true);
+        assert!(received.refusal.is_none(), "{:?}", received.refusal);
+        assert_eq!(received.body, if body.is_empty() { "" } else { "*\"*" });
+    }
+    // A request needs one, and a stream is one.
+    for (body, refused) in [("", false), ("hello", true)] {
+        let sent = host.post(LIST);
+        let received = host.answer_chunked(sent.exchange, (200, &[], body), 3, &unmasked, true);
+        assert_eq!(received.refusal.is_some(), refused, "{body}");
+    }
+    let sent = host.send("GET", &[("accept", "text/event-stream")], None);
+    let head: &[(&str, &str)] = &[("content-type", "text/plain")];
+    assert!(host.answer_chunked(sent.exchange, (200, head, "x"), 3, &unmasked, true).refusal.is_some());
+}
+
+#[test]
 fn errors_in_words_and_lines_without_messages_are_values_too() {
     let mut host = Host::new("{}", &[], true);
     let sent = host.post(LIST);

@@ -183,7 +183,7 @@ def test_the_trail_has_the_tool_its_arguments_and_how_it_ended(weir, mode):
     assert [each["name"] for each in intent["payload"]["parameters"]] == ["arguments.name"]
     outcome = weir.wait_for("the outcome", lambda: next((each for each in weir.trail(kind="outcome") if (
         each["body"]["session"], each["body"]["operation"]) == (intent["body"]["session"], intent["body"]["operation"])), None))
-    assert outcome["body"]["detail"]["status"] == "ok"
+    assert outcome["body"]["status"] == "ok" and outcome["body"]["detail"]["masked"]
 
 
 # --- refused

@@ -114,12 +114,36 @@ impl Host {
     pub fn answer(
         &mut self,
         exchange: u32,
-        (status, given, body): (u16, &[(&str, &str)], &str),
+        answer: (u16, &[(&str, &str)], &str),
         piece: usize,
         mask: Mask<'_>,
         allow: bool,
     ) -> Received {
-        let head = AnswerHead { status, headers: headers(given), has_body: !body.is_empty(), length: None };
+        self.answer_of(exchange, answer, !answer.2.is_empty(), piece, mask, allow)
+    }
+
+    /// The same where only its end tells whether there is a body.
+    pub fn answer_chunked(
+        &mut self,
+        exchange: u32,
+        answer: (u16, &[(&str, &str)], &str),
+        piece: usize,
+        mask: Mask<'_>,
+        allow: bool,
+    ) -> Received {
+        self.answer_of(exchange, answer, true, piece, mask, allow)
+    }
+
+    fn answer_of(
+        &mut self,
+        exchange: u32,
+        (status, given, body): (u16, &[(&str, &str)], &str),
+        has_body: bool,
+        piece: usize,
+        mask: Mask<'_>,
+        allow: bool,
+    ) -> Received {
+        let head = AnswerHead { status, headers: headers(given), has_body, length: None };
         let mut received = Received::default();
         let mut outcome = self.mcp.answer(exchange, &head).unwrap();
         received.refusal = outcome.refusal.take();
