@@ -10,7 +10,7 @@ use crate::parameters;
 use crate::queue::{Answer, Entry};
 use crate::sql::{self, Copy, Facts, MaySet, NameEffect};
 use crate::wire::Header;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use weir_sdk::inspector::{Fault, Operation, Request};
 
@@ -142,7 +142,7 @@ impl Inspector {
         if facts.executes.is_empty() {
             return true;
         }
-        let mut objects: HashSet<String> = operation.objects.iter().cloned().collect();
+        let mut objects: BTreeSet<String> = operation.objects.iter().cloned().collect();
         for name in &facts.executes {
             if !sql::is_plain(name) {
                 operation.attributes.push(attribute("sql-executes-unknown", name.as_str()));

@@ -2,7 +2,7 @@
 
 use super::{Copy, Facts, MaySet, NameEffect};
 use crate::copy::{CopyOut, Form, Style};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use weir_sql::{Action, Analysis, Class, CopyFormat, CopySource, Statement, Verb};
 
 /// Class of a text without statements.
@@ -12,7 +12,7 @@ pub(super) fn of(text: &str, standard_conforming_strings: bool) -> Facts {
     let analysis = weir_sql::analyse(text, standard_conforming_strings);
     let statements = &analysis.statements;
     let action = statements.iter().map(Statement::action).max_by_key(|action| care(*action));
-    let mut known = HashSet::new();
+    let mut known = BTreeSet::new();
     let objects = statements.iter().flat_map(|statement| &statement.objects);
     let objects = objects.map(|object| object.name.as_str()).filter(|name| known.insert(*name));
     let objects = objects.map(str::to_owned).collect();
@@ -82,7 +82,7 @@ fn is_settings(name: &str) -> bool {
 fn executes(statements: &[Statement]) -> Vec<String> {
     let mut executed: Vec<String> = Vec::new();
     // Those prepared before, and those that are listed.
-    let mut known: HashSet<&str> = HashSet::new();
+    let mut known: BTreeSet<&str> = BTreeSet::new();
     for statement in statements {
         if statement.verb == Verb::Prepare {
             known.extend(statement.name.as_deref().filter(|name| super::is_plain(name)));
