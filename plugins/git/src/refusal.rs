@@ -4,6 +4,9 @@
 //!   `remote: weir: REASON` above; with an HTTP error it would hide the reason and say `Everything up-to-date`
 //! - everything else of the smart protocol: status 200 and an `ERR` line, printed as `fatal: remote error: weir: REASON`
 //! - what is not of the smart protocol: an HTTP error with plain text
+//!
+//! Whoever sends the answer to a push must have taken all of the request before the answer ends: a git that is still
+//! sending its pack then reports a broken connection, or `Everything up-to-date`, instead of the reason.
 
 use crate::names::Capabilities;
 use crate::pkt;

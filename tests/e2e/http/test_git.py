@@ -36,9 +36,11 @@ def server():
 def weir(server):
     resources = [
         http("git", server.url, path_prefix="/git", strip_prefix=True, pipeline=["git", "change-guard"]),
+        http("masked", server.url, path_prefix="/masked", strip_prefix=True, pipeline=["git", "pii-mask"]),
         http("closed", server.url, path_prefix="/closed", strip_prefix=True, pipeline=["git"], default="deny"),
     ]
-    with Weir(resources=resources, plugins={"change-guard": {"settings": GUARD}}, users=EVERYBODY) as running:
+    plugins = {"change-guard": {"settings": GUARD}, "pii-mask": {"settings": {"detect": ["email"]}}}
+    with Weir(resources=resources, plugins=plugins, users=EVERYBODY) as running:
         yield running
 
 
@@ -264,6 +266,20 @@ def test_a_large_push_passes_and_memory_stays_flat(weir, server, name, work):
     assert server.refs(name)["refs/heads/large"] == head(work)
     assert peak() - before < 64 * MIB
     assert [text for text in texts(weir, name) if text.startswith("probe")] != []
+
+
+# --- masked
+
+
+def test_what_a_hook_says_is_masked(weir, server, name, work):
+    """Also when it comes in two pieces; and the push goes on as ever."""
+    server.hook(name, "pre-receive", 'echo "ask ann@leak.example first"; printf "or bo@le"; sleep 0.2; echo "ak.example"')
+    git("-C", work, "remote", "set-url", "origin", url(weir, name, resource="masked"))
+    done = push(work, "origin", "main:told")
+    assert done.returncode == 0 and "remote: ask " in done.stderr and "remote: or " in done.stderr, done.stderr
+    assert "leak.example" not in done.stderr
+    assert server.refs(name)["refs/heads/told"] == head(work)
+    assert "leak.example" not in weir.command("audit", "export").stdout
 
 
 # --- held
