@@ -28,6 +28,7 @@ ARROWS = {
     "weir-audit": {"weir-model"},
     "weir-store": {"weir-model", "weir-audit"},
     "weir-admin": {"weir-model"},
+    "weir-http": {"weir-model", "weir-session", "weir-net"},
 }
 #: Outside libraries with one door.
 DOORS = {
@@ -39,7 +40,8 @@ DOORS = {
     "tokio-rustls": {"weir-net"},
     "toml": {"weir-config"},
     "toml_edit": {"weir-config"},
-    "hyper": {"weir-admin"},
+    "hyper": {"weir-admin", "weir-http"},
+    "async-compression": {"weir-http"},
 }
 #: Crates that never wait: no runtime, no IO.
 NO_RUNTIME = {"weir-model", "weir-wire", "weir-access", "weir-sql"}

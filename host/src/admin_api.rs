@@ -95,7 +95,7 @@ impl AdminApi for Api {
         let generation = self.shared.guests.generation();
         let resources = running.resources.values().map(|resource| ResourceView {
             name: resource.name().to_string(),
-            protocol: resource.settings.protocol.as_word().to_owned(),
+            protocol: resource.settings.protocol().as_word().to_owned(),
             listen: resource.settings.listen.to_string(),
             sessions: self.sessions_of(resource.name().as_str()),
             problem: unusable(&resource.settings.pipeline, &generation),

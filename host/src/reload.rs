@@ -50,7 +50,7 @@ impl Changes {
         for resource in &settings.resources {
             // Renewed certificates are picked up like a changed configuration.
             files.extend(resource.tls.iter().flat_map(|tls| [tls.certificate.clone(), tls.key.clone()]));
-            files.extend(resource.upstream.ca.clone());
+            files.extend(resource.upstream_ca().map(Path::to_owned));
         }
         Self { files: files.into_iter().map(|file| (file.clone(), stamp(&file))).collect() }
     }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use weir_access::Rules;
-use weir_config::settings::{Fallback, Resource};
+use weir_config::settings::{Fallback, PostgresUpstream, Resource, ResourceKind};
 use weir_model::ResourceName;
 use weir_net::{ServerTls, ServerTlsError};
 use weir_session::decide::Default as DefaultVerdict;
@@ -16,6 +16,7 @@ pub(crate) struct ResourceRuntime {
     pub(crate) settings: Resource,
     pub(crate) tls: Option<ServerTls>,
     pub(crate) account: Arc<Account>,
+    pub(crate) upstream: PostgresUpstream,
     pub(crate) rules: Rules,
     catalogs: Mutex<HashMap<DatabaseName, Arc<Catalog>>>,
 }
@@ -27,6 +28,9 @@ pub(crate) enum ResourceError {
     Tls(#[from] ServerTlsError),
     #[error("upstream: {0}")]
     Account(#[from] AccountError),
+    /// For now.
+    #[error("resources of the protocol {0} are not served yet")]
+    Protocol(&'static str),
 }
 
 impl ResourceError {
@@ -35,6 +39,7 @@ impl ResourceError {
         match self {
             Self::Tls(_) => "tls",
             Self::Account(_) => "upstream",
+            Self::Protocol(_) => "protocol",
         }
     }
 }
@@ -43,15 +48,19 @@ impl ResourceRuntime {
     /// # Errors
     /// When a certificate, key or authority cannot be used.
     pub(crate) fn prepare(settings: &Resource) -> Result<Self, ResourceError> {
+        let ResourceKind::Postgres(upstream) = &settings.kind else {
+            return Err(ResourceError::Protocol(settings.protocol().as_word()));
+        };
         let tls = match &settings.tls {
             Some(tls) => Some(ServerTls::load(&tls.certificate, &tls.key, &["postgresql"])?),
             None => None,
         };
         Ok(Self {
             tls,
-            account: Arc::new(Account::of(settings)?),
+            account: Arc::new(Account::of(upstream)?),
             rules: Rules { resource: settings.name.clone(), allow: settings.allow.clone() },
             catalogs: Mutex::default(),
+            upstream: upstream.clone(),
             settings: settings.clone(),
         })
     }

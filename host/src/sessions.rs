@@ -26,11 +26,17 @@ pub(crate) struct Live {
     pub(crate) info: Arc<SessionInfo>,
     end: watch::Sender<Option<EndReason>>,
     cancel: Notify,
-    /// what the client was told to cancel with
-    key: BackendKey,
-    upstream_key: Option<BackendKey>,
-    account: Arc<Account>,
+    /// where the protocol has cancel requests
+    cancels: Option<Cancels>,
     gone: AtomicBool,
+}
+
+/// How a PostgreSQL session is cancelled.
+pub(crate) struct Cancels {
+    /// what the client was told to cancel with
+    pub(crate) key: BackendKey,
+    pub(crate) upstream_key: Option<BackendKey>,
+    pub(crate) account: Arc<Account>,
 }
 
 /// Why a session may not begin.
@@ -140,15 +146,18 @@ impl Sessions {
     /// one: not at all.
     pub(crate) async fn cancel(&self, request: CancelRequest) {
         let found = lock(&self.keys).get(&request.target.process_id).cloned();
-        let Some(live) = found.filter(|live| live.key.key == request.target.key) else { return };
+        let Some(live) = found else { return };
+        let Some(cancels) = live.cancels.as_ref().filter(|own| own.key.key == request.target.key) else {
+            return;
+        };
         live.cancel.notify_one();
-        let Some(upstream_key) = live.upstream_key.clone() else { return };
+        let Some(upstream_key) = cancels.upstream_key.clone() else { return };
         // Between here and the upstream the session may end; its process id is then free, and a cancel for it
         // does nothing, since the upstream compares the key too.
         if live.gone.load(Ordering::Acquire) {
             return;
         }
-        if let Err(error) = forward_cancel(&live.account, upstream_key).await {
+        if let Err(error) = forward_cancel(&cancels.account, upstream_key).await {
             tracing::info!(session = %live.info.id, %error, "a cancel request could not be forwarded");
         }
     }
@@ -170,24 +179,13 @@ async fn forward_cancel(
 
 impl Reservation {
     /// The session is live from now on.
-    pub(crate) fn enter(
-        self,
-        info: Arc<SessionInfo>,
-        key: BackendKey,
-        upstream_key: Option<BackendKey>,
-        account: Arc<Account>,
-    ) -> Seat {
-        let live = Arc::new(Live {
-            info,
-            end: watch::Sender::new(None),
-            cancel: Notify::new(),
-            key,
-            upstream_key,
-            account,
-            gone: AtomicBool::new(false),
-        });
+    pub(crate) fn enter(self, info: Arc<SessionInfo>, cancels: Option<Cancels>) -> Seat {
+        let (end, cancel, gone) = (watch::Sender::new(None), Notify::new(), AtomicBool::new(false));
+        let live = Arc::new(Live { info, end, cancel, cancels, gone });
         lock(&self.sessions.live).insert(live.info.id.clone(), Arc::clone(&live));
-        lock(&self.sessions.keys).insert(live.key.process_id, Arc::clone(&live));
+        if let Some(cancels) = &live.cancels {
+            lock(&self.sessions.keys).insert(cancels.key.process_id, Arc::clone(&live));
+        }
         Seat { live, reserved: self }
     }
 }
@@ -221,7 +219,9 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let sessions = &self.reserved.sessions;
         self.live.gone.store(true, Ordering::Release);
-        lock(&sessions.keys).remove(&self.live.key.process_id);
+        if let Some(cancels) = &self.live.cancels {
+            lock(&sessions.keys).remove(&cancels.key.process_id);
+        }
         let mut live = lock(&sessions.live);
         live.remove(&self.live.info.id);
         if live.is_empty() {

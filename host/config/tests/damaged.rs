@@ -75,4 +75,9 @@ proptest! {
     fn any_url(url in "postgres://[a-z:@/?%&=\\[\\]., 0-9]{0,30}") {
         check(&format!("[[resource]]\nupstream = \"{url}\"\n"));
     }
+
+    #[test]
+    fn any_url_of_http(url in "https?://[a-z:@/?%&=#\\[\\]., 0-9]{0,30}") {
+        check(&format!("[[resource]]\nprotocol = \"http\"\nupstream = \"{url}\"\n"));
+    }
 }

@@ -37,6 +37,11 @@ fn load(text: &str) -> Config {
     let users = "[[user]]\nname = \"zoe\"\nkind = \"human\"\ngroups = [\"engineers\", \"leads\"]\n";
     let world = Pretend::new()
         .with_variable("CUSTOMERS_PASSWORD", "s3cret")
+        .with_variable("CRM_TOKEN", "s3cret")
+        .with_variable("ISSUES_KEY", "s3cret")
+        .with_variable("GIT_PASSWORD", "s3cret")
+        .with_file("secrets/billing", "s3cret\n", 0o600)
+        .with_folder("issues")
         .with_file("users.toml", users, 0o600)
         .with_file("certificates/internal-ca.pem", "certificate", 0o644)
         .with_file("certificates/weir.pem", "certificate", 0o644)
@@ -51,7 +56,7 @@ fn load(text: &str) -> Config {
 fn it_is_without_problems() {
     let config = load(&example());
     assert!(config.warnings().is_empty(), "{}", config.warnings());
-    assert_eq!(config.settings().resources.len(), 2);
+    assert_eq!(config.settings().resources.len(), 6);
 }
 
 #[test]

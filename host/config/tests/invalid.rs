@@ -26,7 +26,7 @@ fn every_case_is_told_as_expected() {
     let bless = std::env::var_os("BLESS").is_some();
     let mut wrong = Vec::new();
     let cases = cases();
-    assert!(cases.len() >= 45);
+    assert!(cases.len() >= 100);
     for case in cases {
         let said = check(&case);
         let golden = case.with_extension("err");

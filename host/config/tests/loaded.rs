@@ -14,7 +14,10 @@ use std::time::Duration;
 
 use common::Pretend;
 use expect_test::{Expect, expect};
-use weir_config::settings::{Capability, Endpoint, FailureMode, Fallback, TlsMode};
+use weir_config::settings::{
+    Auth, Capability, Cookies, Credential, Endpoint, FailureMode, Fallback, Http2, HttpResource,
+    HttpUpstream, PostgresUpstream, Protocol, Resource, ResourceKind, TlsMode, Variable,
+};
 use weir_config::{Code, Config, Effect, Place, Severity, diff};
 use weir_model::{Grantee, PluginName};
 
@@ -61,14 +64,12 @@ fn settings_are_what_is_written_with_defaults_filled_in() {
     assert_eq!(settings.server.drain_timeout, Duration::from_secs(5));
     assert_eq!(settings.server.plugins, PathBuf::from("plugins"));
     let resource = &settings.resources[0];
-    assert_eq!(resource.upstream.endpoint, Endpoint::Tcp { host: "::1".into(), port: 5433 });
-    assert_eq!(
-        (resource.upstream.user.as_str(), resource.upstream.database.as_str()),
-        ("app@x", "cust/omers")
-    );
-    assert_eq!(resource.upstream.tls, TlsMode::Disable);
-    assert_eq!(resource.upstream.password.as_ref().unwrap().expose(), "pass word");
-    assert_eq!(resource.upstream.databases, ["archive"]);
+    let upstream = postgres(resource);
+    assert_eq!(upstream.endpoint, Endpoint::Tcp { host: "::1".into(), port: 5433 });
+    assert_eq!((upstream.user.as_str(), upstream.database.as_str()), ("app@x", "cust/omers"));
+    assert_eq!(upstream.tls, TlsMode::Disable);
+    assert_eq!(upstream.password.as_ref().unwrap().expose(), "pass word");
+    assert_eq!(upstream.databases, ["archive"]);
     assert_eq!(resource.allow, [Grantee::Group("engineers".into()), Grantee::User("bob".into())]);
     assert_eq!(resource.fallback, Fallback::Allow);
     let limits = &resource.limits;
@@ -90,6 +91,130 @@ fn settings_are_what_is_written_with_defaults_filled_in() {
     let postgres = &settings.plugins[&PluginName::new("postgres")];
     assert_eq!((&**postgres.settings.to_json(), postgres.failure_mode), ("{}", FailureMode::Closed));
     assert_eq!(config.users().len(), 2);
+}
+
+fn postgres(resource: &Resource) -> &PostgresUpstream {
+    match &resource.kind {
+        ResourceKind::Postgres(upstream) => upstream,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn http(resource: &Resource) -> &HttpResource {
+    match &resource.kind {
+        ResourceKind::Http(http) => http,
+        other => panic!("{other:?}"),
+    }
+}
+
+const HTTP: &str = r#"
+[[resource]]
+name = "crm"
+protocol = "http"
+listen = "127.0.0.1:8443"
+hosts = ["localhost:8443", "*.example.com", "api.example.com"]
+path_prefix = "/crm"
+strip_prefix = true
+upstream = "https://API.internal/base"
+upstream_ca = "ca.pem"
+credential = { basic = { user = "weir", password = { file = "secret" } } }
+auth = ["basic"]
+cookies = "drop"
+http2 = "never"
+allow = ["group:engineers"]
+pipeline = ["http-api"]
+
+[[resource]]
+name = "all"
+protocol = "http"
+listen = "127.0.0.1:8443"
+upstream = "http://localhost:9000/"
+credential = { header = "X-Api-Key", value = { env = "DB_PASSWORD" } }
+allow = ["group:engineers"]
+pipeline = ["http-api"]
+
+[[resource]]
+name = "issues"
+protocol = "http"
+listen = "127.0.0.1:8443"
+path_prefix = "/mcp"
+upstream = { command = ["npx", "server"], env = { KEY = { env = "DB_PASSWORD" }, LEVEL = "info" }, cwd = "folder" }
+allow = ["group:engineers"]
+pipeline = ["mcp"]
+"#;
+
+#[test]
+fn resources_of_http_are_what_is_written_with_defaults_filled_in() {
+    let config = load(HTTP);
+    assert!(config.warnings().is_empty(), "{}", config.warnings());
+    let [crm, all, issues] = config.settings().resources.as_slice() else { panic!() };
+    assert_eq!(crm.protocol(), Protocol::Http);
+    assert_eq!(crm.upstream_ca(), Some(Path::new("ca.pem")));
+    let own = http(crm);
+    let hosts: Vec<String> = own.hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["api.example.com", "localhost:8443", "*.example.com"]);
+    assert_eq!((own.path_prefix.as_str(), own.strip_prefix), ("/crm", true));
+    assert_eq!((own.auth, own.cookies), (Auth { bearer: false, basic: true }, Cookies::Drop));
+    let server = own.server().unwrap();
+    assert_eq!(server.to_string(), "https://api.internal:443/base");
+    assert_eq!((server.tls, server.http2), (true, Http2::Never));
+    let Some(Credential::Basic { user, password }) = &server.credential else { panic!() };
+    assert_eq!((user.as_str(), password.expose()), ("weir", "from file"));
+
+    let own = http(all);
+    assert_eq!((own.hosts.len(), own.path_prefix.as_str(), own.strip_prefix), (0, "/", false));
+    assert_eq!((own.auth, own.cookies), (Auth { bearer: true, basic: true }, Cookies::Pass));
+    let server = own.server().unwrap();
+    assert_eq!((server.to_string().as_str(), server.http2), ("http://localhost:9000", Http2::Auto));
+    let Some(Credential::Header { name, value }) = &server.credential else { panic!() };
+    assert_eq!((name.as_str(), value.expose()), ("x-api-key", "s3cret"));
+
+    let HttpUpstream::Program(program) = &http(issues).upstream else { panic!() };
+    assert_eq!(program.command, ["npx", "server"]);
+    assert_eq!(program.cwd, Some(PathBuf::from("folder")));
+    assert_eq!(program.env["LEVEL"], Variable::Plain("info".into()));
+    assert!(matches!(&program.env["KEY"], Variable::Secret(secret) if secret.expose() == "s3cret"));
+}
+
+#[test]
+fn a_request_belongs_to_the_resource_that_fits_best() {
+    let config = load(HTTP);
+    let of = |host: &str, path: &str| {
+        let fits = config.settings().resources.iter();
+        let fits = fits.filter_map(|one| Some((http(one).fits(host, 8443, path)?, one.name.as_str())));
+        fits.max_by_key(|(fit, _)| *fit).map(|(_, name)| name.to_owned()).unwrap_or_default()
+    };
+    assert_eq!(of("api.example.com", "/crm/7"), "crm");
+    assert_eq!(of("api.example.com", "/crmx"), "all");
+    assert_eq!(of("other.org", "/crm/7"), "all");
+    assert_eq!(of("api.example.com", "/mcp"), "issues");
+}
+
+#[test]
+fn what_changes_in_a_resource_of_http_is_a_difference_and_shows_no_secret() {
+    let old = load(HTTP);
+    for (before, after, key) in [
+        ("\"*.example.com\"", "\"*.example.org\"", "~ resource.crm.hosts"),
+        ("strip_prefix = true", "strip_prefix = false", "~ resource.crm.strip_prefix"),
+        ("path_prefix = \"/crm\"", "path_prefix = \"/c\"", "~ resource.crm.path_prefix"),
+        ("\"basic\"]", "\"bearer\"]", "~ resource.crm.auth"),
+        ("\"drop\"", "\"pass\"", "~ resource.crm.cookies"),
+        ("\"never\"", "\"auto\"", "~ resource.crm.http2"),
+        ("internal/base", "internal/other", "~ resource.crm.upstream.base"),
+        ("{ file = \"secret\" }", "{ env = \"DB_PASSWORD\" }", "~ resource.crm.credential.basic.password"),
+        ("X-Api-Key", "x-token", "~ resource.all.credential.header"),
+        ("\"server\"]", "\"server\", \"-v\"]", "~ resource.issues.upstream.command"),
+        ("LEVEL = \"info\"", "LEVEL = \"debug\"", "~ resource.issues.upstream.env.LEVEL"),
+        (", cwd = \"folder\"", "", "- resource.issues.upstream.cwd"),
+    ] {
+        let new = load(&HTTP.replacen(before, after, 1));
+        let changes: Vec<String> = diff(&old, &new).iter().map(ToString::to_string).collect();
+        assert_eq!(changes, [key], "{before}");
+    }
+    let printed = format!("{old:?} {:?}", old.effective());
+    for secret in ["s3cret", "from file"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The room that runs plugins: the only place that knows WebAssembly.
 //!
-//! Outside stand sessions, which see three traits of `weir-session` (inspector, policies, maskers), and the
+//! Outside stand sessions, which see traits of `weir-session` (inspectors, policies, maskers), and the
 //! host, which sees [`Guests`]: start, apply a configuration, open a session's plugins, read counters. Inside,
 //! in the order in which a plugin's life goes:
 //!
@@ -9,7 +9,7 @@
 //!   (do they match its schema?) and `trial` (does it start?), or says in `problem` why not;
 //! * `registry` holds generations of loaded plugins and swaps them; `watch` tells it to look;
 //! * `instance` is one guest in its fence: a store per session and plugin, limits in memory, time and output;
-//! * `policy`, `masker`, `inspector` are the three worlds as sessions see them; `edits` applies what maskers
+//! * `policy`, `masker`, `inspector`, `http` are the four worlds as sessions see them; `edits` applies what maskers
 //!   say.
 //!
 //! Invariants:
@@ -26,6 +26,7 @@ mod convert;
 mod edits;
 mod engine;
 mod fault;
+mod http;
 mod inspector;
 mod instance;
 mod limits;
@@ -48,14 +49,15 @@ mod watch;
 pub use contract::{ContractVersion, SERVED, World};
 pub use engine::{Allocation, EngineConfig};
 pub use fault::code;
+pub use http::GuestHttpInspector;
 pub use inspector::GuestInspector;
 pub use limits::{Largest, LimitOverrides, MAX_FILE_BYTES, PluginLimits};
 pub use load::{FailureMode, Loaded, Manifest, PluginSpec};
 pub use masker::GuestMaskers;
 pub use metrics::{PluginMetrics, RoomMetrics, TIME_BUCKETS_NS};
 pub use pipeline::{
-    Guests, GuestsConfig, InspectorLimits, Rehearsed, SessionGuests, SessionJudges, StartError, Started,
-    Status,
+    Guests, GuestsConfig, HttpGuests, InspectorLimits, Rehearsed, SessionGuests, SessionJudges, StartError,
+    Started, Status,
 };
 pub use policy::GuestPolicies;
 pub use problem::{LoadProblem, Stage};

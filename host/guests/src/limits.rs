@@ -60,7 +60,7 @@ impl PluginLimits {
         let memory_bytes = MEMORY_BYTES.saturating_add(message.saturating_mul(8)).min(MAX_MEMORY);
         match world {
             // One answer of it holds values as text and where they are; or the message put together again.
-            World::StreamInspector => Self {
+            World::StreamInspector | World::HttpInspector => Self {
                 memory_bytes,
                 call_time,
                 output_bytes: operation_bytes.saturating_add(answer_bytes).saturating_mul(3),

@@ -8,7 +8,7 @@
 //! between the trial and [`Loaded`]: sessions would start from `Code` of the snapshot and skip `configure`.
 
 use crate::cache::CodeCache;
-use crate::contract::v0_1::inspect::exports::weir::plugin::stream_inspect;
+use crate::contract::v0_1::inspect::exports::weir::plugin::{http_inspect, stream_inspect};
 use crate::contract::v0_1::judge::exports::weir::plugin::{decide, lifecycle, mask};
 use crate::contract::v0_1::judge::weir::plugin::{host_clock, host_log};
 use crate::contract::{ContractVersion, PACKAGE, SERVED, World};
@@ -153,6 +153,7 @@ pub(crate) struct Code {
 
 pub(crate) enum Exports {
     StreamInspector(stream_inspect::GuestIndices),
+    HttpInspector(http_inspect::GuestIndices),
     Policy(decide::GuestIndices),
     Masker(mask::GuestIndices),
 }
@@ -313,6 +314,7 @@ impl Loader {
         let lifecycle = lifecycle::GuestIndices::new(&pre).map_err(|error| exports(&error))?;
         let found = match surface.world {
             World::StreamInspector => stream_inspect::GuestIndices::new(&pre).map(Exports::StreamInspector),
+            World::HttpInspector => http_inspect::GuestIndices::new(&pre).map(Exports::HttpInspector),
             World::Policy => decide::GuestIndices::new(&pre).map(Exports::Policy),
             World::Masker => mask::GuestIndices::new(&pre).map(Exports::Masker),
         };

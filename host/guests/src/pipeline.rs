@@ -4,6 +4,7 @@ use crate::cache::CodeCache;
 use crate::contract::World;
 use crate::engine::{Allocation, EngineConfig, GuestEngine};
 use crate::fault;
+use crate::http::GuestHttpInspector;
 use crate::inspector::GuestInspector;
 use crate::load::{Loaded, Loader, PluginSpec, read};
 use crate::masker::GuestMaskers;
@@ -62,6 +63,13 @@ pub struct InspectorLimits {
 /// The plugins of one session. The inspector keeps its version; policies and maskers follow the current one.
 pub struct SessionGuests {
     pub inspector: GuestInspector,
+    pub policies: GuestPolicies,
+    pub maskers: GuestMaskers,
+}
+
+/// The same for a session over HTTP.
+pub struct HttpGuests {
+    pub inspector: GuestHttpInspector,
     pub policies: GuestPolicies,
     pub maskers: GuestMaskers,
 }
@@ -195,7 +203,7 @@ impl Guests {
         let (mut inspectors, mut policies, mut maskers) = (Vec::new(), Vec::new(), Vec::new());
         for name in pipeline {
             match generation.world(name) {
-                Some(World::StreamInspector) => inspectors.push(name),
+                Some(World::StreamInspector | World::HttpInspector) => inspectors.push(name),
                 Some(World::Masker) => maskers.push(name.clone()),
                 // One that never was in service refuses every operation, which is what policies can do.
                 Some(World::Policy) | None => policies.push(name.clone()),
@@ -216,6 +224,22 @@ impl Guests {
         let policies = GuestPolicies::open(Arc::clone(&info), current.clone(), &generation, policies).await?;
         let maskers = GuestMaskers::open(info, current, &generation, maskers).await?;
         Ok(SessionJudges { policies, maskers, inspector })
+    }
+
+    /// The second half for HTTP: the inspector needs nothing of the upstream.
+    ///
+    /// # Errors
+    /// When it is no HTTP inspector or does not take the session.
+    pub async fn open_http_inspector(
+        &self,
+        judges: SessionJudges,
+        info: &SessionInfo,
+        limits: InspectorLimits,
+    ) -> Result<HttpGuests, Fault> {
+        let SessionJudges { policies, maskers, inspector } = judges;
+        let masking = maskers.active();
+        let inspector = GuestHttpInspector::open(&inspector, info, limits, masking).await?;
+        Ok(HttpGuests { inspector, policies, maskers })
     }
 
     /// The second half: the inspector, which is told what the upstream has said of itself (`parameters`).

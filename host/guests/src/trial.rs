@@ -4,6 +4,7 @@
 //! `open` sees a session, ours is made up, and a plugin may have reasons not to take it. It is told of.
 
 use crate::contract::World;
+use crate::http::GuestHttpInspector;
 use crate::inspector::GuestInspector;
 use crate::load::Loaded;
 use crate::masker::MaskerInstance;
@@ -19,6 +20,10 @@ pub(crate) async fn run(loaded: &Loaded) -> Result<Option<Fault>, LoadProblem> {
         World::StreamInspector => {
             let limits = InspectorLimits { max_operation_bytes: 1 << 20, max_answer_bytes: 1 << 20 };
             GuestInspector::try_open(loaded, &info, &[], limits).await
+        }
+        World::HttpInspector => {
+            let limits = InspectorLimits { max_operation_bytes: 1 << 20, max_answer_bytes: 1 << 20 };
+            GuestHttpInspector::open(loaded, &info, limits, true).await.map(drop)
         }
         World::Policy => PolicyInstance::open(loaded, &info).await.map(drop),
         World::Masker => MaskerInstance::open(loaded, &info).await.map(drop),

@@ -12,20 +12,19 @@
 
 mod client_side;
 mod held;
-mod ledger;
 mod records;
 mod server_side;
-mod shown;
 
 use crate::buffer::{Inlet, Outlet, READ_BYTES, Sent};
 use crate::decide::Default as DefaultVerdict;
+use crate::ledger::Ledger;
 use crate::ports::{Ask, Inspector, Leave, PendingApproval, Ports, Review, Trail};
+use crate::running::Running;
 use crate::traffic::ClientOutcome;
 use bytes::BufMut;
 use client_side::Staged;
+pub(crate) use client_side::nonsense;
 use held::Held;
-use ledger::Ledger;
-use records::Running;
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::task::Poll;

@@ -113,7 +113,7 @@ impl PostgresHouse {
 
     /// The database of the upstream's URL, or another one that the configuration lists and the client names.
     fn database(&self, asked: &str) -> Result<DatabaseName, ErrorReport> {
-        let upstream = &self.resource.settings.upstream;
+        let upstream = &self.resource.upstream;
         let name = if upstream.databases.iter().any(|listed| listed == asked) {
             asked
         } else if upstream.databases.is_empty() || asked == upstream.database {

@@ -4,6 +4,7 @@ use super::connect::told;
 use super::{Connected, Opened, PostgresHouse, PostgresPorts, SeatedLeave, TurnedAway};
 use crate::postgres::catalog::SessionCatalog;
 use crate::reviews::SessionApprovals;
+use crate::sessions::Cancels;
 use crate::trail::SessionTrail;
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,9 +29,12 @@ impl PostgresHouse {
             let guests =
                 self.open_inspector(judges, &info, &upstream.ready).await.map_err(|fault| told(&fault))?;
             let key = self.key(&upstream.ready, identity.proven.version)?;
-            let (own, upstream_key) = (key.clone(), upstream.ready.key.clone());
-            let seat =
-                reserved.enter(Arc::clone(&info), own, upstream_key, Arc::clone(&self.resource.account));
+            let cancels = Cancels {
+                key: key.clone(),
+                upstream_key: upstream.ready.key.clone(),
+                account: Arc::clone(&self.resource.account),
+            };
+            let seat = reserved.enter(Arc::clone(&info), Some(cancels));
             // A reload may have been between the permit and the seat.
             if !self.shared.is_permitted(&info) {
                 let message = "the permission to open this resource has just ended".to_owned();

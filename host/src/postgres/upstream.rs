@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use weir_config::settings::{Endpoint, Resource, TlsMode};
+use weir_config::settings::{Endpoint, PostgresUpstream, TlsMode};
 use weir_net::{ClientTls, Stream, Verify};
 use weir_wire::postgres::{
     CleartextPolicy, DatabaseName, EndPointHash, KeyRequest, Nonce, Password, Ready, ScramKeys,
@@ -67,8 +67,7 @@ pub(crate) enum AccountError {
 
 impl Account {
     /// Reads what the configuration says about the upstream: loads the authorities to trust.
-    pub(crate) fn of(resource: &Resource) -> Result<Self, AccountError> {
-        let upstream = &resource.upstream;
+    pub(crate) fn of(upstream: &PostgresUpstream) -> Result<Self, AccountError> {
         let ca = upstream.ca.as_deref();
         let tls = match upstream.tls {
             TlsMode::Disable => None,

@@ -6,10 +6,12 @@
 //! something only if the report has no error; the caller looks.
 
 mod files;
+mod http;
 mod limits;
 mod people;
 mod plugin;
 mod resource;
+mod routes;
 mod server;
 mod setting;
 mod unique;
@@ -60,6 +62,7 @@ pub(crate) fn settings(
     }
     unique::names(&file.resources, report);
     unique::addresses(file, &admin, report);
+    routes::different(&file.resources, report);
     if let Some(users) = users {
         people::known(&file.resources, users, report);
     }

@@ -4,18 +4,23 @@ use std::collections::BTreeSet;
 
 use weir_model::{Grantee, PluginName, ResourceName};
 
-use super::{Context, limits, upstream};
+use super::{Context, http, limits, upstream};
 use crate::document::{At, Report};
 use crate::problem::code;
 use crate::raw;
-use crate::settings::{Fallback, Limits, ListenerTls, Resource};
+use crate::settings::{Fallback, Limits, ListenerTls, Protocol, Resource, ResourceKind};
 
 /// `None` when something it cannot be without is missing or wrong, which has been reported.
 pub(super) fn resource(written: &raw::Resource, base: &Limits, context: Context<'_>) -> Option<Resource> {
     let report = context.report;
     // All of them before the first `?`: each reports what it finds.
     let limits = limits::limits(&written.limits, base);
-    let upstream = upstream::upstream(written, context);
+    let kind = match written.protocol.as_ref().map(|at| at.value) {
+        Some(Protocol::Http) => http::http(written, context).map(ResourceKind::Http),
+        // One mistake is told once: most likely this is no URL of PostgreSQL.
+        None if !is_postgres_url(written.upstream.as_ref()) => None,
+        Some(Protocol::Postgres) | None => upstream::postgres(written, context).map(ResourceKind::Postgres),
+    };
     let tls = written.tls.as_ref().and_then(|tls| listener_tls(tls, context));
     let pipeline = written.pipeline.as_ref().map(|pipeline| self::pipeline(pipeline, report));
     if let Some(listen) = &written.listen
@@ -32,16 +37,19 @@ pub(super) fn resource(written: &raw::Resource, base: &Limits, context: Context<
     };
     Some(Resource {
         name: ResourceName::new(written.name.as_ref()?.value.as_str()),
-        protocol: written.protocol.as_ref()?.value,
+        kind: kind.filter(|_| written.protocol.is_some())?,
         listen: written.listen.as_ref()?.value,
         tls,
-        upstream: upstream?,
         allow: plain(&written.allow),
         reviewers: plain(&written.reviewers),
         pipeline: pipeline?,
         fallback: written.default.as_ref().map_or(Fallback::Deny, |at| at.value),
         limits,
     })
+}
+
+fn is_postgres_url(upstream: Option<&raw::Upstream>) -> bool {
+    matches!(upstream, Some(raw::Upstream::Url(url)) if !url.value.starts_with("http"))
 }
 
 fn listener_tls(written: &raw::ListenerTls, context: Context<'_>) -> Option<ListenerTls> {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::routes;
 use crate::document::{Report, Span};
 use crate::problem::code;
 use crate::raw;
@@ -23,28 +24,41 @@ pub(super) fn names(resources: &[raw::Resource], report: &Report) {
 }
 
 /// Two listeners cannot have one address; nor one port, if either takes all addresses of the machine. Port 0
-/// means any free one.
+/// means any free one. Resources of HTTP share a listener when their address is the very same.
 pub(super) fn addresses(file: &raw::File<'_>, admin: &Admin, report: &Report) {
-    let of_admin = (admin.listen, file.admin.listen.as_ref().map(|listen| listen.span));
-    let of_resources = file.resources.iter().filter_map(|resource| resource.listen.as_ref());
-    let addresses: Vec<(SocketAddr, Option<Span>)> = std::iter::once(of_admin)
-        .chain(of_resources.map(|listen| (listen.value, Some(listen.span))))
-        .collect();
-    let clash = |a: SocketAddr, b: SocketAddr| {
-        let everywhere = a.ip().is_unspecified() || b.ip().is_unspecified();
-        a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || everywhere)
+    struct Taken<'r> {
+        address: SocketAddr,
+        span: Option<Span>,
+        resource: Option<&'r raw::Resource>,
+    }
+    let of_admin = Taken {
+        address: admin.listen,
+        span: file.admin.listen.as_ref().map(|listen| listen.span),
+        resource: None,
     };
-    for (index, (address, span)) in addresses.iter().enumerate() {
-        let Some((_, first)) = addresses.iter().take(index).find(|(earlier, _)| clash(*earlier, *address))
-        else {
-            continue;
-        };
-        let note = match first {
-            Some(first) => format!("the other one is at {}", report.place(*first)),
+    let of_resources = file.resources.iter().filter_map(|resource| {
+        let listen = resource.listen.as_ref()?;
+        Some(Taken { address: listen.value, span: Some(listen.span), resource: Some(resource) })
+    });
+    let all: Vec<Taken<'_>> = std::iter::once(of_admin).chain(of_resources).collect();
+    let clash = |a: &Taken<'_>, b: &Taken<'_>| {
+        let everywhere = a.address.ip().is_unspecified() || b.address.ip().is_unspecified();
+        let same = a.address.port() == b.address.port() && (a.address.ip() == b.address.ip() || everywhere);
+        let shared = a.resource.zip(b.resource).is_some_and(|(a, b)| routes::may_share(a, b));
+        a.address.port() != 0 && same && !shared
+    };
+    for (index, taken) in all.iter().enumerate() {
+        let Some(first) = all.iter().take(index).find(|earlier| clash(earlier, taken)) else { continue };
+        let note = match first.span {
+            Some(first) => format!("the other one is at {}", report.place(first)),
             None => "the other one is [admin], which listens there unless told otherwise".to_owned(),
         };
         report
-            .error(code::DUPLICATE_LISTEN, *span, format!("two listeners cannot share {address}"))
+            .error(
+                code::DUPLICATE_LISTEN,
+                taken.span,
+                format!("two listeners cannot share {}", taken.address),
+            )
             .note(note)
             .help("give one of them another port");
     }

@@ -1,13 +1,15 @@
-//! The upstream of a resource: its URL, password, authorities and databases.
+//! The upstream of a resource of the protocol `postgres`: its URL, password, authorities and databases.
 
-use super::{Context, url};
+use super::Context;
+use super::url::postgres as url;
+use crate::document::{Report, Span};
 use crate::problem::code;
 use crate::raw;
 use crate::secret;
-use crate::settings::{Endpoint, TlsMode, Upstream};
+use crate::settings::{Endpoint, PostgresUpstream, TlsMode};
 
 /// `None` when the URL or the password cannot be used, which has been reported.
-pub(super) fn upstream(written: &raw::Resource, context: Context<'_>) -> Option<Upstream> {
+pub(super) fn postgres(written: &raw::Resource, context: Context<'_>) -> Option<PostgresUpstream> {
     let report = context.report;
     let password = written
         .password
@@ -17,7 +19,7 @@ pub(super) fn upstream(written: &raw::Resource, context: Context<'_>) -> Option<
     let databases =
         written.databases.iter().flat_map(|list| &list.value).map(|name| name.value.clone()).collect();
 
-    let text = written.upstream.as_ref()?;
+    let Some(raw::Upstream::Url(text)) = &written.upstream else { return None };
     let url = url::read(text, report)?;
     let tls = tls_mode(&url);
     let span = url.sslmode.as_ref().map_or(text.span, |mode| mode.span);
@@ -31,15 +33,14 @@ pub(super) fn upstream(written: &raw::Resource, context: Context<'_>) -> Option<
     if let Some(path) = &written.upstream_ca
         && tls < TlsMode::VerifyCa
     {
-        let message =
-            format!("sslmode={} looks at no certificate, so `upstream_ca` is not used", tls.as_word());
-        report.warning(code::UNUSED_CA, path.span, message).help("sslmode=verify-full uses it");
+        let why = format!("sslmode={} looks at no certificate", tls.as_word());
+        unused_ca(path.span, &why, "sslmode=verify-full uses it", report);
     }
     let ca = match ca {
         Some(found) => Some(found?.0),
         None => None,
     };
-    Some(Upstream {
+    Some(PostgresUpstream {
         ca_contents: ca.as_deref().map(|ca| context.contents(&[ca])),
         endpoint: url.endpoint,
         user: url.user,
@@ -52,6 +53,12 @@ pub(super) fn upstream(written: &raw::Resource, context: Context<'_>) -> Option<
         tls,
         ca,
     })
+}
+
+/// Authorities that nothing is checked with.
+pub(super) fn unused_ca(span: Span, why: &str, help: &str, report: &Report) {
+    let message = format!("{why}, so `upstream_ca` is not used");
+    report.warning(code::UNUSED_CA, span, message).help(help);
 }
 
 /// The strictest unless told otherwise. A socket in the file system knows no TLS, as in libpq.

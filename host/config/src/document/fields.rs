@@ -39,6 +39,8 @@ pub(crate) struct Fields<'d, 'r> {
     span: Span,
     entries: &'d [Entry],
     asked: Vec<&'static str>,
+    /// Keys that are known elsewhere and have been reported.
+    strangers: Vec<&'static str>,
     report: &'r Report,
 }
 
@@ -55,7 +57,7 @@ impl<'d, 'r> Fields<'d, 'r> {
             wrong_type(&title, Wanted::Table, node, report);
             return None;
         };
-        Some(Self { title, path, span: node.span, entries, asked: Vec::new(), report })
+        Some(Self { title, path, span: node.span, entries, asked: Vec::new(), strangers: Vec::new(), report })
     }
 
     pub(crate) fn report(&self) -> &'r Report {
@@ -74,6 +76,30 @@ impl<'d, 'r> Fields<'d, 'r> {
             let message = format!("{} needs the key `{key}`", self.title);
             self.report.error(code::MISSING_KEY, self.span, message).help(format!("for example `{example}`"));
         }
+    }
+
+    /// Reports a key that belongs to another table like this one. What may be a secret is not shown.
+    pub(crate) fn refuse(&mut self, key: &'static str, whose: &str, help: &str) {
+        self.pass_over(key);
+        let Some(entry) = self.entries.iter().find(|entry| entry.key.value == key) else { return };
+        let message = format!("`{key}` means nothing for {whose}");
+        self.report.error(code::NOT_HERE, entry.key.span, message).help(help);
+    }
+
+    /// A key that belongs to another table like this one, when it is not known which one this is.
+    pub(crate) fn pass_over(&mut self, key: &'static str) {
+        self.strangers.push(key);
+        if let Some(entry) = self.entries.iter().find(|entry| entry.key.value == key)
+            && (secret::is_name_of_secret(key) || entry.node.is_table())
+        {
+            secret::hide(&entry.node, self.report);
+        }
+    }
+
+    /// Where an empty list is written. A list whose entries are all wrong is not empty.
+    pub(crate) fn empty_list(&mut self, key: &'static str) -> Option<Span> {
+        let node = &self.take(key)?.node;
+        matches!(&node.value, Value::List(nodes) if nodes.is_empty()).then_some(node.span)
     }
 
     /// A table below this one.
@@ -235,7 +261,7 @@ impl<'d, 'r> Fields<'d, 'r> {
         }
         for entry in self.entries {
             let key = &entry.key;
-            if self.asked.contains(&key.value.as_str()) {
+            if self.asked.contains(&key.value.as_str()) || self.strangers.contains(&key.value.as_str()) {
                 continue;
             }
             // Whatever a misspelt `password` holds is not shown; nor is what we can say nothing about.
@@ -259,7 +285,7 @@ impl<'d, 'r> Fields<'d, 'r> {
 }
 
 /// The text of a node; reported when it is none, or empty.
-pub(super) fn text_of(key: &str, node: &Node, report: &Report) -> Option<At<String>> {
+pub(crate) fn text_of(key: &str, node: &Node, report: &Report) -> Option<At<String>> {
     match &node.value {
         Value::Text(text) if text.trim().is_empty() => {
             report.error(code::EMPTY_TEXT, node.span, format!("`{key}` is empty"));

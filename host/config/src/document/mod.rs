@@ -13,7 +13,7 @@ mod source;
 
 use std::ops::Range;
 
-pub(crate) use fields::{Fields, Wanted, choose};
+pub(crate) use fields::{Fields, Wanted, choose, text_of};
 pub(crate) use parse::{parse, salvage};
 pub(crate) use report::Report;
 pub(crate) use source::Source;
@@ -88,6 +88,10 @@ impl Node {
             Value::List(_) => "a list",
             Value::Table(_) => "a table",
         }
+    }
+
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.value, Value::Table(_))
     }
 
     pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {

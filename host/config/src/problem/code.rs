@@ -58,6 +58,10 @@ codes! {
     BAD_FILTER = "bad-filter";
     BAD_ADDRESS = "bad-address";
     REPEATED_ENTRY = "repeated-entry";
+    BAD_HOST = "bad-host";
+    BAD_PATH = "bad-path";
+    BAD_VARIABLE = "bad-variable";
+    NOT_HERE = "not-here";
 
     // Secrets
     SECRET_LITERAL = "secret-literal";
@@ -72,6 +76,7 @@ codes! {
     COMMAND_SLOW = "command-slow";
     SECRET_EMPTY = "secret-empty";
     SECRET_NOT_TEXT = "secret-not-text";
+    SECRET_NOT_SENDABLE = "secret-not-sendable";
 
     // Files and folders
     FILE_MISSING = "file-missing";
@@ -94,10 +99,23 @@ codes! {
     EMPTY_PIPELINE = "empty-pipeline";
     REPEATED_PLUGIN = "repeated-plugin";
 
+    // [[resource]] of the protocol http
+    SHARED_LISTEN = "shared-listen";
+    DUPLICATE_ROUTE = "duplicate-route";
+    EMPTY_AUTH = "empty-auth";
+    TLS_REQUIRED = "tls-required";
+    CREDENTIAL_SHAPE = "credential-shape";
+    CREDENTIAL_USER = "credential-user";
+    CREDENTIAL_HEADER = "credential-header";
+    PLAIN_UPSTREAM = "plain-upstream";
+    NOT_FOR_PROGRAMS = "not-for-programs";
+
     // upstream = "…"
     URL_SHAPE = "url-shape";
     URL_SCHEME = "url-scheme";
     URL_PASSWORD = "url-password";
+    URL_LOGIN = "url-login";
+    URL_QUERY = "url-query";
     URL_USER = "url-user";
     URL_HOST = "url-host";
     URL_PORT = "url-port";

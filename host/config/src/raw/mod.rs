@@ -6,10 +6,14 @@
 
 mod admin;
 mod audit;
+mod host;
+mod http;
 mod limits;
 mod log;
 pub(crate) mod names;
+pub(crate) mod path;
 mod plugin;
+mod program;
 mod resource;
 mod server;
 
@@ -17,10 +21,12 @@ use crate::document::{Fields, Node, Report, Value};
 
 pub(crate) use admin::Admin;
 pub(crate) use audit::Audit;
+pub(crate) use http::{Credential, Proof};
 pub(crate) use limits::Limits;
 pub(crate) use log::Log;
 pub(crate) use plugin::Plugin;
-pub(crate) use resource::{ListenerTls, Resource};
+pub(crate) use program::{Program, Variable};
+pub(crate) use resource::{ListenerTls, Resource, Upstream};
 pub(crate) use server::Server;
 
 /// The whole file.

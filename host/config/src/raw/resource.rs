@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use weir_model::{Grantee, PluginName};
 
-use super::{Limits, names};
-use crate::document::{At, Fields, Span, Value, Wanted};
+use super::http::{self, Http};
+use super::{Limits, Program, names};
+use crate::document::{At, Fields, Wanted};
 use crate::problem::code;
 use crate::secret::{self, Reference};
 use crate::settings::{Fallback, Protocol};
@@ -16,10 +17,11 @@ pub(crate) struct Resource {
     pub(crate) protocol: Option<At<Protocol>>,
     pub(crate) listen: Option<At<SocketAddr>>,
     pub(crate) tls: Option<ListenerTls>,
-    pub(crate) upstream: Option<At<String>>,
+    pub(crate) upstream: Option<Upstream>,
     pub(crate) upstream_ca: Option<At<String>>,
     pub(crate) password: Option<At<Reference>>,
     pub(crate) databases: Option<At<Vec<At<String>>>>,
+    pub(crate) http: Http,
     pub(crate) allow: Option<At<Vec<At<Grantee>>>>,
     pub(crate) reviewers: Option<At<Vec<At<Grantee>>>>,
     pub(crate) pipeline: Option<At<Vec<At<PluginName>>>>,
@@ -29,6 +31,13 @@ pub(crate) struct Resource {
     pub(crate) mentions_tls: bool,
 }
 
+/// A text, or a table where the protocol lets it be a program.
+#[derive(Debug)]
+pub(crate) enum Upstream {
+    Url(At<String>),
+    Program(Program),
+}
+
 #[derive(Debug)]
 pub(crate) struct ListenerTls {
     pub(crate) certificate: Option<At<String>>,
@@ -36,27 +45,64 @@ pub(crate) struct ListenerTls {
     pub(crate) required: Option<At<bool>>,
 }
 
+const POSTGRES_EXAMPLES: &[(&str, &str)] = &[
+    ("name", "name = \"customers\""),
+    ("protocol", "protocol = \"postgres\""),
+    ("listen", "listen = \"127.0.0.1:6432\""),
+    ("upstream", "upstream = \"postgres://app@db.internal:5432/customers\""),
+    ("allow", "allow = [\"group:engineers\"]"),
+    ("pipeline", "pipeline = [\"postgres\"]"),
+];
+
+const HTTP_EXAMPLES: &[(&str, &str)] = &[
+    ("name", "name = \"crm\""),
+    ("listen", "listen = \"127.0.0.1:8443\""),
+    ("upstream", "upstream = \"https://api.internal:8443/base\""),
+    ("allow", "allow = [\"group:engineers\"]"),
+    ("pipeline", "pipeline = [\"http-api\"]"),
+];
+
+/// Keys of the protocol `postgres` only, and what there is instead.
+const NOT_OF_HTTP: [(&str, &str); 2] = [
+    ("password", "write `credential = { bearer = { env = \"NAME\" } }`, or `basic`, or a `header`"),
+    ("databases", "`path_prefix` and `hosts` say what clients reach"),
+];
+
 const FALLBACKS: [(&str, Fallback); 2] = [("deny", Fallback::Deny), ("allow", Fallback::Allow)];
 
 impl Resource {
     pub(crate) fn read(mut fields: Fields<'_, '_>) -> Self {
         let report = fields.report();
-        fields.require("name", "name = \"customers\"");
-        fields.require("protocol", "protocol = \"postgres\"");
-        fields.require("listen", "listen = \"127.0.0.1:6432\"");
-        fields.require("upstream", "upstream = \"postgres://app@db.internal:5432/customers\"");
-        fields.require("allow", "allow = [\"group:engineers\"]");
-        fields.require("pipeline", "pipeline = [\"postgres\"]");
+        let protocol = fields.word("protocol", &Protocol::WORDS);
+        let is_http = protocol.as_ref().is_some_and(|at| at.value == Protocol::Http);
+        for (key, example) in if is_http { HTTP_EXAMPLES } else { POSTGRES_EXAMPLES } {
+            fields.require(key, example);
+        }
+        if is_http {
+            for (key, help) in NOT_OF_HTTP {
+                fields.refuse(key, "the protocol http", help);
+            }
+        } else {
+            for key in http::KEYS {
+                match protocol {
+                    Some(_) => fields.refuse(key, "the protocol postgres", "`protocol = \"http\"` has it"),
+                    None => fields.pass_over(key),
+                }
+            }
+        }
         let resource = Self {
             name: fields.text("name").and_then(|name| names::name("resource", name, report)),
-            protocol: fields.word("protocol", &Protocol::WORDS),
             listen: names::address(&mut fields, "listen"),
             mentions_tls: fields.take("tls").is_some(),
             tls: fields.table("tls").map(ListenerTls::read),
-            upstream: fields.text("upstream"),
+            upstream: upstream(&mut fields, is_http),
             upstream_ca: fields.text("upstream_ca"),
-            password: fields.take("password").and_then(|entry| secret::read(entry, report)),
-            databases: fields.different_texts("databases"),
+            password: match is_http {
+                true => None,
+                false => fields.take("password").and_then(|entry| secret::read(entry, report)),
+            },
+            databases: if is_http { None } else { fields.different_texts("databases") },
+            http: if is_http { Http::read(&mut fields) } else { Http::default() },
             allow: names::grantees(&mut fields, "allow"),
             reviewers: names::grantees(&mut fields, "reviewers"),
             pipeline: fields.texts("pipeline", Wanted::Texts).map(|list| {
@@ -67,26 +113,32 @@ impl Resource {
             }),
             default: fields.word("default", &FALLBACKS),
             limits: fields.table("limits").map(Limits::read).unwrap_or_default(),
+            protocol,
         };
-        if let Some(span) = empty_list(&mut fields, "allow") {
+        if let Some(span) = fields.empty_list("allow") {
             report
                 .warning(code::NOBODY_ALLOWED, span, "nobody may open this resource")
                 .help("name groups or users: `allow = [\"group:engineers\"]`");
         }
-        if let Some(span) = empty_list(&mut fields, "pipeline") {
-            report
-                .error(code::EMPTY_PIPELINE, span, "an empty pipeline cannot inspect anything")
-                .help("begin with the inspector of the protocol: `pipeline = [\"postgres\"]`");
+        if let Some(span) = fields.empty_list("pipeline") {
+            report.error(code::EMPTY_PIPELINE, span, "an empty pipeline cannot inspect anything").help(
+                format!(
+                    "begin with the inspector of the protocol: `pipeline = [\"{}\"]`",
+                    if is_http { "http-api" } else { "postgres" }
+                ),
+            );
         }
         fields.finish();
         resource
     }
 }
 
-/// Where an empty list is written. A list whose entries are all wrong is not empty.
-fn empty_list(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Span> {
-    let node = &fields.take(key)?.node;
-    matches!(&node.value, Value::List(nodes) if nodes.is_empty()).then_some(node.span)
+fn upstream(fields: &mut Fields<'_, '_>, may_be_program: bool) -> Option<Upstream> {
+    let is_table = fields.take("upstream")?.node.is_table();
+    if is_table && may_be_program {
+        return fields.table("upstream").map(|fields| Upstream::Program(Program::read(fields)));
+    }
+    fields.text("upstream").map(Upstream::Url)
 }
 
 impl ListenerTls {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-pub(crate) use reference::{Reference, has_shape, hide, read, reference_in, refuse_literal};
+pub(crate) use reference::{Reference, command, has_shape, hide, read, reference_in, refuse_literal};
 pub(crate) use resolve::resolve;
 
 /// A text that is not printed, logged or compared in measurable time, and is overwritten when it is dropped.

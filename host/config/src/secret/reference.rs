@@ -51,15 +51,20 @@ pub(crate) fn reference_in(node: &Node, report: &Report) -> Option<Option<At<Ref
     let mut fields = Fields::open(node, "the secret", "secret", report)?;
     let variable = fields.text("env").map(|name| Reference::Variable(name.value));
     let file = fields.text("file").map(|path| Reference::File(path.value));
-    let command = fields.texts("command", Wanted::Words).and_then(|command| match command.value.len() {
-        0 => {
-            report.error(code::COMMAND_EMPTY, command.span, "`command` names no program");
-            None
-        }
-        _ => Some(Reference::Command(command.value.into_iter().map(|word| word.value).collect())),
-    });
+    let command = command(&mut fields).map(Reference::Command);
     fields.finish();
     Some(variable.or(file).or(command).map(|reference| At::new(reference, node.span)))
+}
+
+/// The program and its arguments below the key `command`; not empty.
+pub(crate) fn command(fields: &mut Fields<'_, '_>) -> Option<Vec<String>> {
+    let report = fields.report();
+    let command = fields.texts("command", Wanted::Words)?;
+    if command.value.is_empty() {
+        report.error(code::COMMAND_EMPTY, command.span, "`command` names no program");
+        return None;
+    }
+    Some(command.value.into_iter().map(|word| word.value).collect())
 }
 
 /// Whether a node looks like a reference.

@@ -8,8 +8,8 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use super::{
-    Admin, Audit, Limits, ListenerTls, Log, Plugin, PluginLimits, Resource, Secret, Server, Settings,
-    Upstream,
+    Admin, Audit, Auth, Credential, HttpResource, HttpServer, HttpUpstream, Limits, ListenerTls, Log, Plugin,
+    PluginLimits, PostgresUpstream, Program, Resource, ResourceKind, Secret, Server, Settings, Variable,
 };
 use crate::units::{show_duration, show_size};
 use crate::users::User;
@@ -114,19 +114,8 @@ impl<'f> Section<'f> {
     }
 
     fn resource(mut self, resource: &Resource) {
-        let Resource {
-            name: _,
-            protocol,
-            listen,
-            tls,
-            upstream,
-            allow,
-            reviewers,
-            pipeline,
-            fallback,
-            limits,
-        } = resource;
-        self.put("protocol", protocol.as_word().to_owned());
+        let Resource { name: _, kind, listen, tls, allow, reviewers, pipeline, fallback, limits } = resource;
+        self.put("protocol", resource.protocol().as_word().to_owned());
         self.put("listen", listen.to_string());
         if let Some(ListenerTls { certificate, key, contents, required }) = tls {
             self.path("tls.certificate", certificate);
@@ -134,7 +123,10 @@ impl<'f> Section<'f> {
             self.put("tls.contents", contents.to_string());
             self.put("tls.required", required.to_string());
         }
-        self.upstream(upstream);
+        match kind {
+            ResourceKind::Postgres(upstream) => self.postgres(upstream),
+            ResourceKind::Http(http) => self.http(http),
+        }
         self.list("allow", allow);
         self.list("reviewers", reviewers);
         self.list("pipeline", pipeline);
@@ -143,8 +135,9 @@ impl<'f> Section<'f> {
         Section::new(self.facts, path).limits(limits);
     }
 
-    fn upstream(&mut self, upstream: &Upstream) {
-        let Upstream { endpoint, user, password, database, databases, tls, ca, ca_contents } = upstream;
+    fn postgres(&mut self, upstream: &PostgresUpstream) {
+        let PostgresUpstream { endpoint, user, password, database, databases, tls, ca, ca_contents } =
+            upstream;
         self.put("upstream.address", endpoint.to_string());
         self.put("upstream.user", user.clone());
         self.put("upstream.database", database.clone());
@@ -157,7 +150,63 @@ impl<'f> Section<'f> {
             self.put("upstream_ca.contents", contents.to_string());
         }
         if let Some(password) = password {
-            self.hidden("password", password.clone(), format!("[{}]", password.origin()));
+            self.secret("password", password);
+        }
+    }
+
+    fn http(&mut self, http: &HttpResource) {
+        let HttpResource { hosts, path_prefix, strip_prefix, auth, cookies, upstream } = http;
+        let Auth { bearer, basic } = auth;
+        self.list("hosts", hosts);
+        self.put("path_prefix", path_prefix.clone());
+        self.put("strip_prefix", strip_prefix.to_string());
+        let words = [(*bearer, "bearer"), (*basic, "basic")];
+        self.list("auth", &words.iter().filter_map(|(on, word)| on.then_some(*word)).collect::<Vec<_>>());
+        self.word("cookies", cookies);
+        match upstream {
+            HttpUpstream::Server(server) => self.http_server(server),
+            HttpUpstream::Program(program) => self.program(program),
+        }
+    }
+
+    fn http_server(&mut self, server: &HttpServer) {
+        let HttpServer { endpoint, tls, base, ca, ca_contents, http2, credential } = server;
+        self.put("upstream.address", endpoint.to_string());
+        self.put("upstream.tls", tls.to_string());
+        self.put("upstream.base", base.clone());
+        self.put("http2", http2.as_word().to_owned());
+        if let Some(ca) = ca {
+            self.path("upstream_ca", ca);
+        }
+        if let Some(contents) = ca_contents {
+            self.put("upstream_ca.contents", contents.to_string());
+        }
+        match credential {
+            None => {}
+            Some(Credential::Bearer(token)) => self.secret("credential.bearer", token),
+            Some(Credential::Basic { user, password }) => {
+                self.put("credential.basic.user", user.clone());
+                self.secret("credential.basic.password", password);
+            }
+            Some(Credential::Header { name, value }) => {
+                self.put("credential.header", name.clone());
+                self.secret("credential.value", value);
+            }
+        }
+    }
+
+    fn program(&mut self, program: &Program) {
+        let Program { command, env, cwd } = program;
+        self.put("upstream.command", format!("{command:?}"));
+        for (name, value) in env {
+            let key = format!("upstream.env.{name}");
+            match value {
+                Variable::Plain(text) => self.put(&key, text.clone()),
+                Variable::Secret(secret) => self.secret(&key, secret),
+            }
+        }
+        if let Some(cwd) = cwd {
+            self.path("upstream.cwd", cwd);
         }
     }
 
@@ -203,6 +252,10 @@ impl<'f> Section<'f> {
 
     fn hidden(&mut self, key: &str, secret: Secret, shown: String) {
         self.facts.insert(format!("{}.{key}", self.path), Fact::Hidden { secret, shown });
+    }
+
+    fn secret(&mut self, key: &str, secret: &Secret) {
+        self.hidden(key, secret.clone(), format!("[{}]", secret.origin()));
     }
 
     fn path(&mut self, key: &str, path: &Path) {

@@ -11,6 +11,7 @@
 mod admin;
 mod audit;
 pub(crate) mod facts;
+mod http;
 mod limits;
 mod log;
 mod plugin;
@@ -25,6 +26,11 @@ use weir_model::{PluginName, ResourceName};
 pub use crate::secret::Secret;
 pub use admin::Admin;
 pub use audit::{Audit, PATIENCE, QUEUE_BYTES, QUEUE_RECORDS};
+pub use http::{
+    Auth, Cookies, Credential, Fit, HostName, HostPattern, Http2, HttpResource, HttpServer, HttpUpstream,
+    Program, Variable,
+};
+pub(crate) use http::{HTTP_PORT, HTTPS_PORT};
 pub use limits::{
     APPROVAL_TIMEOUT, BUFFER_BYTES, IDLE_TIMEOUT, LOGIN_TIMEOUT, Limits, MAX_ANSWER_BYTES,
     MAX_OPERATION_BYTES, MAX_SESSIONS_PER_USER,
@@ -33,11 +39,11 @@ pub use log::{Log, LogFormat};
 pub use plugin::{
     CALL_TIME, Capability, FailureMode, MEMORY_BYTES, OUTPUT_BYTES, Plugin, PluginLimits, START_TIME, Setting,
 };
-pub use resource::{Fallback, ListenerTls, Protocol, Resource};
+pub use resource::{Fallback, ListenerTls, Protocol, Resource, ResourceKind};
 pub use server::{DRAIN_TIMEOUT, MAX_SESSIONS, Server};
 pub(crate) use server::{PLUGINS, STATE, USERS};
 pub(crate) use upstream::POSTGRES_PORT;
-pub use upstream::{Endpoint, TlsMode, Upstream};
+pub use upstream::{Endpoint, PostgresUpstream, TlsMode};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq)]

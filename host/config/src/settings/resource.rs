@@ -1,28 +1,29 @@
 //! `[[resource]]`: one thing people want to reach, and who may, how.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use weir_model::{Digest, Grantee, PluginName, ResourceName};
 
-use super::{Limits, Upstream};
+use super::{HttpResource, HttpUpstream, Limits, PostgresUpstream};
 
 /// `[[resource]]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource {
     pub name: ResourceName,
-    pub protocol: Protocol,
-    /// Where clients knock. No other resource has it (port 0 aside, which is a different one each time).
+    /// What is spoken there, and what only that protocol has.
+    pub kind: ResourceKind,
+    /// Where clients knock. Only resources of the protocol `http` share one, and then have the same `tls` (port 0 aside,
+    /// which is a different one each time).
     pub listen: SocketAddr,
     /// `None`: clients talk in the clear.
     pub tls: Option<ListenerTls>,
-    pub upstream: Upstream,
     /// Who may open it; empty: nobody.
     pub allow: Vec<Grantee>,
     /// Who may review what its policies hold; empty: only those whom the policy itself names.
     pub reviewers: Vec<Grantee>,
     /// The plugins of a session, in order. Never empty, nothing twice; that the first one and no other is the
-    /// inspector of `protocol`, only the host can know.
+    /// inspector of its protocol, only the host can know.
     pub pipeline: Vec<PluginName>,
     /// What happens to an operation about which no policy has said anything.
     pub fallback: Fallback,
@@ -30,11 +31,20 @@ pub struct Resource {
     pub limits: Limits,
 }
 
+/// A protocol with what only its resources have.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ResourceKind {
+    Postgres(PostgresUpstream),
+    Http(HttpResource),
+}
+
 /// The protocols whose login the gateway speaks itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protocol {
     Postgres,
+    Http,
 }
 
 /// `tls` of a `[[resource]]`: the certificate shown to clients.
@@ -57,12 +67,33 @@ pub enum Fallback {
     Allow,
 }
 
+impl Resource {
+    pub fn protocol(&self) -> Protocol {
+        match self.kind {
+            ResourceKind::Postgres(_) => Protocol::Postgres,
+            ResourceKind::Http(_) => Protocol::Http,
+        }
+    }
+
+    /// The authorities that the upstream's certificate is checked with, if they are its own.
+    pub fn upstream_ca(&self) -> Option<&Path> {
+        match &self.kind {
+            ResourceKind::Postgres(upstream) => upstream.ca.as_deref(),
+            ResourceKind::Http(http) => match &http.upstream {
+                HttpUpstream::Server(server) => server.ca.as_deref(),
+                HttpUpstream::Program(_) => None,
+            },
+        }
+    }
+}
+
 impl Protocol {
-    pub(crate) const WORDS: [(&str, Self); 1] = [("postgres", Self::Postgres)];
+    pub(crate) const WORDS: [(&str, Self); 2] = [("postgres", Self::Postgres), ("http", Self::Http)];
 
     pub fn as_word(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
+            Self::Http => "http",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where a resource really is: the address, the account and how far the connection to it is trusted.
+//! Where a database really is: the address, the account and how far the connection to it is trusted.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use weir_model::Digest;
 
 use super::Secret;
 
-/// `upstream`, `upstream_ca`, `password` and `databases` of a `[[resource]]`.
+/// `upstream`, `upstream_ca`, `password` and `databases` of a `[[resource]]` of the protocol `postgres`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
+pub struct PostgresUpstream {
     pub endpoint: Endpoint,
     /// The account of the gateway; clients never learn it.
     pub user: String,

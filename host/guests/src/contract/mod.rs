@@ -50,16 +50,19 @@ impl fmt::Display for ContractVersion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum World {
     StreamInspector,
+    HttpInspector,
     Policy,
     Masker,
 }
 
 impl World {
-    pub(crate) const ALL: [Self; 3] = [Self::StreamInspector, Self::Policy, Self::Masker];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::StreamInspector, Self::HttpInspector, Self::Policy, Self::Masker];
 
     pub fn as_word(self) -> &'static str {
         match self {
             Self::StreamInspector => "stream-inspector",
+            Self::HttpInspector => "http-inspector",
             Self::Policy => "policy",
             Self::Masker => "masker",
         }
@@ -69,6 +72,7 @@ impl World {
     pub(crate) fn interface(self) -> &'static str {
         match self {
             Self::StreamInspector => "stream-inspect",
+            Self::HttpInspector => "http-inspect",
             Self::Policy => "decide",
             Self::Masker => "mask",
         }

@@ -32,7 +32,7 @@ pub(crate) mod judge {
     });
 }
 
-/// Stream inspectors.
+/// Inspectors, of streams and of HTTP.
 pub(crate) mod inspect {
     #![allow(
         unsafe_code,
@@ -48,6 +48,7 @@ pub(crate) mod inspect {
             package weir:host;
             world inspect {
                 export weir:plugin/stream-inspect@0.1.0;
+                export weir:plugin/http-inspect@0.1.0;
             }
         ",
         world: "weir:host/inspect",

@@ -2,6 +2,7 @@
 
 use super::{Exchange, Running, Stop};
 use crate::decide::{Folded, fold};
+use crate::judging::{as_recorded, denial, denied};
 use crate::ports::{Entry, Inspector, Intent, Policies, Ports, RefusedBy, Round};
 use crate::traffic::{Event, Request, Substitute, kind};
 use bytes::Bytes;
@@ -330,38 +331,7 @@ enum Ready {
     Substitute { upstream: Vec<u8>, client: Vec<u8> },
 }
 
-fn denial(why: &Fault) -> Verdict {
-    Verdict::Deny { code: why.code.clone(), reason: why.message.clone() }
-}
-
-fn denied(why: &Fault, inspector: weir_model::JudgedBy) -> Decision {
-    Decision { verdict: denial(why), findings: vec![], tags: vec![], judged_by: vec![inspector] }
-}
-
 /// The inspector broke its contract: the session cannot go on.
-pub(super) fn nonsense(detail: impl Into<String>) -> Fault {
+pub(crate) fn nonsense(detail: impl Into<String>) -> Fault {
     Fault::new(FaultSource::Plugin, "58000", "the protocol inspector failed").with_detail(detail)
-}
-
-/// The reason of a refusal as it may be kept: a denial's has been through the maskers.
-fn as_recorded(why: Fault, intent: &Intent) -> Fault {
-    match &intent.decision.verdict {
-        Verdict::Deny { reason, .. } => Fault { message: reason.clone(), ..why },
-        _ => why,
-    }
-}
-
-/// What was decided in the end, with all that was said before; what is the same is told once.
-pub(super) fn merged(mut earlier: Decision, latest: Decision) -> Decision {
-    fn add<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
-        for item in more {
-            if !all.contains(&item) {
-                all.push(item);
-            }
-        }
-    }
-    add(&mut earlier.findings, latest.findings);
-    add(&mut earlier.tags, latest.tags);
-    add(&mut earlier.judged_by, latest.judged_by);
-    Decision { verdict: latest.verdict, ..earlier }
 }

@@ -3,18 +3,16 @@
 //! It waits without a thread; its bytes are out of the client's buffer and nowhere else. Approve, deny, expiry,
 //! cancel, client gone, session killed and shutdown each end it once, and each is recorded by its own word.
 
-use super::client_side::{Fate, merged};
+use super::client_side::Fate;
 use super::{Exchange, Stop};
+use crate::judging::{digest, in_milliseconds, merged, same_reviewers};
 use crate::ports::{
     ApprovalRequest, Approvals, Approved, Entry, Inspector, Intent, PendingApproval, Ports, RefusedBy, Review,
 };
 use crate::traffic::Request;
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use weir_model::{
-    Abandoned, Decision, Digest, EndReason, Fault, FaultSource, Operation, SessionInfo, Verdict,
-};
+use std::time::SystemTime;
+use weir_model::{Abandoned, Decision, EndReason, Fault, FaultSource, Operation, Verdict};
 
 pub(super) struct Held<Pending> {
     pub(super) pending: Pending,
@@ -196,56 +194,4 @@ pub(super) fn never_decided<Pending: PendingApproval>(held: Held<Pending>, reaso
     let source = if by == RefusedBy::Client { FaultSource::Client } else { FaultSource::Host };
     let message = format!("the session ended while it waited for approval: {}", reason.as_word());
     Entry::Refused { intent: held.waiting.intent, by, why: Fault::new(source, "57P01", message) }
-}
-
-/// As exact as it is written into the trail.
-fn in_milliseconds(time: SystemTime) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(since_epoch(time))
-}
-
-fn since_epoch(time: SystemTime) -> u64 {
-    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
-}
-
-fn same_reviewers(one: &Decision, other: &Decision) -> bool {
-    match (&one.verdict, &other.verdict) {
-        (Verdict::Hold { reviewers: one, .. }, Verdict::Hold { reviewers: other, .. }) => one == other,
-        _ => false,
-    }
-}
-
-/// What an approval binds: who, where, until when, and every byte. Each part is preceded by its length, so that no two
-/// operations share an encoding.
-fn digest(
-    info: &SessionInfo,
-    request: &Request,
-    operation: &Operation,
-    bytes: &[u8],
-    expires_at: SystemTime,
-) -> Digest {
-    let mut hash = Sha256::new();
-    let mut part = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
-    };
-    part(b"weir-approval/v2");
-    part(&since_epoch(expires_at).to_be_bytes());
-    part(info.id.as_str().as_bytes());
-    part(info.resource.as_str().as_bytes());
-    part(info.who.id.as_bytes());
-    for attribute in &info.attributes {
-        part(attribute.name.as_bytes());
-        part(attribute.value.as_bytes());
-    }
-    part(&request.id.to_be_bytes());
-    part(operation.kind.as_bytes());
-    part(operation.text.as_bytes());
-    for parameter in &operation.parameters {
-        part(parameter.name.as_bytes());
-        part(parameter.type_name.as_bytes());
-        part(&[u8::from(parameter.value.is_some())]);
-        part(parameter.value.as_deref().unwrap_or_default().as_bytes());
-    }
-    part(bytes);
-    Digest(hash.finalize().into())
 }

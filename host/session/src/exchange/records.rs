@@ -3,160 +3,35 @@
 use super::Exchange;
 use super::client_side::Staged;
 use super::held::never_decided;
-use super::shown::{Shown, WITHHELD, labelled};
-use crate::ports::{Entry, Intent, MaskPlan, Maskers, Outcome, Ports, RefusedBy, Trail};
-use crate::traffic::{Batch, Masked, Request, ResultInfo, Status, TOP_BIT};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use weir_model::{Action, Applied, Column, Decision, EndReason, Fault, FaultSource, JudgedBy, Operation};
+use crate::masking;
+use crate::ports::{Entry, Intent, Ports, RefusedBy, Trail};
+use crate::traffic::{Request, ResultInfo, Status};
+use std::time::Duration;
+use weir_model::{Decision, EndReason, Fault, FaultSource, Operation};
 
 /// Suspended operations a session may keep open; a client that leaves more behind loses those it has not used
 /// for longest.
 const MAX_OPEN: usize = 4096;
-/// The maskers' slot for texts that go into the trail; messages and results have others.
-const TEXT_SLOT: u32 = 0;
 /// How long an ended session tries to record what it still has; then the next start closes it as unknown.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 /// Between two tries: as long as the trail may need to find its store again.
 const CLOSING_PAUSE: Duration = Duration::from_millis(100);
 
-/// An operation that was forwarded and has not ended.
-pub(super) struct Running {
-    /// The earlier operation this one goes on with, or 0.
-    continues: u32,
-    pub(super) operation: Operation,
-    since: Instant,
-    pub(super) bytes_to_client: u64,
-    masked: Vec<Applied>,
-    masked_by: Vec<JudgedBy>,
-}
-
-impl Running {
-    pub(super) fn new(continues: u32, operation: Operation) -> Self {
-        let (masked, masked_by) = (Vec::new(), Vec::new());
-        Self { continues, operation, since: Instant::now(), bytes_to_client: 0, masked, masked_by }
-    }
-
-    pub(super) fn count(&mut self, applied: &[Applied], by: &MaskPlan) {
-        for more in applied {
-            match self.masked.iter_mut().find(|known| known.rule == more.rule) {
-                Some(known) => known.cells += more.cells,
-                None => self.masked.push(more.clone()),
-            }
-        }
-        for judged in &by.by {
-            if !self.masked_by.contains(judged) {
-                self.masked_by.push(judged.clone());
-            }
-        }
-    }
-
-    fn outcome(self, result: ResultInfo, message: String) -> Outcome {
-        Outcome {
-            id: result.operation,
-            status: result.status,
-            rows: result.rows,
-            tag: result.tag,
-            code: result.code,
-            message,
-            bytes_to_client: self.bytes_to_client,
-            masked: self.masked,
-            masked_by: self.masked_by,
-            took: self.since.elapsed(),
-            again: false,
-        }
-    }
-}
-
 impl<P: Ports> Exchange<P> {
-    /// The record of an operation, with everything sensitive in it masked. If the maskers fail, the record
-    /// withholds every text, and the operation must not run: the fault says why.
+    /// The record of an operation, masked; the fault says why it must not run.
     pub(super) async fn intent(
         &mut self,
         request: &Request,
         operation: &Operation,
         decision: Decision,
     ) -> (Intent, Option<Fault>) {
-        let is_rewritten = operation.text != request.operation.text;
-        let original = is_rewritten.then(|| request.operation.text.clone());
-        let mut shown = Shown { operation: operation.clone(), original, decision };
-        let (masked, fault) = match self.mask_shown(&mut shown, operation).await {
-            Ok(masked) => (masked, None),
-            Err(fault) => {
-                shown.withhold();
-                (Vec::new(), Some(fault))
-            }
-        };
-        let (id, continues, approval) = (request.id, request.continues, None);
-        let Shown { operation, original, decision } = shown;
-        let (operation, decision) = (Arc::new(operation), Arc::new(decision));
-        (Intent { id, continues, operation, original, decision, approval, masked }, fault)
-    }
-
-    /// Runs what will be stored and shown through the maskers. `operation` is what it is all about, unmasked.
-    async fn mask_shown(&mut self, shown: &mut Shown, operation: &Operation) -> Result<Vec<Applied>, Fault> {
-        if !self.maskers.active() {
-            return Ok(Vec::new());
-        }
-        let (columns, texts) = shown.texts();
-        let mut applied = self.mask_texts(&columns, texts, operation).await?;
-        // A statement of its own: what it is about decides what of it is hidden.
-        for statement in shown.statements() {
-            let alone = Operation {
-                kind: operation.kind.clone(),
-                action: operation.action,
-                text: statement.clone(),
-                ..no_operation()
-            };
-            let column = labelled("statement", "statement");
-            applied.extend(self.mask_texts(&[column], vec![statement], &alone).await?);
-        }
-        Ok(applied)
-    }
-
-    /// Masks one text for each column, in its place.
-    async fn mask_texts(
-        &mut self,
-        columns: &[Column],
-        mut texts: Vec<&mut String>,
-        operation: &Operation,
-    ) -> Result<Vec<Applied>, Fault> {
-        let mut batch = Batch::default();
-        for (index, text) in texts.iter().enumerate() {
-            push(&mut batch, text, index)?;
-        }
-        let plan = self.maskers.plan(TEXT_SLOT, columns, operation).await?;
-        if plan.wanted.is_empty() {
-            return Ok(Vec::new());
-        }
-        let masked = self.maskers.mask(TEXT_SLOT, batch).await?;
-        check_lists(&masked)?;
-        let mut start = 0;
-        for (cell, end) in masked.cells.iter().zip(&masked.ends) {
-            let text = masked.texts.get(start..*end as usize).ok_or_else(out_of_bounds)?;
-            start = *end as usize;
-            let place = texts.get_mut((cell & !TOP_BIT) as usize).ok_or_else(out_of_bounds)?;
-            **place = String::from_utf8_lossy(text).into_owned();
-        }
-        Ok(masked.applied)
+        masking::intent(&mut self.maskers, request, operation, decision).await
     }
 
     /// What the upstream said about a failure, masked for the trail.
     async fn message_as_recorded(&mut self, result: &ResultInfo) -> String {
-        let mut message = result.message.clone();
-        if message.is_empty() || !self.maskers.active() {
-            return message;
-        }
-        let operation = self.running.get(&result.operation).map(|running| running.operation.clone());
-        let operation = operation.unwrap_or_else(no_operation);
-        let columns = [labelled("message", "error")];
-        match self.mask_texts(&columns, vec![&mut message], &operation).await {
-            Ok(_) => message,
-            Err(fault) => {
-                tracing::warn!(session = %self.info.id, detail = fault.detail, "an error's text is withheld: {}", fault.message);
-                WITHHELD.to_owned()
-            }
-        }
+        let operation = self.running.get(&result.operation).map(|running| &running.operation);
+        masking::message_as_recorded(&mut self.maskers, &self.info.id, result, operation).await
     }
 
     /// An operation has ended: its outcome takes its place in the queue to the disk.
@@ -256,40 +131,4 @@ fn never_forwarded(staged: Staged, reason: &EndReason) -> Option<Entry> {
             Some(Entry::Refused { intent, by: RefusedBy::of_end(reason), why })
         }
     }
-}
-
-/// Whether a masker's lists belong together. An edit without its text would be no edit.
-pub(super) fn check_lists(masked: &Masked) -> Result<(), Fault> {
-    let ascend = masked.cells.is_sorted_by_key(|cell| cell & !TOP_BIT) && masked.ends.is_sorted();
-    let last = masked.ends.last().map_or(0, |end| *end as usize);
-    if ascend && masked.cells.len() == masked.ends.len() && last == masked.texts.len() {
-        return Ok(());
-    }
-    Err(out_of_bounds())
-}
-
-fn push(batch: &mut Batch, text: &str, column: usize) -> Result<(), Fault> {
-    let column = u16::try_from(column).map_err(|_| too_many())?;
-    batch.push(text.as_bytes(), column).map_err(|_| too_many())
-}
-
-pub(super) fn no_operation() -> Operation {
-    Operation {
-        kind: String::new(),
-        action: Action::Unknown,
-        text: String::new(),
-        objects: vec![],
-        parameters: vec![],
-        attributes: vec![],
-        claimed: vec![],
-    }
-}
-
-fn too_many() -> Fault {
-    Fault::new(FaultSource::Client, "54000", "the operation has too many parameters to be recorded")
-}
-
-fn out_of_bounds() -> Fault {
-    Fault::new(FaultSource::Plugin, "58000", "a masker failed")
-        .with_detail("an edit lies outside of its batch")
 }

@@ -1,8 +1,8 @@
 //! What the upstream answered: mask what must be masked, count, record outcomes, forward the rest untouched.
 
 use super::client_side::nonsense;
-use super::records::{check_lists, no_operation};
 use super::{Exchange, Stop};
+use crate::masking::{check_lists, no_operation};
 use crate::ports::{Catalog, Inspector, MaskPlan, Maskers, Ports};
 use crate::traffic::{Batch, Event, NULL_LENGTH, ServerOutcome, TOP_BIT, kind};
 use weir_model::{Applied, Column, Fault};

@@ -1,4 +1,26 @@
-//! The same life over HTTP: one session has many exchanges, and each is judged, recorded and masked as an operation
-//! of a stream is.
+//! The same life over HTTP: one session has many exchanges (a request with its answer), and each is judged, recorded
+//! and masked as the operations of a stream are.
+//!
+//! ```text
+//! request head ─► inspect ─► (body, as far as it is shown) ─► decide ─► hold if asked ─► record ─► forward
+//! answer head ─► inspect ─► mask ─► body ─► inspect ─► mask ─► outcome
+//! ```
+//!
+//! An exchange runs in a task of its own, so that what it does is recorded whatever becomes of its client. [`request`]
+//! has the first line, [`answer`] the second; [`judge`] decides, [`reply`] is the way back to the client.
+//!
+//! Invariants:
+//! - the upstream gets no byte of a request before all operations found in it so far are allowed and on disk, and
+//!   none of a request in which there is no operation;
+//! - what is shown to the inspector is what is forwarded: the same bytes, decoded once;
+//! - the client gets no byte of an answer that was shown before its values are masked.
 
+mod answer;
+mod judge;
+mod reply;
+mod request;
+mod session;
+mod spans;
 pub mod traffic;
+
+pub use session::{HttpPorts, HttpSession, HttpStart, Totals};

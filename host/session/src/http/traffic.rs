@@ -166,6 +166,8 @@ pub struct OwnAnswer {
 /// The HTTP inspector of one session: see `wit/http.wit` for what each call means.
 pub trait HttpInspector: Send {
     fn judged_by(&self) -> weir_model::JudgedBy;
+    /// Whether it still answers.
+    fn is_usable(&self) -> bool;
     fn request(
         &mut self,
         exchange: u32,

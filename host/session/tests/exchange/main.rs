@@ -12,6 +12,10 @@ mod flow;
 #[cfg(test)]
 mod held;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
+mod http_flow;
+#[cfg(test)]
 mod lies;
 #[cfg(test)]
 mod maskers;

@@ -61,6 +61,34 @@ pub(crate) struct Hub {
     pub(crate) masker_lies: Mutex<Option<MaskerLie>>,
 }
 
+impl Hub {
+    pub(crate) fn new(asked: mpsc::UnboundedSender<Asked>) -> Self {
+        Self {
+            rules: Mutex::default(),
+            judged: Mutex::default(),
+            rounds: Mutex::default(),
+            remarks: Mutex::default(),
+            disk: watch::Sender::new(Disk::Up),
+            writes_left: Mutex::default(),
+            entries: Mutex::default(),
+            asked,
+            approvals_fail: Mutex::default(),
+            no_longer_waiting: Mutex::default(),
+            abandoned: Mutex::default(),
+            refuse_fails: Mutex::default(),
+            rewrite_fails: Mutex::default(),
+            turns: AtomicUsize::default(),
+            client_calls: AtomicUsize::default(),
+            server_calls: AtomicUsize::default(),
+            most_of_client: AtomicUsize::default(),
+            most_of_server: AtomicUsize::default(),
+            lie_to_client: Mutex::default(),
+            lie_to_server: Mutex::default(),
+            masker_lies: Mutex::default(),
+        }
+    }
+}
+
 pub(crate) struct ToyPorts;
 
 impl Ports for ToyPorts {
@@ -74,7 +102,7 @@ impl Ports for ToyPorts {
 }
 
 /// Judges by text: a rule of the test, or the operation's first word.
-pub(crate) struct ToyPolicies(Arc<Hub>);
+pub(crate) struct ToyPolicies(pub(crate) Arc<Hub>);
 
 pub(crate) fn deny(code: &str) -> Verdict {
     Verdict::Deny { code: code.into(), reason: "not allowed".into() }
@@ -171,29 +199,7 @@ impl Scene {
     pub(crate) fn start(self) -> Live {
         let (asked, asked_receiver) = mpsc::unbounded_channel();
         let (leave, asks) = mpsc::unbounded_channel();
-        let hub = Arc::new(Hub {
-            rules: Mutex::default(),
-            judged: Mutex::default(),
-            rounds: Mutex::default(),
-            remarks: Mutex::default(),
-            disk: watch::Sender::new(Disk::Up),
-            writes_left: Mutex::default(),
-            entries: Mutex::default(),
-            asked,
-            approvals_fail: Mutex::default(),
-            no_longer_waiting: Mutex::default(),
-            abandoned: Mutex::default(),
-            refuse_fails: Mutex::default(),
-            rewrite_fails: Mutex::default(),
-            turns: AtomicUsize::default(),
-            client_calls: AtomicUsize::default(),
-            server_calls: AtomicUsize::default(),
-            most_of_client: AtomicUsize::default(),
-            most_of_server: AtomicUsize::default(),
-            lie_to_client: Mutex::default(),
-            lie_to_server: Mutex::default(),
-            masker_lies: Mutex::default(),
-        });
+        let hub = Arc::new(Hub::new(asked));
         let (client, client_end) = tokio::io::duplex(self.pipe_bytes);
         let (upstream, upstream_end) = tokio::io::duplex(self.pipe_bytes);
         let toy = Toy {
@@ -224,7 +230,7 @@ impl Scene {
     }
 }
 
-fn info() -> SessionInfo {
+pub(crate) fn info() -> SessionInfo {
     SessionInfo {
         id: SessionId::new("s1"),
         resource: ResourceName::new("toys"),

@@ -3,23 +3,23 @@
 use weir_model::{Attribute, Column, Decision, Operation, Verdict};
 
 /// Stands for every text of an operation that could not be masked.
-pub(super) const WITHHELD: &str = "[withheld: a masker failed]";
+pub(crate) const WITHHELD: &str = "[withheld: a masker failed]";
 
 /// Longest value that may be a mere word.
 const MAX_WORD_BYTES: usize = 64;
 /// Words with as many digits may be numbers that mean somebody.
 const MAX_WORD_DIGITS: usize = 4;
 
-pub(super) struct Shown {
-    pub(super) operation: Operation,
+pub(crate) struct Shown {
+    pub(crate) operation: Operation,
     /// The client's text, if it was rewritten.
-    pub(super) original: Option<String>,
-    pub(super) decision: Decision,
+    pub(crate) original: Option<String>,
+    pub(crate) decision: Decision,
 }
 
 impl Shown {
     /// What is masked as part of the operation: one column for each text.
-    pub(super) fn texts(&mut self) -> (Vec<Column>, Vec<&mut String>) {
+    pub(crate) fn texts(&mut self) -> (Vec<Column>, Vec<&mut String>) {
         let Operation { text, parameters, claimed, .. } = &mut self.operation;
         let mut columns = vec![labelled("statement", "statement")];
         let mut texts = vec![text];
@@ -52,12 +52,12 @@ impl Shown {
 
     /// What may be a statement of its own: the client's text before it was rewritten, and every fact of the
     /// inspector that is more than a word (what an EXECUTE runs).
-    pub(super) fn statements(&mut self) -> impl Iterator<Item = &mut String> {
+    pub(crate) fn statements(&mut self) -> impl Iterator<Item = &mut String> {
         let attributes = self.operation.attributes.iter_mut().map(|Attribute { value, .. }| value);
         self.original.iter_mut().chain(attributes.filter(|value| !is_word(value)))
     }
 
-    pub(super) fn withhold(&mut self) {
+    pub(crate) fn withhold(&mut self) {
         let statements = self.statements().map(|text| WITHHELD.clone_into(text)).count();
         let (_, texts) = self.texts();
         tracing::debug!(statements, texts = texts.len(), "texts of an operation are withheld");
@@ -72,7 +72,7 @@ fn is_word(value: &str) -> bool {
         && bytes.iter().filter(|byte| byte.is_ascii_digit()).count() <= MAX_WORD_DIGITS
 }
 
-pub(super) fn labelled(name: &str, label: &str) -> Column {
+pub(crate) fn labelled(name: &str, label: &str) -> Column {
     Column { name: name.to_owned(), labels: vec![label.to_owned()], ..Column::default() }
 }
 

@@ -14,7 +14,7 @@ const MAX_MISSED_BYTES: usize = 64 * 1024;
 /// What a refusal takes besides its texts.
 const ENTRY_BYTES: usize = 512;
 
-pub(super) struct Ledger<R> {
+pub(crate) struct Ledger<R> {
     on_their_way: VecDeque<(Vec<Entry>, R)>,
     /// to be brought before anything else
     waiting: Vec<Entry>,
@@ -23,31 +23,31 @@ pub(super) struct Ledger<R> {
 }
 
 impl<R: Receipt> Ledger<R> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { on_their_way: VecDeque::new(), waiting: Vec::new(), missed_bytes: 0 }
     }
 
-    pub(super) fn waiting(&self) -> &[Entry] {
+    pub(crate) fn waiting(&self) -> &[Entry] {
         &self.waiting
     }
 
     /// What waits is being recorded.
-    pub(super) fn take(&mut self) -> Vec<Entry> {
+    pub(crate) fn take(&mut self) -> Vec<Entry> {
         self.missed_bytes = 0;
         std::mem::take(&mut self.waiting)
     }
 
-    pub(super) fn put_back(&mut self, entries: Vec<Entry>) {
+    pub(crate) fn put_back(&mut self, entries: Vec<Entry>) {
         self.missed_bytes = entries.iter().map(bytes_of).sum();
         self.waiting = entries;
     }
 
-    pub(super) fn on_its_way(&mut self, entries: Vec<Entry>, receipt: R) {
+    pub(crate) fn on_its_way(&mut self, entries: Vec<Entry>, receipt: R) {
         self.on_their_way.push_back((entries, receipt));
     }
 
     /// Forgets what is on disk by now, and takes back what was lost.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let mut lost = Vec::new();
         while let Some((_, receipt)) = self.on_their_way.front_mut() {
             let Some(is_durable) = receipt.is_durable() else { break };
@@ -60,7 +60,7 @@ impl<R: Receipt> Ledger<R> {
     }
 
     /// The same, for all of it.
-    pub(super) async fn settle_all(&mut self) {
+    pub(crate) async fn settle_all(&mut self) {
         let mut lost = Vec::new();
         while let Some((entries, receipt)) = self.on_their_way.pop_front() {
             if !receipt.durable().await {
@@ -84,7 +84,7 @@ impl<R: Receipt> Ledger<R> {
 
     /// These could not be recorded, so what they speak of was refused. That is told when the trail is back, as
     /// far as there is room.
-    pub(super) fn missed(&mut self, entries: Vec<Entry>, why: &Fault) {
+    pub(crate) fn missed(&mut self, entries: Vec<Entry>, why: &Fault) {
         for entry in entries {
             let entry = match entry {
                 Entry::Intent(intent) => Entry::Refused { intent, by: RefusedBy::Trail, why: why.clone() },

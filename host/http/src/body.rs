@@ -1,0 +1,314 @@
+//! Bodies: what comes from hyper as a [`Source`], and what goes to hyper from a [`Pipe`].
+
+use crate::decode::{Coding, Decoder, Reader, codings};
+use crate::hygiene;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::{Body as HyperBody, Frame as HyperFrame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use weir_model::RefusedBy;
+use weir_session::http::traffic::{Broken, Frame, Header, Pipe, Source};
+
+/// The body of a request, as it comes from the client.
+pub type ClientBody = Body;
+/// The body of an answer, as it comes from the upstream.
+pub type UpstreamBody = Body;
+
+pub(crate) type Raw = UnsyncBoxBody<Bytes, Broken>;
+/// What happens when all of a body has been read.
+type AtEnd = Box<dyn FnOnce() + Send>;
+
+/// A body on its way in. Nothing is read before it is asked for: what is not taken stays in the sender's window.
+pub struct Body {
+    state: State,
+    /// From the head, outermost last; `Err` when one is not known.
+    codings: Result<Vec<Coding>, String>,
+    from: RefusedBy,
+    patience: Option<Duration>,
+    /// When the next piece was first asked for.
+    waits_since: Option<Instant>,
+    at_end: Option<AtEnd>,
+    /// Lives as long as the body is not read to its end.
+    kept: Option<Box<dyn Send>>,
+}
+
+enum State {
+    Raw(Raw),
+    Decoded(Decoder),
+    Over,
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Body").field("codings", &self.codings).finish_non_exhaustive()
+    }
+}
+
+impl Body {
+    /// `from` sends it: [`RefusedBy::Client`] or [`RefusedBy::Upstream`]. `headers` say how it is encoded. Who says
+    /// nothing for `patience` while the next piece is waited for, breaks it.
+    pub(crate) fn new(
+        body: hyper::body::Incoming,
+        headers: &[Header],
+        from: RefusedBy,
+        patience: Option<Duration>,
+    ) -> Self {
+        let raw = body.map_err(move |error| broke_off(from, &error)).boxed_unsync();
+        Self::from_raw(raw, headers, from, patience)
+    }
+
+    pub(crate) fn from_raw(
+        raw: Raw,
+        headers: &[Header],
+        from: RefusedBy,
+        patience: Option<Duration>,
+    ) -> Self {
+        let state = if raw.is_end_stream() { State::Over } else { State::Raw(raw) };
+        Self { state, codings: codings(headers), from, patience, waits_since: None, at_end: None, kept: None }
+    }
+
+    /// Called once, when everything was read; not when the body is dropped before.
+    pub(crate) fn at_end(&mut self, at_end: impl FnOnce() + Send + 'static) {
+        if matches!(self.state, State::Over) {
+            at_end();
+        } else {
+            self.at_end = Some(Box::new(at_end));
+        }
+    }
+
+    pub(crate) fn keep(&mut self, kept: impl Send + 'static) {
+        if !matches!(self.state, State::Over) {
+            self.kept = Some(Box::new(kept));
+        }
+    }
+
+    async fn piece(&mut self) -> Option<Result<Frame, Broken>> {
+        loop {
+            match &mut self.state {
+                State::Over => return None,
+                State::Decoded(decoder) => return decoder.next().await,
+                State::Raw(raw) => match raw.frame().await? {
+                    Ok(frame) => {
+                        if let Some(frame) = incoming(frame, self.from) {
+                            return Some(frame);
+                        }
+                    }
+                    Err(broken) => return Some(Err(broken)),
+                },
+            }
+        }
+    }
+
+    fn is_read(&self) -> bool {
+        match &self.state {
+            State::Raw(raw) => raw.is_end_stream(),
+            State::Decoded(_) => false,
+            State::Over => true,
+        }
+    }
+
+    fn finish(&mut self, whole: bool) {
+        self.state = State::Over;
+        self.kept = None;
+        let at_end = self.at_end.take();
+        if let (true, Some(at_end)) = (whole, at_end) {
+            at_end();
+        }
+    }
+}
+
+impl Source for Body {
+    async fn next(&mut self) -> Option<Result<Frame, Broken>> {
+        let piece = match self.patience {
+            None => self.piece().await,
+            Some(patience) => {
+                let until = *self.waits_since.get_or_insert_with(Instant::now) + patience;
+                match tokio::time::timeout_at(until, self.piece()).await {
+                    Ok(piece) => piece,
+                    Err(_) => Some(Err(Broken {
+                        by: self.from,
+                        message: format!("nothing more of the body came within {} s", patience.as_secs()),
+                    })),
+                }
+            }
+        };
+        self.waits_since = None;
+        match &piece {
+            Some(Ok(Frame::Data(_))) if !self.is_read() => {}
+            Some(Ok(_)) | None => self.finish(true),
+            Some(Err(_)) => self.finish(false),
+        }
+        piece
+    }
+
+    fn decode(&mut self) -> Result<(), Broken> {
+        let codings = self
+            .codings
+            .as_ref()
+            .map_err(|message| Broken { by: RefusedBy::Inspector, message: message.clone() })?;
+        if codings.is_empty() {
+            return Ok(());
+        }
+        self.state = match std::mem::replace(&mut self.state, State::Over) {
+            State::Raw(raw) => State::Decoded(Decoder::new(Reader::new(raw), codings, self.from)),
+            other => other,
+        };
+        Ok(())
+    }
+}
+
+/// `None` for what says nothing.
+pub(crate) fn incoming(frame: HyperFrame<Bytes>, from: RefusedBy) -> Option<Result<Frame, Broken>> {
+    match frame.into_data() {
+        Ok(data) if data.is_empty() => None,
+        Ok(data) => Some(Ok(Frame::Data(data))),
+        Err(frame) => frame.into_trailers().ok().map(|map| {
+            let broken = |message: &str| Broken { by: from, message: message.to_owned() };
+            hygiene::trailers_in(&map).map(Frame::Trailers).map_err(broken)
+        }),
+    }
+}
+
+fn broke_off(from: RefusedBy, error: &hyper::Error) -> Broken {
+    let who = if from == RefusedBy::Upstream { "the upstream" } else { "the client" };
+    Broken { by: from, message: format!("{who} broke off in its body: {}", crate::refusal::causes(error)) }
+}
+
+/// A body on its way out. Dropping it closes the pipe, which its producer sees.
+pub(crate) struct PipeBody {
+    from: From,
+    /// Bytes that must still come, when that is known.
+    left: Option<u64>,
+    /// Dropped when everything was taken, or the body was.
+    _taken: Option<oneshot::Sender<()>>,
+    /// Lives as long as the body.
+    _kept: Option<Box<dyn Send>>,
+}
+
+enum From {
+    Pipe(Pipe),
+    Text(Bytes),
+    Nothing,
+}
+
+impl PipeBody {
+    pub(crate) fn new(pipe: Pipe, length: Option<u64>) -> Self {
+        let from = if length == Some(0) { From::Nothing } else { From::Pipe(pipe) };
+        Self { from, left: length, _taken: None, _kept: None }
+    }
+
+    pub(crate) fn nothing() -> Self {
+        Self { from: From::Nothing, left: Some(0), _taken: None, _kept: None }
+    }
+
+    /// None here, of a length that the head tells (HEAD, 304).
+    pub(crate) fn unsaid() -> Self {
+        Self { left: None, ..Self::nothing() }
+    }
+
+    pub(crate) fn text(text: String) -> Self {
+        Self {
+            left: u64::try_from(text.len()).ok(),
+            from: From::Text(text.into()),
+            _taken: None,
+            _kept: None,
+        }
+    }
+
+    /// Resolves when the last of it was taken.
+    pub(crate) fn taken(mut self) -> (Self, oneshot::Receiver<()>) {
+        let (told, taken) = oneshot::channel();
+        if matches!(self.from, From::Nothing) {
+            drop(told);
+        } else {
+            self._taken = Some(told);
+        }
+        (self, taken)
+    }
+
+    /// Keeps something until this is sent or given up.
+    pub(crate) fn until_dropped(self, kept: impl Send + 'static) -> Self {
+        Self { _kept: Some(Box::new(kept)), ..self }
+    }
+
+    fn end(&mut self) {
+        self.from = From::Nothing;
+        self._taken = None;
+    }
+
+    fn data(&mut self, data: Bytes) -> Result<HyperFrame<Bytes>, Broken> {
+        if let Some(left) = self.left {
+            let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
+            let rest = left.checked_sub(length).ok_or_else(|| not_as_announced("longer"))?;
+            self.left = Some(rest);
+            if rest == 0 {
+                self._taken = None;
+            }
+        }
+        Ok(HyperFrame::data(data))
+    }
+}
+
+fn not_as_announced(how: &str) -> Broken {
+    Broken { by: RefusedBy::Host, message: format!("the body is {how} than announced") }
+}
+
+impl HyperBody for PipeBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<HyperFrame<Bytes>, Broken>>> {
+        let this = &mut *self;
+        loop {
+            let pipe = match &mut this.from {
+                From::Nothing => return Poll::Ready(None),
+                From::Text(text) => {
+                    let text = std::mem::take(text);
+                    this.end();
+                    return Poll::Ready(Some(Ok(HyperFrame::data(text))));
+                }
+                From::Pipe(pipe) => pipe,
+            };
+            let frame = match ready!(pipe.poll_recv(context)) {
+                Some(Ok(Frame::Data(data))) if data.is_empty() => continue,
+                Some(Ok(Frame::Data(data))) => this.data(data),
+                Some(Ok(Frame::Trailers(_))) | None if this.left.is_some_and(|left| left > 0) => {
+                    Err(not_as_announced("shorter"))
+                }
+                None => {
+                    this.end();
+                    return Poll::Ready(None);
+                }
+                Some(Ok(Frame::Trailers(trailers))) => {
+                    this.end();
+                    let trailers = hygiene::trailers_out(&trailers);
+                    if trailers.is_empty() {
+                        return Poll::Ready(None);
+                    }
+                    Ok(HyperFrame::trailers(trailers))
+                }
+                Some(Err(broken)) => Err(broken),
+            };
+            if frame.is_err() {
+                this.end();
+            }
+            return Poll::Ready(Some(frame));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.from, From::Nothing)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

@@ -1,0 +1,426 @@
+//! The way of an answer: inspected, masked, and only then told.
+
+use super::reply::{Gone, Reply};
+use super::request::Exchange;
+use super::session::{Desk, HttpPorts};
+use super::spans::apply;
+use super::traffic::{
+    AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, Show, Source, Spans, Values,
+};
+use crate::exchange::nonsense;
+use crate::masking::check_lists;
+use crate::ports::Maskers;
+use crate::traffic::{Batch, Request, ResultInfo, Status, TOP_BIT};
+use bytes::{Bytes, BytesMut};
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use weir_model::{Fault, FaultSource};
+
+/// The maskers' slot for values; 0 is for texts that go into the trail.
+const VALUES_SLOT: u32 = 1;
+/// Headers that describe the bytes of a body that has been decoded or masked.
+const OF_THE_BYTES: [&str; 8] = [
+    "content-encoding",
+    "content-length",
+    "content-md5",
+    "digest",
+    "content-digest",
+    "repr-digest",
+    "accept-ranges",
+    "content-range",
+];
+
+/// Why an answer goes no further.
+enum Stop {
+    Gone,
+    Fault(Fault),
+}
+
+impl From<Gone> for Stop {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Self {
+        Self::Fault(Fault::new(FaultSource::Upstream, "answer-broken", broken.message))
+    }
+}
+
+impl<P: HttpPorts> Exchange<P> {
+    /// Waits for the upstream's answer and brings it to the client.
+    pub(super) async fn answer<B: Source>(
+        &self,
+        sent: impl Future<Output = Result<(AnswerHead, B), Fault>>,
+        reply: &mut Reply,
+    ) {
+        let came = tokio::select! {
+            came = sent => came,
+            () = reply.gone() => return,
+        };
+        let (head, body) = match came {
+            Ok(answer) => answer,
+            Err(fault) => return self.no_answer(&fault, reply).await,
+        };
+        let status = head.status;
+        match self.pass(head, body, reply).await {
+            Ok(()) => self.end_by_status(status).await,
+            Err(Stop::Gone) => {}
+            Err(Stop::Fault(fault)) => {
+                tracing::info!(session = %self.session.info.id, code = fault.code, detail = fault.detail, "an answer was cut off: {}", fault.message);
+                if reply.has_begun() {
+                    reply.break_off(&fault).await;
+                } else {
+                    let own = self.own_answer(&[], &fault).await;
+                    reply.own(own).await;
+                }
+                self.fail(&fault).await;
+            }
+        }
+    }
+
+    /// The upstream did not answer, or the request was refused when it was on its way already.
+    async fn no_answer(&self, fault: &Fault, reply: &mut Reply) {
+        let own = match self.refused() {
+            Some(own) => own,
+            None => self.own_answer(&[], fault).await,
+        };
+        reply.own(own).await;
+        self.fail(fault).await;
+    }
+
+    async fn fail(&self, fault: &Fault) {
+        // What could not be reached has done nothing; of everything else nobody knows.
+        let status = if fault.code == "upstream-unreachable" { Status::Error } else { Status::Unknown };
+        for operation in self.open() {
+            let result = ResultInfo {
+                operation,
+                status,
+                rows: 0,
+                tag: String::new(),
+                code: fault.code.clone(),
+                message: fault.message.clone(),
+            };
+            self.end(result).await;
+        }
+    }
+
+    /// The answer is complete: what the inspector has not ended ends by its status.
+    async fn end_by_status(&self, status: u16) {
+        for operation in self.open() {
+            let is_ok = status < 400;
+            let result = ResultInfo {
+                operation,
+                status: if is_ok { Status::Ok } else { Status::Error },
+                rows: 0,
+                tag: status.to_string(),
+                code: if is_ok { String::new() } else { status.to_string() },
+                message: String::new(),
+            };
+            self.end(result).await;
+        }
+    }
+
+    async fn end(&self, result: ResultInfo) {
+        self.ended(result.operation);
+        self.session.done(result).await;
+    }
+
+    async fn pass<B: Source>(
+        &self,
+        mut head: AnswerHead,
+        mut body: B,
+        reply: &mut Reply,
+    ) -> Result<(), Stop> {
+        let mut desk = self.session.desk.lock().await;
+        let outcome = desk.inspector.answer(self.number, &head).await?;
+        self.mask_head(&mut desk, &outcome.values, &mut head).await?;
+        drop(desk);
+        self.take_results(&outcome).await?;
+        let AnswerOutcome { show, need, .. } = outcome;
+        if !head.has_body || show == Show::Unseen {
+            reply.begin(head.status, head.headers, head.length)?;
+            return self.pass_unseen(&mut body, reply).await;
+        }
+        let is_encoded = head.headers.iter().any(|header| header.name == "content-encoding");
+        body.decode()?;
+        head.headers.retain(|header| !OF_THE_BYTES.contains(&&*header.name));
+        if is_encoded || self.session.masking {
+            head.headers.iter_mut().for_each(weaken);
+        }
+        match show {
+            Show::Whole => self.pass_whole(head, &mut body, reply).await,
+            _ => {
+                reply.begin(head.status, head.headers, None)?;
+                self.pass_growing(&mut body, need as usize, reply).await
+            }
+        }
+    }
+
+    async fn pass_unseen<B: Source>(&self, body: &mut B, reply: &mut Reply) -> Result<(), Stop> {
+        loop {
+            let next = tokio::select! {
+                next = body.next() => next,
+                () = reply.gone() => return Err(Stop::Gone),
+            };
+            let Some(frame) = next else { return Ok(()) };
+            let frame = frame?;
+            if let Frame::Data(bytes) = &frame {
+                self.count(bytes.len()).await;
+            }
+            reply.push(frame).await?;
+        }
+    }
+
+    async fn pass_whole<B: Source>(
+        &self,
+        head: AnswerHead,
+        body: &mut B,
+        reply: &mut Reply,
+    ) -> Result<(), Stop> {
+        let mut whole = BytesMut::new();
+        let mut trailers = None;
+        loop {
+            let next = tokio::select! {
+                next = body.next() => next,
+                () = reply.gone() => return Err(Stop::Gone),
+            };
+            match next.transpose()? {
+                None => break,
+                Some(Frame::Trailers(came)) => trailers = Some(came),
+                Some(Frame::Data(bytes)) => {
+                    self.check_size(whole.len() + bytes.len())?;
+                    whole.extend_from_slice(&bytes);
+                }
+            }
+        }
+        let (bytes, outcome) = self.show(&whole, true).await?;
+        if outcome.release as usize != whole.len() {
+            return Err(nonsense("it keeps part of a whole answer").into());
+        }
+        let length = trailers.is_none().then_some(bytes.len() as u64);
+        reply.begin(head.status, head.headers, length)?;
+        self.tell(bytes, reply).await?;
+        if let Some(trailers) = trailers {
+            reply.push(Frame::Trailers(trailers)).await?;
+        }
+        Ok(())
+    }
+
+    async fn pass_growing<B: Source>(
+        &self,
+        body: &mut B,
+        mut need: usize,
+        reply: &mut Reply,
+    ) -> Result<(), Stop> {
+        let mut buffer = BytesMut::new();
+        loop {
+            let next = tokio::select! {
+                next = body.next() => next,
+                () = reply.gone() => return Err(Stop::Gone),
+            };
+            let (end, trailers) = match next.transpose()? {
+                None => (true, None),
+                Some(Frame::Trailers(came)) => (true, Some(came)),
+                Some(Frame::Data(bytes)) => {
+                    self.check_size(buffer.len() + bytes.len())?;
+                    buffer.extend_from_slice(&bytes);
+                    (false, None)
+                }
+            };
+            if !end && buffer.len() < need {
+                continue;
+            }
+            let (bytes, outcome) = self.show(&buffer, end).await?;
+            let released = buffer.split_to((outcome.release as usize).min(buffer.len()));
+            need = outcome.need as usize;
+            self.tell(bytes, reply).await?;
+            let is_unseen = outcome.show == Show::Unseen;
+            if end {
+                if !buffer.is_empty() && !is_unseen {
+                    return Err(nonsense("it keeps the end of an answer").into());
+                }
+                self.tell(buffer.freeze(), reply).await?;
+                if let Some(trailers) = trailers {
+                    reply.push(Frame::Trailers(trailers)).await?;
+                }
+                return Ok(());
+            }
+            if is_unseen {
+                self.tell(buffer.freeze(), reply).await?;
+                return self.pass_unseen(body, reply).await;
+            }
+            drop(released);
+        }
+    }
+
+    /// Shows the inspector a body as far as it is there, and carries out what it says: the bytes to tell.
+    async fn show(&self, given: &[u8], end: bool) -> Result<(Bytes, AnswerOutcome), Stop> {
+        let mut desk = self.session.desk.lock().await;
+        let outcome = desk.inspector.answer_body(self.number, given, end).await?;
+        let masked = self.mask(&mut desk, &outcome.values, given).await?;
+        drop(desk);
+        let release = outcome.release as usize;
+        let mut bytes = Bytes::from(apply(given, release, &outcome.changes, &masked)?);
+        if let Some(instead) = self.take_asked(&outcome.operations, given).await? {
+            bytes = instead;
+        }
+        self.take_results(&outcome).await?;
+        Ok((bytes, outcome))
+    }
+
+    async fn take_results(&self, outcome: &AnswerOutcome) -> Result<(), Fault> {
+        for result in &outcome.results {
+            self.end(result.clone()).await;
+        }
+        match &outcome.refusal {
+            Some(why) => Err(why.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// What the upstream asks of the client is judged like everything else; what goes instead when it is refused.
+    async fn take_asked(&self, asked: &[Request], given: &[u8]) -> Result<Option<Bytes>, Fault> {
+        use super::judge::Judged;
+        match self.judge(asked.to_vec(), given, None).await? {
+            Judged::Go => Ok(None),
+            Judged::Refused { ids, why } => {
+                let mut desk = self.session.desk.lock().await;
+                let instead = desk.inspector.refuse_asked(self.number, &ids, &why).await?;
+                Ok(Some(instead.into()))
+            }
+            Judged::Gone => Err(super::reply::cut_short()),
+        }
+    }
+
+    async fn mask_head(
+        &self,
+        desk: &mut Desk<P>,
+        values: &Values,
+        head: &mut AnswerHead,
+    ) -> Result<(), Fault> {
+        if values.cells.is_empty() || !self.session.masking {
+            return Ok(());
+        }
+        let texts: Vec<Vec<u8>> =
+            head.headers.iter().map(|header| header.text().into_owned().into_bytes()).collect();
+        let cell = |start: u32, _: u32| texts.get(start as usize).map(Vec::as_slice);
+        let spans = self.mask_cells(desk, values, cell).await?;
+        for (index, _, text) in spans.changes() {
+            let header = head.headers.get_mut(index);
+            let header = header.ok_or_else(|| nonsense("a change of a header that is not there"))?;
+            let is_value = text.iter().all(|byte| *byte == b'\t' || (*byte >= 0x20 && *byte != 0x7f));
+            // What cannot stand in a head is left out: the value itself must not pass.
+            header.value = if is_value { Bytes::copy_from_slice(text) } else { Bytes::new() };
+        }
+        Ok(())
+    }
+
+    async fn mask(&self, desk: &mut Desk<P>, values: &Values, given: &[u8]) -> Result<Spans, Fault> {
+        if values.cells.is_empty() || !self.session.masking {
+            return Ok(Spans::default());
+        }
+        self.mask_cells(desk, values, |start, len| {
+            given.get(start as usize..(start as usize).checked_add(len as usize)?)
+        })
+        .await
+    }
+
+    /// Runs values through the maskers and asks the inspector what that means for the bytes.
+    async fn mask_cells<'a>(
+        &self,
+        desk: &mut Desk<P>,
+        values: &'a Values,
+        cell: impl Fn(u32, u32) -> Option<&'a [u8]>,
+    ) -> Result<Spans, Fault> {
+        let nothing = crate::masking::no_operation();
+        let current = self.open().first().copied();
+        let Desk { inspector, maskers, running, .. } = desk;
+        let operation =
+            current.and_then(|id| running.get(&id)).map_or(&nothing, |running| &running.operation);
+        let plan = maskers.plan(VALUES_SLOT, &values.columns, operation).await?;
+        if plan.wanted.is_empty() {
+            return Ok(Spans::default());
+        }
+        let mut batch = Batch::default();
+        let mut places = Vec::new();
+        for (index, triple) in values.cells.chunks_exact(3).enumerate() {
+            let &[column, start, len] = triple else { continue };
+            let column = u16::try_from(column).map_err(|_| nonsense("too many columns"))?;
+            if plan.wanted.binary_search(&column).is_err() {
+                continue;
+            }
+            let bytes = match start & TOP_BIT {
+                0 => cell(start, len),
+                _ => {
+                    let start = (start & !TOP_BIT) as usize;
+                    start.checked_add(len as usize).and_then(|end| values.decoded.get(start..end))
+                }
+            };
+            let bytes = bytes.ok_or_else(|| nonsense("a cell lies outside of its answer"))?;
+            batch.push(bytes, column).map_err(|_| nonsense("a batch beyond counting"))?;
+            places.push(u32::try_from(index).map_err(|_| nonsense("a batch beyond counting"))?);
+        }
+        if batch.is_empty() {
+            return Ok(Spans::default());
+        }
+        let mut masked = maskers.mask(VALUES_SLOT, batch).await?;
+        check_lists(&masked)?;
+        if masked.cells.is_empty() {
+            return Ok(Spans::default());
+        }
+        for cell in &mut masked.cells {
+            let place = places.get((*cell & !TOP_BIT) as usize);
+            let place = place.ok_or_else(|| nonsense("a masker edits a cell that is not there"))?;
+            *cell = *place | (*cell & TOP_BIT);
+        }
+        let spans = inspector.encode(self.number, &masked.cells, &masked.texts, &masked.ends).await?;
+        if spans.is_empty() {
+            return Err(nonsense("masked values change nothing"));
+        }
+        if let Some(running) = current.and_then(|id| running.get_mut(&id)) {
+            running.count(&masked.applied, &plan);
+        }
+        Ok(spans)
+    }
+
+    async fn tell(&self, bytes: Bytes, reply: &mut Reply) -> Result<(), Stop> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.count(bytes.len()).await;
+        reply.push(Frame::Data(bytes)).await?;
+        Ok(())
+    }
+
+    async fn count(&self, bytes: usize) {
+        self.session.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
+        let Some(current) = self.open().first().copied() else { return };
+        if let Some(running) = self.session.desk.lock().await.running.get_mut(&current) {
+            running.bytes_to_client += bytes as u64;
+        }
+    }
+
+    fn check_size(&self, bytes: usize) -> Result<(), Fault> {
+        let most = self.session.limits.max_answer_bytes;
+        if bytes <= most {
+            return Ok(());
+        }
+        let message = format!("the answer is larger than the {most} bytes that are inspected");
+        Err(Fault::new(FaultSource::Upstream, "answer-too-large", message))
+    }
+}
+
+/// A strong validator speaks of bytes that the client does not get.
+fn weaken(header: &mut Header) {
+    if header.name == "etag" && header.value.starts_with(b"\"") {
+        header.value = [b"W/", &*header.value].concat().into();
+    }
+}

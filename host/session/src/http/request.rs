@@ -1,0 +1,453 @@
+//! The way of a request: inspected, judged, recorded, and only then forwarded.
+
+use super::judge::Judged;
+use super::reply::{Gone, PIECES, Reply, by, cut_short, plain};
+use super::session::{HttpPorts, HttpSession};
+use super::traffic::{
+    Answer, Broken, Frame, Header, HttpInspector, OwnAnswer, Pipe, RequestHead, RequestOutcome, Show, Source,
+    Upstream,
+};
+use crate::exchange::nonsense;
+use crate::ports::RefusedBy;
+use crate::traffic::Request;
+use bytes::{Bytes, BytesMut};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, oneshot};
+use weir_model::{Action, Attribute, EndReason, Fault, FaultSource, Operation};
+
+/// Headers an inspector may not change: they are the host's.
+const HOSTS_OWN: [&str; 9] = [
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "host",
+    "proxy-authorization",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+/// Headers that describe a body as it was encoded.
+const OF_THE_ENCODING: [&str; 6] =
+    ["content-encoding", "content-length", "content-md5", "digest", "content-digest", "repr-digest"];
+
+/// One request with its answer.
+pub(super) struct Exchange<P: HttpPorts> {
+    pub(super) session: Arc<HttpSession<P>>,
+    pub(super) number: u32,
+    line: String,
+    /// operations of it that were forwarded
+    forwarded: Mutex<Vec<u32>>,
+    /// what the client gets although the request was on its way already
+    refused: Mutex<Option<OwnAnswer>>,
+}
+
+/// What is known of a request's body so far.
+struct Shown {
+    show: Show,
+    need: usize,
+    buffer: BytesMut,
+    ended: bool,
+    has_operation: bool,
+    decoded: bool,
+    headers: Vec<Header>,
+}
+
+/// How the first part of a request's way ends.
+enum First {
+    /// Its first operations are allowed: these bytes go, and the rest as `Shown` says.
+    Forward(Bytes),
+    Refused(OwnAnswer),
+    Gone,
+}
+
+impl<P: HttpPorts> Exchange<P> {
+    pub(super) fn new(session: Arc<HttpSession<P>>, number: u32, head: &RequestHead) -> Self {
+        session.begin();
+        let line = format!("{} {}", head.method, head.path);
+        Self { session, number, line, forwarded: Mutex::default(), refused: Mutex::default() }
+    }
+
+    /// Runs the exchange to its end. Every path out of it closes what it opened.
+    pub(super) async fn run<S: Source, U: Upstream>(
+        self,
+        head: RequestHead,
+        body: S,
+        upstream: U,
+        tell: oneshot::Sender<Answer>,
+    ) {
+        let session = Arc::clone(&self.session);
+        let mut reply = Reply::new(tell);
+        let broken = tokio::select! {
+            () = self.drive(head, body, upstream, &mut reply) => None,
+            reason = session.ended() => Some(reason),
+        };
+        if let Some(reason) = &broken {
+            reply.break_off(&of_end(reason)).await;
+        }
+        let left = std::mem::take(&mut *lock(&self.forwarded));
+        let why = broken.as_ref().map_or("answer", EndReason::as_word);
+        self.session.lost(&left, &format!("the exchange ended before its answer: {why}")).await;
+        if broken.is_none() {
+            self.session.desk.lock().await.inspector.end(self.number).await;
+        }
+        self.session.over();
+    }
+
+    async fn drive<S: Source, U: Upstream>(
+        &self,
+        mut head: RequestHead,
+        mut body: S,
+        upstream: U,
+        reply: &mut Reply,
+    ) {
+        if self.session.masking {
+            // Part of an answer cannot be inspected, and what is inspected is not encoded.
+            head.headers.retain(|header| !matches!(&*header.name, "range" | "if-range" | "accept-encoding"));
+        }
+        let bound = bound(&head);
+        let mut shown = Shown {
+            show: Show::Unseen,
+            need: 0,
+            buffer: BytesMut::new(),
+            ended: !head.has_body,
+            has_operation: false,
+            decoded: false,
+            headers: Vec::new(),
+        };
+        let first = match self.first(&head, &mut body, &bound, &mut shown, reply).await {
+            Ok(First::Forward(bytes)) => bytes,
+            Ok(First::Refused(own)) => {
+                reply.own(own).await;
+                return drain(body).await;
+            }
+            Ok(First::Gone) => return,
+            Err(fault) => {
+                reply.own(self.own_answer(&[], &fault).await).await;
+                return drain(body).await;
+            }
+        };
+        change(&mut head.headers, &shown.headers);
+        if shown.decoded {
+            head.headers.retain(|header| !OF_THE_ENCODING.contains(&&*header.name));
+        }
+        let length = match shown.ended && shown.buffer.is_empty() {
+            true => Some(first.len() as u64),
+            false if shown.decoded => None,
+            false => head.length,
+        };
+        let (sender, pipe): (_, Pipe) = mpsc::channel(PIECES);
+        let answer = self.answer(upstream.send(head, pipe, length), reply);
+        let request = self.rest(body, bound, shown, first, sender);
+        tokio::pin!(answer, request);
+        tokio::select! {
+            biased;
+            () = &mut answer => {}
+            () = &mut request => answer.await,
+        }
+    }
+
+    /// Up to the first byte that may be forwarded.
+    async fn first<S: Source>(
+        &self,
+        head: &RequestHead,
+        body: &mut S,
+        bound: &[u8],
+        shown: &mut Shown,
+        reply: &mut Reply,
+    ) -> Result<First, Fault> {
+        let mut desk = self.session.desk.lock().await;
+        let mut outcome = desk.inspector.request(self.number, head).await?;
+        drop(desk);
+        outcome.release = 0;
+        if let Some(own) = self.take(outcome, bound, shown, Some(reply)).await? {
+            return Ok(own);
+        }
+        if shown.show != Show::Unseen && !shown.ended {
+            body.decode().map_err(|broken| from_body(&broken))?;
+            shown.decoded = true;
+        }
+        loop {
+            if shown.show == Show::Unseen {
+                if !shown.has_operation {
+                    return Ok(First::Refused(self.without_operation().await));
+                }
+                return Ok(First::Forward(shown.buffer.split().freeze()));
+            }
+            self.more(body, shown).await?;
+            let outcome = self.look(shown).await?;
+            let release = outcome.release as usize;
+            let show = outcome.show;
+            if let Some(own) = self.take(outcome, bound, shown, Some(reply)).await? {
+                return Ok(own);
+            }
+            if shown.has_operation && (release > 0 || show == Show::Unseen || shown.ended) {
+                let bytes = match show == Show::Unseen {
+                    true => shown.buffer.split(),
+                    false => shown.buffer.split_to(release.min(shown.buffer.len())),
+                };
+                return Ok(First::Forward(bytes.freeze()));
+            }
+            if release > 0 {
+                return Err(nonsense("bytes are released before there is an operation"));
+            }
+            if shown.ended {
+                return Ok(First::Refused(self.without_operation().await));
+            }
+        }
+    }
+
+    /// What one answer of the inspector asks for, save the release of bytes.
+    async fn take(
+        &self,
+        outcome: RequestOutcome,
+        bound: &[u8],
+        shown: &mut Shown,
+        reply: Option<&mut Reply>,
+    ) -> Result<Option<First>, Fault> {
+        let RequestOutcome { show, operations, refusal, need, headers, .. } = outcome;
+        if let Some(why) = refusal {
+            let ids: Vec<_> = operations.iter().map(|request| request.id).collect();
+            self.refused_by_inspector(operations, &why).await;
+            return Ok(Some(First::Refused(self.own_answer(&ids, &why).await)));
+        }
+        if headers.iter().any(|header| HOSTS_OWN.contains(&&*header.name)) {
+            return Err(nonsense("an inspector changes a header that is the host's"));
+        }
+        shown.headers.extend(headers);
+        let had = !operations.is_empty();
+        let bound = [bound, &shown.buffer].concat();
+        match self.judge(operations, &bound, reply).await? {
+            Judged::Go => {}
+            Judged::Refused { ids, why } => {
+                return Ok(Some(First::Refused(self.own_answer(&ids, &why).await)));
+            }
+            Judged::Gone => return Ok(Some(First::Gone)),
+        }
+        shown.has_operation |= had;
+        (shown.show, shown.need) = (show, need as usize);
+        Ok(None)
+    }
+
+    /// Reads until there is something new to show.
+    async fn more<S: Source>(&self, body: &mut S, shown: &mut Shown) -> Result<(), Fault> {
+        let most = self.session.limits.max_operation_bytes;
+        let before = shown.buffer.len();
+        while !shown.ended {
+            let enough = shown.show == Show::Growing
+                && shown.buffer.len() > before
+                && shown.buffer.len() >= shown.need.min(most);
+            if enough {
+                return Ok(());
+            }
+            match body.next().await {
+                None => shown.ended = true,
+                // Nothing is known of them that an inspector could say: they stay behind.
+                Some(Ok(Frame::Trailers(_))) => {}
+                Some(Ok(Frame::Data(bytes))) => {
+                    self.session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    if shown.buffer.len().saturating_add(bytes.len()) > most {
+                        let message =
+                            format!("the request is larger than the {most} bytes that are inspected");
+                        return Err(Fault::new(FaultSource::Client, "too-large", message));
+                    }
+                    shown.buffer.extend_from_slice(&bytes);
+                }
+                Some(Err(broken)) => return Err(from_body(&broken)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn look(&self, shown: &Shown) -> Result<RequestOutcome, Fault> {
+        let mut desk = self.session.desk.lock().await;
+        desk.inspector.request_body(self.number, &shown.buffer, shown.ended).await
+    }
+
+    /// Behind the first forwarded byte, while the answer may be on its way already.
+    async fn rest<S: Source>(
+        &self,
+        mut body: S,
+        bound: Vec<u8>,
+        mut shown: Shown,
+        first: Bytes,
+        pipe: mpsc::Sender<Result<Frame, Broken>>,
+    ) {
+        let sent = self.send_rest(&mut body, &bound, &mut shown, first, &pipe).await;
+        if let Err(fault) = sent {
+            let own = self.own_answer(&[], &fault).await;
+            lock(&self.refused).get_or_insert(own);
+            let _ = pipe.send(Err(Broken { by: by(&fault), message: fault.message })).await;
+        }
+    }
+
+    async fn send_rest<S: Source>(
+        &self,
+        body: &mut S,
+        bound: &[u8],
+        shown: &mut Shown,
+        first: Bytes,
+        pipe: &mpsc::Sender<Result<Frame, Broken>>,
+    ) -> Result<(), Fault> {
+        let forward = async |frame: Frame| pipe.send(Ok(frame)).await.map_err(|_| Gone);
+        if !first.is_empty() && forward(Frame::Data(first)).await.is_err() {
+            return Ok(());
+        }
+        while shown.show != Show::Unseen {
+            if shown.ended && shown.buffer.is_empty() {
+                return Ok(());
+            }
+            let is_last = shown.ended;
+            self.more(body, shown).await?;
+            let outcome = self.look(shown).await?;
+            let release = outcome.release as usize;
+            match self.take(outcome, bound, shown, None).await? {
+                None => {}
+                Some(First::Refused(own)) => {
+                    lock(&self.refused).get_or_insert(own);
+                    return Err(Fault::new(FaultSource::Policy, "refused", "the request was refused"));
+                }
+                Some(_) => return Ok(()),
+            }
+            let bytes = shown.buffer.split_to(release.min(shown.buffer.len())).freeze();
+            if bytes.is_empty() && is_last && shown.show != Show::Unseen {
+                return Err(nonsense("it leaves bytes of a request that has ended"));
+            }
+            if !bytes.is_empty() && forward(Frame::Data(bytes)).await.is_err() {
+                return Ok(());
+            }
+        }
+        let left = shown.buffer.split().freeze();
+        if !left.is_empty() && forward(Frame::Data(left)).await.is_err() {
+            return Ok(());
+        }
+        while !shown.ended {
+            match body.next().await {
+                None => shown.ended = true,
+                Some(Ok(frame)) => {
+                    if let Frame::Data(bytes) = &frame {
+                        self.session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    }
+                    if forward(frame).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                Some(Err(broken)) => return Err(from_body(&broken)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn without_operation(&self) -> OwnAnswer {
+        let message = "the inspector found nothing in this request that could be judged";
+        let why = Fault::new(FaultSource::Client, "no-operation", message);
+        self.refused_by_inspector(Vec::new(), &why).await;
+        self.own_answer(&[], &why).await
+    }
+
+    /// What the client gets instead of an answer, in its own protocol if the inspector can say it.
+    pub(super) async fn own_answer(&self, refused: &[u32], why: &Fault) -> OwnAnswer {
+        if why.source == FaultSource::Plugin {
+            return plain(why);
+        }
+        let mut desk = self.session.desk.lock().await;
+        match desk.inspector.refuse(self.number, refused, why).await {
+            Ok(own) => own,
+            Err(fault) => {
+                tracing::warn!(session = %self.session.info.id, detail = fault.detail, "a refusal is told plainly: {}", fault.message);
+                plain(why)
+            }
+        }
+    }
+
+    /// A refusal from the other half of the exchange.
+    pub(super) fn refused(&self) -> Option<OwnAnswer> {
+        lock(&self.refused).take()
+    }
+
+    pub(super) fn forwarded(&self, operation: u32) {
+        lock(&self.forwarded).push(operation);
+    }
+
+    /// Operations of this exchange that have not ended.
+    pub(super) fn open(&self) -> Vec<u32> {
+        lock(&self.forwarded).clone()
+    }
+
+    pub(super) fn ended(&self, operation: u32) {
+        lock(&self.forwarded).retain(|open| *open != operation);
+    }
+
+    /// A request about which nothing is known but its first line.
+    pub(super) fn unnamed(&self) -> Request {
+        let operation = Operation {
+            kind: "http.request".to_owned(),
+            action: Action::Unknown,
+            text: self.line.clone(),
+            objects: Vec::new(),
+            parameters: Vec::new(),
+            attributes: vec![Attribute::new("inspected", "false")],
+            claimed: Vec::new(),
+        };
+        Request { id: u32::MAX - self.number, continues: 0, operation }
+    }
+}
+
+/// What a client reads when the session ends under it.
+fn of_end(reason: &EndReason) -> Fault {
+    match reason {
+        EndReason::Failed(fault) => fault.clone(),
+        EndReason::Revoked => {
+            Fault::new(FaultSource::Policy, "revoked", "the session was ended by an operator")
+        }
+        EndReason::Drained | EndReason::CutShort => {
+            Fault::new(FaultSource::Host, "shutting-down", "the gateway is shutting down")
+        }
+        _ => cut_short(),
+    }
+}
+
+fn from_body(broken: &Broken) -> Fault {
+    let source = match broken.by {
+        RefusedBy::Upstream => FaultSource::Upstream,
+        RefusedBy::Host => FaultSource::Host,
+        RefusedBy::Plugin => FaultSource::Plugin,
+        RefusedBy::Policy => FaultSource::Policy,
+        _ => FaultSource::Client,
+    };
+    Fault::new(source, "body", broken.message.clone())
+}
+
+/// The inspector's headers take the place of the client's; an empty one takes it out.
+fn change(headers: &mut Vec<Header>, changes: &[Header]) {
+    headers.retain(|header| changes.iter().all(|change| change.name != header.name));
+    headers.extend(changes.iter().filter(|change| !change.value.is_empty()).cloned());
+}
+
+/// Everything of a head that an approval binds.
+fn bound(head: &RequestHead) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut part = |text: &[u8]| {
+        bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(text);
+    };
+    part(head.method.as_bytes());
+    part(head.authority.as_bytes());
+    part(head.path.as_bytes());
+    part(head.query.as_deref().unwrap_or_default().as_bytes());
+    for header in &head.headers {
+        part(header.name.as_bytes());
+        part(&header.value);
+    }
+    bytes
+}
+
+/// Many clients read no answer before they have sent all of their request.
+async fn drain<S: Source>(mut body: S) {
+    while let Some(Ok(_)) = body.next().await {}
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

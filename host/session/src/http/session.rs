@@ -1,0 +1,247 @@
+//! One session over HTTP: what its exchanges share.
+
+use super::request::Exchange;
+use super::traffic::{Answer, HttpInspector, RequestHead, Source, Upstream};
+use crate::decide::Default as DefaultVerdict;
+use crate::exchange::Limits;
+use crate::ledger::Ledger;
+use crate::masking;
+use crate::ports::{Approvals, Entry, Maskers, Policies, Trail};
+use crate::running::Running;
+use crate::traffic::{ResultInfo, Status};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, oneshot, watch};
+use weir_model::{EndReason, Fault, JudgedBy, SessionInfo};
+
+/// What a session over HTTP needs of the rest of the house.
+pub trait HttpPorts: Send + Sync + 'static {
+    type Inspector: HttpInspector + 'static;
+    type Policies: Policies + 'static;
+    type Maskers: Maskers + 'static;
+    type Trail: Trail<Receipt: Sync> + 'static;
+    type Approvals: Approvals<Pending: Sync> + 'static;
+}
+
+/// Everything a session starts with.
+pub struct HttpStart<P: HttpPorts> {
+    pub info: SessionInfo,
+    pub inspector: P::Inspector,
+    pub policies: P::Policies,
+    pub maskers: P::Maskers,
+    pub trail: P::Trail,
+    pub approvals: P::Approvals,
+    pub limits: Limits,
+    pub default: DefaultVerdict,
+}
+
+/// What a session has done; for the record of its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub operations: u64,
+    pub bytes_from_client: u64,
+    pub bytes_to_client: u64,
+}
+
+/// How long an ended exchange tries to record what it still has; then the next start closes it as unknown.
+const CLOSING_TIME: Duration = Duration::from_secs(2);
+const CLOSING_PAUSE: Duration = Duration::from_millis(100);
+
+/// The plugins of a session and what they are in the middle of. One call at a time.
+pub(super) struct Desk<P: HttpPorts> {
+    pub(super) inspector: P::Inspector,
+    pub(super) policies: P::Policies,
+    pub(super) maskers: P::Maskers,
+    pub(super) running: BTreeMap<u32, Running>,
+}
+
+pub struct HttpSession<P: HttpPorts> {
+    pub(super) info: SessionInfo,
+    pub(super) limits: Limits,
+    pub(super) default: DefaultVerdict,
+    pub(super) approvals: P::Approvals,
+    pub(super) desk: Mutex<Desk<P>>,
+    pub(super) judged_by: JudgedBy,
+    pub(super) masking: bool,
+    trail: P::Trail,
+    ledger: Mutex<Ledger<<P::Trail as Trail>::Receipt>>,
+    exchanges: AtomicU32,
+    ending: watch::Sender<Option<EndReason>>,
+    active: AtomicUsize,
+    last_word: std::sync::Mutex<Instant>,
+    pub(super) operations: AtomicU64,
+    pub(super) bytes_in: AtomicU64,
+    pub(super) bytes_out: AtomicU64,
+}
+
+impl<P: HttpPorts> HttpSession<P> {
+    pub fn new(start: HttpStart<P>) -> Self {
+        let HttpStart { info, inspector, policies, maskers, trail, approvals, limits, default } = start;
+        let (judged_by, masking) = (inspector.judged_by(), maskers.active());
+        let desk = Desk { inspector, policies, maskers, running: BTreeMap::new() };
+        Self {
+            info,
+            limits,
+            default,
+            approvals,
+            desk: Mutex::new(desk),
+            judged_by,
+            masking,
+            trail,
+            ledger: Mutex::new(Ledger::new()),
+            exchanges: AtomicU32::new(0),
+            ending: watch::Sender::new(None),
+            active: AtomicUsize::new(0),
+            last_word: std::sync::Mutex::new(Instant::now()),
+            operations: AtomicU64::new(0),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+        }
+    }
+
+    pub fn info(&self) -> &SessionInfo {
+        &self.info
+    }
+
+    /// One request to its answer, whose body may still be on its way when this returns. Whoever drops the future or
+    /// the body has hung up: what was forwarded is recorded all the same.
+    pub async fn exchange<S: Source, U: Upstream>(
+        self: &Arc<Self>,
+        head: RequestHead,
+        body: S,
+        upstream: U,
+    ) -> Answer {
+        let (tell, told) = oneshot::channel();
+        let number = self.exchanges.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let exchange = Exchange::new(Arc::clone(self), number, &head);
+        tokio::spawn(exchange.run(head, body, upstream, tell));
+        match told.await {
+            Ok(answer) => answer,
+            Err(_) => super::reply::plain_answer(&super::reply::cut_short()),
+        }
+    }
+
+    /// Ends the session: exchanges break off, later ones are refused.
+    pub fn end(&self, reason: EndReason) {
+        self.ending.send_if_modified(|ending| {
+            let first = ending.is_none();
+            ending.get_or_insert(reason);
+            first
+        });
+    }
+
+    /// Why the session has ended, as soon as it has.
+    pub async fn ended(&self) -> EndReason {
+        let mut ending = self.ending.subscribe();
+        let reason = ending.wait_for(Option::is_some).await.map(|reason| reason.clone());
+        // The sender lives as long as the session.
+        reason.ok().flatten().unwrap_or(EndReason::Drained)
+    }
+
+    /// Whether its plugins still answer. A session whose inspector has failed serves nobody any more.
+    pub async fn is_usable(&self) -> bool {
+        self.ending.borrow().is_none() && self.desk.lock().await.inspector.is_usable()
+    }
+
+    /// How long nothing has been going on; `None` while something is.
+    pub fn idle_for(&self) -> Option<Duration> {
+        let quiet = self.active.load(Ordering::Acquire) == 0;
+        quiet.then(|| lock(&self.last_word).elapsed())
+    }
+
+    pub fn totals(&self) -> Totals {
+        Totals {
+            operations: self.operations.load(Ordering::Relaxed),
+            bytes_from_client: self.bytes_in.load(Ordering::Relaxed),
+            bytes_to_client: self.bytes_out.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn begin(&self) {
+        self.active.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn over(&self) {
+        *lock(&self.last_word) = Instant::now();
+        self.active.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Resolves when the entries are on disk, behind whatever was not recorded before.
+    pub(super) async fn record(&self, entries: Vec<Entry>) -> Result<(), Fault> {
+        let mut ledger = self.ledger.lock().await;
+        ledger.settle();
+        let recorded = if ledger.waiting().is_empty() {
+            // The usual case: others need not wait for this one's place on the disk.
+            drop(ledger);
+            let recorded = self.trail.durable(entries.clone()).await;
+            ledger = self.ledger.lock().await;
+            recorded
+        } else {
+            let mut all = ledger.waiting().to_vec();
+            all.extend(entries.iter().cloned());
+            let recorded = self.trail.durable(all).await;
+            if recorded.is_ok() {
+                ledger.take();
+            }
+            recorded
+        };
+        if let Err(fault) = &recorded {
+            ledger.missed(entries, fault);
+        }
+        recorded
+    }
+
+    /// An operation has ended: its outcome takes its place in the queue to the disk.
+    pub(super) async fn done(&self, result: ResultInfo) {
+        let mut desk = self.desk.lock().await;
+        let Desk { maskers, running, .. } = &mut *desk;
+        let Some(ended) = running.remove(&result.operation) else { return };
+        let operation = Some(&ended.operation);
+        let message = masking::message_as_recorded(maskers, &self.info.id, &result, operation).await;
+        drop(desk);
+        let mut ledger = self.ledger.lock().await;
+        ledger.settle();
+        let mut entries = ledger.take();
+        entries.push(Entry::Outcome(ended.outcome(result, message)));
+        match self.trail.queued(entries.clone()).await {
+            Ok(receipt) => ledger.on_its_way(entries, receipt),
+            Err(_) => ledger.put_back(entries),
+        }
+    }
+
+    /// These operations will get no answer any more.
+    pub(super) async fn lost(&self, operations: &[u32], message: &str) {
+        for operation in operations {
+            let result = ResultInfo {
+                operation: *operation,
+                status: Status::Unknown,
+                rows: 0,
+                tag: String::new(),
+                code: String::new(),
+                message: message.to_owned(),
+            };
+            self.done(result).await;
+        }
+    }
+
+    /// Brings what the trail does not have yet, for a while. Called when the session is over.
+    pub async fn settle(&self) {
+        let settled = async {
+            let mut ledger = self.ledger.lock().await;
+            ledger.settle_all().await;
+            let all = ledger.take();
+            while !all.is_empty() && self.trail.durable(all.clone()).await.is_err() {
+                tokio::time::sleep(CLOSING_PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(CLOSING_TIME, settled).await.is_err() {
+            tracing::warn!(session = %self.info.id, "outcomes of an ended session could not be recorded");
+        }
+    }
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

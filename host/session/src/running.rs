@@ -1,0 +1,54 @@
+//! An operation between its intent and its outcome.
+
+use crate::ports::{MaskPlan, Outcome};
+use crate::traffic::ResultInfo;
+use std::time::Instant;
+use weir_model::{Applied, JudgedBy, Operation};
+
+/// An operation that was forwarded and has not ended.
+pub(crate) struct Running {
+    /// The earlier operation this one goes on with, or 0.
+    pub(crate) continues: u32,
+    pub(crate) operation: Operation,
+    since: Instant,
+    pub(crate) bytes_to_client: u64,
+    masked: Vec<Applied>,
+    masked_by: Vec<JudgedBy>,
+}
+
+impl Running {
+    pub(crate) fn new(continues: u32, operation: Operation) -> Self {
+        let (masked, masked_by) = (Vec::new(), Vec::new());
+        Self { continues, operation, since: Instant::now(), bytes_to_client: 0, masked, masked_by }
+    }
+
+    pub(crate) fn count(&mut self, applied: &[Applied], by: &MaskPlan) {
+        for more in applied {
+            match self.masked.iter_mut().find(|known| known.rule == more.rule) {
+                Some(known) => known.cells += more.cells,
+                None => self.masked.push(more.clone()),
+            }
+        }
+        for judged in &by.by {
+            if !self.masked_by.contains(judged) {
+                self.masked_by.push(judged.clone());
+            }
+        }
+    }
+
+    pub(crate) fn outcome(self, result: ResultInfo, message: String) -> Outcome {
+        Outcome {
+            id: result.operation,
+            status: result.status,
+            rows: result.rows,
+            tag: result.tag,
+            code: result.code,
+            message,
+            bytes_to_client: self.bytes_to_client,
+            masked: self.masked,
+            masked_by: self.masked_by,
+            took: self.since.elapsed(),
+            again: false,
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! A session over HTTP with a test on each of its sides.
+//!
+//! The toy's protocol: a request without body is one operation, its line. A body is shown whole and its text belongs
+//! to the line; with the header `x-growing`, its first line is the operation and the rest passes unseen. `/nothing`
+//! has no operation. Answers are shown as the upstream's header `x-show` says; every word in them is a value.
+
+use crate::approvals::{Asked, ToyApprovals};
+use crate::maskers::ToyMaskers;
+use crate::scene::{Hub, ToyPolicies, info, told};
+use crate::trail::{Disk, ToyTrail};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use weir_model::{Action, Column, Digest, EndReason, Fault, FaultSource, JudgedBy, Operation, PluginName};
+use weir_session::decide::Default as DefaultVerdict;
+use weir_session::exchange::Limits;
+use weir_session::http::traffic::{
+    Answer, AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, OwnAnswer, Pipe, RequestHead,
+    RequestOutcome, Show, Source, Spans, Upstream, Values,
+};
+use weir_session::http::{HttpPorts, HttpSession, HttpStart};
+use weir_session::traffic::{Request, TOP_BIT};
+
+pub(crate) struct ToyHttpPorts;
+
+impl HttpPorts for ToyHttpPorts {
+    type Inspector = ToyHttp;
+    type Policies = ToyPolicies;
+    type Maskers = ToyMaskers;
+    type Trail = ToyTrail;
+    type Approvals = ToyApprovals;
+}
+
+pub(crate) struct ToyHttp {
+    lines: HashMap<u32, String>,
+    growing: HashMap<u32, bool>,
+    /// start and length of the words of the last call
+    words: Vec<(u32, u32)>,
+    /// calls that fail from now on
+    broken: bool,
+    ended: Arc<Mutex<Vec<u32>>>,
+}
+
+fn operation(id: u32, text: String) -> Request {
+    let operation = Operation {
+        kind: "toy.request".into(),
+        action: Action::Read,
+        text,
+        objects: vec![],
+        parameters: vec![],
+        attributes: vec![],
+        claimed: vec![],
+    };
+    Request { id, continues: 0, operation }
+}
+
+impl ToyHttp {
+    fn found(&self, exchange: u32, text: &str) -> RequestOutcome {
+        let line = &self.lines[&exchange];
+        let text = if text.is_empty() { line.clone() } else { format!("{line} {text}") };
+        RequestOutcome { operations: vec![operation(exchange * 10, text)], ..RequestOutcome::default() }
+    }
+
+    fn check(&mut self) -> Result<(), Fault> {
+        match self.broken {
+            true => Err(Fault::new(FaultSource::Plugin, "trapped", "the inspector failed")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl HttpInspector for ToyHttp {
+    fn judged_by(&self) -> JudgedBy {
+        JudgedBy { plugin: PluginName::new("toy"), digest: Digest([1; 32]), answer: "inspect" }
+    }
+
+    fn is_usable(&self) -> bool {
+        !self.broken
+    }
+
+    async fn request(&mut self, exchange: u32, head: &RequestHead) -> Result<RequestOutcome, Fault> {
+        if head.path == "/trap" {
+            self.broken = true;
+        }
+        self.check()?;
+        self.lines.insert(exchange, format!("{} {}", head.method, head.path));
+        let growing = head.headers.iter().any(|header| header.name == "x-growing");
+        self.growing.insert(exchange, growing);
+        let show = if growing { Show::Growing } else { Show::Whole };
+        Ok(match head.has_body {
+            _ if head.path == "/nothing" => RequestOutcome::default(),
+            true => RequestOutcome { show, ..RequestOutcome::default() },
+            false => self.found(exchange, ""),
+        })
+    }
+
+    async fn request_body(&mut self, exchange: u32, data: &[u8], end: bool) -> Result<RequestOutcome, Fault> {
+        self.check()?;
+        let text = std::str::from_utf8(data).unwrap();
+        if !self.growing[&exchange] {
+            assert!(end, "a body that is shown whole comes once");
+            let release = data.len() as u32;
+            return Ok(RequestOutcome { release, ..self.found(exchange, text) });
+        }
+        match text.split_once('\n') {
+            Some((line, _)) => Ok(self.found(exchange, line)),
+            None => Ok(RequestOutcome {
+                show: Show::Growing,
+                need: data.len() as u32 + 1,
+                ..RequestOutcome::default()
+            }),
+        }
+    }
+
+    async fn answer(&mut self, _: u32, head: &AnswerHead) -> Result<AnswerOutcome, Fault> {
+        self.check()?;
+        let show = match head.values("x-show").next().as_deref() {
+            Some("whole") => Show::Whole,
+            Some("growing") => Show::Growing,
+            _ => Show::Unseen,
+        };
+        let mut values = Values::default();
+        for (index, header) in head.headers.iter().enumerate() {
+            if header.name == "x-value" {
+                values.columns = vec![Column { name: "header".into(), ..Column::default() }];
+                values.cells.extend([0, index as u32, 0]);
+            }
+        }
+        self.words = values.cells.chunks(3).map(|cell| (cell[1], cell[1])).collect();
+        Ok(AnswerOutcome { show, values, ..AnswerOutcome::default() })
+    }
+
+    async fn answer_body(&mut self, _: u32, data: &[u8], end: bool) -> Result<AnswerOutcome, Fault> {
+        self.check()?;
+        let last_line = data.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let release = if end { data.len() } else { last_line };
+        let mut words = Vec::new();
+        let mut start = 0;
+        for word in data[..release].split(|byte| b" \n".contains(byte)) {
+            if !word.is_empty() {
+                words.push((start as u32, word.len() as u32));
+            }
+            start += word.len() + 1;
+        }
+        let columns = vec![Column { name: "word".into(), ..Column::default() }];
+        let cells = words.iter().flat_map(|(start, len)| [0, *start, *len]).collect();
+        self.words = words.iter().map(|(start, len)| (*start, start + len)).collect();
+        Ok(AnswerOutcome {
+            show: Show::Growing,
+            values: Values { columns, cells, decoded: vec![] },
+            release: release as u32,
+            ..AnswerOutcome::default()
+        })
+    }
+
+    async fn encode(&mut self, _: u32, cells: &[u32], texts: &[u8], ends: &[u32]) -> Result<Spans, Fault> {
+        let place = |cell: &u32| self.words[(cell & !TOP_BIT) as usize];
+        Ok(Spans {
+            starts: cells.iter().map(|cell| place(cell).0).collect(),
+            stops: cells.iter().map(|cell| place(cell).1).collect(),
+            texts: texts.to_vec(),
+            ends: ends.to_vec(),
+        })
+    }
+
+    async fn refuse(&mut self, _: u32, refused: &[u32], why: &Fault) -> Result<OwnAnswer, Fault> {
+        self.check()?;
+        let body = format!("refused {refused:?} {}", why.code).into_bytes();
+        Ok(OwnAnswer { status: 403, headers: vec![], body })
+    }
+
+    async fn refuse_asked(&mut self, _: u32, _: &[u32], _: &Fault) -> Result<Vec<u8>, Fault> {
+        Ok(vec![])
+    }
+
+    async fn waiting(&mut self, exchange: u32, _: &str) -> Result<Option<OwnAnswer>, Fault> {
+        let wants = self.lines[&exchange].contains("notice");
+        Ok(wants.then(|| OwnAnswer { status: 200, headers: vec![], body: b"wait ".to_vec() }))
+    }
+
+    async fn end(&mut self, exchange: u32) {
+        self.ended.lock().unwrap().push(exchange);
+    }
+}
+
+/// A body in the hands of the test.
+pub(crate) struct Body(pub(crate) mpsc::Receiver<Result<Frame, Broken>>);
+
+impl Source for Body {
+    async fn next(&mut self) -> Option<Result<Frame, Broken>> {
+        self.0.recv().await
+    }
+
+    fn decode(&mut self) -> Result<(), Broken> {
+        Ok(())
+    }
+}
+
+/// A whole body at once.
+pub(crate) fn body(pieces: &[&str]) -> Body {
+    let (sender, body) = mpsc::channel(pieces.len().max(1));
+    for piece in pieces {
+        sender.try_send(Ok(Frame::Data(Bytes::copy_from_slice(piece.as_bytes())))).unwrap();
+    }
+    Body(body)
+}
+
+/// A request as it arrives at the upstream.
+pub(crate) struct Arrived {
+    pub(crate) head: RequestHead,
+    pub(crate) body: Pipe,
+    answer: oneshot::Sender<Result<(AnswerHead, Body), Fault>>,
+}
+
+impl Arrived {
+    pub(crate) fn answers(self, show: &str, pieces: &[&str]) {
+        let headers = vec![Header::new("x-show", show.to_owned())];
+        self.answers_with(200, headers, body(pieces));
+    }
+
+    pub(crate) fn answers_with(self, status: u16, headers: Vec<Header>, body: Body) {
+        let head = AnswerHead { status, headers, has_body: true, length: None };
+        let _ = self.answer.send(Ok((head, body)));
+    }
+
+    pub(crate) fn fails(self, code: &str) {
+        let _ = self.answer.send(Err(Fault::new(FaultSource::Upstream, code, "no answer")));
+    }
+
+    /// Everything of its body; `Err` when it was broken off.
+    pub(crate) async fn all(&mut self) -> Result<String, Broken> {
+        let mut all = Vec::new();
+        while let Some(frame) = self.body.recv().await {
+            if let Frame::Data(bytes) = frame? {
+                all.extend_from_slice(&bytes);
+            }
+        }
+        Ok(String::from_utf8(all).unwrap())
+    }
+}
+
+struct ToyUpstream(mpsc::UnboundedSender<Arrived>);
+
+impl Upstream for ToyUpstream {
+    type Body = Body;
+
+    async fn send(self, head: RequestHead, body: Pipe, _: Option<u64>) -> Result<(AnswerHead, Body), Fault> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Arrived { head, body, answer }).ok().unwrap();
+        answered.await.unwrap()
+    }
+}
+
+pub(crate) struct HttpScene {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) session: Arc<HttpSession<ToyHttpPorts>>,
+    pub(crate) ended: Arc<Mutex<Vec<u32>>>,
+    asked: mpsc::UnboundedReceiver<Asked>,
+    arrivals: mpsc::UnboundedReceiver<Arrived>,
+    upstream: mpsc::UnboundedSender<Arrived>,
+}
+
+/// A short time that passes only when nothing else can happen.
+const MOMENT: Duration = Duration::from_millis(1);
+
+impl HttpScene {
+    pub(crate) fn start(masking: bool) -> Self {
+        let (asked, asked_receiver) = mpsc::unbounded_channel();
+        let (upstream, arrivals) = mpsc::unbounded_channel();
+        let hub = Arc::new(Hub::new(asked));
+        let ended = Arc::new(Mutex::new(Vec::new()));
+        let inspector = ToyHttp {
+            lines: HashMap::new(),
+            growing: HashMap::new(),
+            words: vec![],
+            broken: false,
+            ended: Arc::clone(&ended),
+        };
+        let session = HttpSession::new(HttpStart {
+            info: info(),
+            inspector,
+            policies: ToyPolicies(Arc::clone(&hub)),
+            maskers: ToyMaskers { hub: Arc::clone(&hub), active: masking, plans: vec![] },
+            trail: ToyTrail(Arc::clone(&hub)),
+            approvals: ToyApprovals(Arc::clone(&hub)),
+            limits: Limits {
+                max_operation_bytes: 64,
+                max_answer_bytes: 64,
+                buffer_bytes: 64,
+                idle_timeout: Duration::from_secs(3600),
+                approval_timeout: Duration::from_secs(900),
+            },
+            default: DefaultVerdict::Deny,
+        });
+        Self { hub, session: Arc::new(session), ended, asked: asked_receiver, arrivals, upstream }
+    }
+
+    /// A request on its way.
+    pub(crate) fn asks(
+        &self,
+        line: &str,
+        headers: &[&str],
+        body: Option<Body>,
+    ) -> tokio::task::JoinHandle<Answer> {
+        let (method, path) = line.split_once(' ').unwrap();
+        let head = RequestHead {
+            method: method.into(),
+            authority: "api".into(),
+            path: path.into(),
+            query: None,
+            headers: headers.iter().map(|name| Header::new(name, "1")).collect(),
+            has_body: body.is_some(),
+            length: None,
+        };
+        let (session, upstream) = (Arc::clone(&self.session), ToyUpstream(self.upstream.clone()));
+        let body = body.unwrap_or_else(|| self::body(&[]));
+        tokio::spawn(async move { session.exchange(head, body, upstream).await })
+    }
+
+    pub(crate) async fn arrived(&mut self) -> Arrived {
+        tokio::time::timeout(Duration::from_secs(1), self.arrivals.recv())
+            .await
+            .expect("nothing arrives")
+            .unwrap()
+    }
+
+    pub(crate) async fn nothing_arrives(&mut self) {
+        tokio::time::sleep(MOMENT).await;
+        assert!(self.arrivals.try_recv().is_err(), "the upstream got something");
+    }
+
+    pub(crate) async fn asked(&mut self) -> Asked {
+        tokio::time::timeout(Duration::from_secs(1), self.asked.recv())
+            .await
+            .expect("nobody is asked")
+            .unwrap()
+    }
+
+    pub(crate) fn disk(&self, disk: Disk) {
+        self.hub.disk.send_replace(disk);
+    }
+
+    /// The trail, one line per entry, when all that can happen has happened.
+    pub(crate) async fn story(&self) -> Vec<String> {
+        tokio::time::sleep(MOMENT).await;
+        self.hub.entries.lock().unwrap().iter().map(told).collect()
+    }
+
+    pub(crate) fn end(&self, reason: EndReason) {
+        self.session.end(reason);
+    }
+}
+
+/// The status and the whole body; an answer that breaks off ends in `!`.
+pub(crate) async fn read(answer: tokio::task::JoinHandle<Answer>) -> (u16, String) {
+    let mut answer = answer.await.unwrap();
+    let mut all = String::new();
+    while let Some(frame) = answer.body.recv().await {
+        match frame {
+            Ok(Frame::Data(bytes)) => all.push_str(std::str::from_utf8(&bytes).unwrap()),
+            Ok(Frame::Trailers(_)) => {}
+            Err(_) => all.push('!'),
+        }
+    }
+    (answer.status, all)
+}
