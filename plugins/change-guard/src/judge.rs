@@ -56,6 +56,10 @@ fn all_names(operation: &Operation) -> Vec<Name> {
     // An SQL text names things in a hundred ways; its objects are those names, read.
     if !is_sql(&operation.kind) {
         names.push(name(&operation.text));
+        // `DELETE /v1/customers/{id}` is also `DELETE /v1/customers/7`.
+        if let Some((verb, _)) = operation.text.split_once(' ') {
+            names.extend(operation.objects.iter().map(|object| name(&format!("{verb} {object}"))));
+        }
     }
     names
 }

@@ -97,6 +97,32 @@ fn requests_are_judged_by_method_and_path() {
 }
 
 #[test]
+fn what_is_done_may_be_named_with_any_name_of_what_it_is_done_to() {
+    let guard = guard(
+        r#"{"protect": [{"objects": ["DELETE /v1/customers/7", "delete **/shop.git refs/heads/**"], "answer": "deny"}]}"#,
+    );
+    let request = |method: &str, raw: &str| {
+        let text = format!("{method} /v1/customers/{{id}}");
+        operation("http.request", "write", &text, &["/v1/customers/{id}", raw], &[])
+    };
+    let push = |word: &str, repository: &str| {
+        let with_repository = format!("{repository} refs/heads/x");
+        let text = format!("{word} refs/heads/x");
+        operation("git.update-ref", "write", &text, &[&with_repository, "refs/heads/x"], &[])
+    };
+    for (operation, expected) in [
+        (request("DELETE", "/v1/customers/7"), "deny"),
+        (request("DELETE", "/v1/customers/8"), "abstain"),
+        (request("PATCH", "/v1/customers/7"), "abstain"),
+        (push("delete", "team/shop.git"), "deny"),
+        (push("update", "team/shop.git"), "abstain"),
+        (push("delete", "team/other.git"), "abstain"),
+    ] {
+        assert_eq!(word(&guard.judge(&operation)), expected, "{operation:?}");
+    }
+}
+
+#[test]
 fn tools_are_judged_by_their_name() {
     for (tool, expected) in
         [("delete_customer", "deny"), ("admin/users/reset", "deny"), ("find_customer", "abstain")]
