@@ -11,9 +11,10 @@ use crate::instance::Fenced;
 use crate::limits::{MAX_SENTENCE_CHARS, MAX_WORD_CHARS};
 use crate::load::{Exports, Loaded};
 use crate::pipeline::InspectorLimits;
+use crate::state::Visit;
 use crate::text::clean;
 use crate::trial::{StartFault, configured};
-use weir_model::{Column, Fault, FaultSource, JudgedBy, SessionInfo};
+use weir_model::{Column, Fault, FaultSource, JudgedBy};
 use weir_session::http::traffic::{
     AnswerHead, AnswerOutcome, Header, HttpInspector, OwnAnswer, RequestHead, RequestOutcome, Show, Spans,
     Values,
@@ -35,14 +36,14 @@ pub struct GuestHttpInspector {
 impl GuestHttpInspector {
     pub(crate) async fn open(
         loaded: &Loaded,
-        info: &SessionInfo,
+        info: &Visit,
         limits: InspectorLimits,
         masking: bool,
     ) -> Result<Self, StartFault> {
         let Exports::HttpInspector(indices) = &loaded.compiled.code.exports else {
             return Err(fault::wrong_world(&loaded.name, loaded.world.as_word(), "http-inspector").into());
         };
-        let (mut guest, instance) = configured(loaded, info.id.clone()).await?;
+        let (mut guest, instance) = configured(loaded, info).await?;
         let started = guest.begin_rest()?;
         let limits =
             guest::Limits { max_operation: limits.max_operation_bytes, max_answer: limits.max_answer_bytes };

@@ -15,9 +15,10 @@ use crate::instance::Fenced;
 use crate::limits::{MAX_SENTENCE_CHARS, MAX_WORD_CHARS};
 use crate::load::{Exports, Loaded};
 use crate::pipeline::InspectorLimits;
+use crate::state::Visit;
 use crate::text::clean;
 use crate::trial::{StartFault, configured};
-use weir_model::{Fault, FaultSource, JudgedBy, Operation, SessionInfo};
+use weir_model::{Fault, FaultSource, JudgedBy, Operation};
 use weir_session::ports::Inspector;
 use weir_session::traffic::{
     ClientOutcome, Event, Masked, NULL_LENGTH, Request, ResultInfo, ServerOutcome, Status, Substitute,
@@ -34,7 +35,7 @@ pub struct GuestInspector {
 impl GuestInspector {
     pub(crate) async fn open(
         loaded: &Loaded,
-        info: &SessionInfo,
+        info: &Visit,
         parameters: &[(String, String)],
         limits: InspectorLimits,
         masking: bool,
@@ -42,7 +43,7 @@ impl GuestInspector {
         let Exports::StreamInspector(indices) = &loaded.compiled.code.exports else {
             return Err(fault::wrong_world(&loaded.name, loaded.world.as_word(), "stream-inspector").into());
         };
-        let (mut guest, instance) = configured(loaded, info.id.clone()).await?;
+        let (mut guest, instance) = configured(loaded, info).await?;
         let started = guest.begin_rest()?;
         let limits =
             guest::Limits { max_operation: limits.max_operation_bytes, max_answer: limits.max_answer_bytes };
@@ -63,7 +64,7 @@ impl GuestInspector {
     /// Opens one and drops it: the trial of a new version.
     pub(crate) async fn try_open(
         loaded: &Loaded,
-        info: &SessionInfo,
+        info: &Visit,
         parameters: &[(String, String)],
         limits: InspectorLimits,
     ) -> Result<(), StartFault> {

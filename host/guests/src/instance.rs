@@ -11,13 +11,13 @@ use crate::limits::{MAX_HANDLES, PluginLimits};
 use crate::load::Code;
 use crate::log::GuestLog;
 use crate::metrics::{PluginMetrics, count};
-use crate::state::{Fence, GuestState, on_tick};
+use crate::state::{Fence, GuestState, SessionMemory, Visit, on_tick};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use wasmtime::Store;
 use wasmtime::component::Instance;
-use weir_model::{Digest, Fault, FaultSource, PluginName, SessionId};
+use weir_model::{Digest, Fault, FaultSource, PluginName};
 
 /// Who an instance is an instance of, and what it may use.
 #[derive(Debug)]
@@ -51,10 +51,13 @@ impl Fenced {
     pub(crate) async fn start(
         code: &Code,
         bounds: Arc<Bounds>,
-        session: Option<SessionId>,
+        visit: Option<&Visit>,
     ) -> Result<(Self, Instance, lifecycle::Guest), Fault> {
+        let alone = || SessionMemory::new(bounds.limits.memory_bytes);
+        let memory = visit.map_or_else(alone, |visit| visit.memory.clone());
+        let session = visit.map(|visit| visit.id.clone());
         let state = GuestState {
-            fence: Fence::new(bounds.limits.memory_bytes),
+            fence: Fence::new(bounds.limits.memory_bytes, memory),
             log: GuestLog::new(bounds.plugin.clone(), bounds.digest, session, Arc::clone(&bounds.metrics)),
             began: Instant::now(),
         };

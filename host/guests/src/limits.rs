@@ -48,6 +48,12 @@ const START_TIME: Duration = Duration::from_secs(5);
 /// A Python interpreter needs most of it; only pages that are touched cost.
 const MEMORY_BYTES: usize = 128 * MIB;
 
+/// What all plugins of a session may have together, from the limit of each: one of them may use all of its own, the
+/// others what plugins usually do.
+pub(crate) fn session_memory(of_each: impl Iterator<Item = usize>) -> usize {
+    of_each.max().unwrap_or_default().saturating_add(MEMORY_BYTES)
+}
+
 impl PluginLimits {
     /// The defaults for a world.
     pub fn for_world(world: World, largest: Largest) -> Self {
@@ -135,6 +141,13 @@ pub(crate) const MAX_RULES: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_has_less_than_its_plugins_one_by_one() {
+        assert_eq!(session_memory([1, 3, 2].map(|size| size * MIB).into_iter()), MEMORY_BYTES + 3 * MIB);
+        let each = PluginLimits::for_world(World::Policy, Largest::default()).memory_bytes;
+        assert_eq!(session_memory([each; 5].into_iter()), 384 * MIB);
+    }
 
     #[test]
     fn an_inspector_may_answer_what_the_resource_lets_through() {

@@ -13,11 +13,12 @@ use crate::instance::Fenced;
 use crate::limits::{MAX_RULES, MAX_WORD_CHARS};
 use crate::load::{Exports, Loaded};
 use crate::registry::{Current, Generation};
+use crate::state::Visit;
 use crate::text::clean;
 use crate::trial::{StartFault, configured};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use weir_model::{Column, Fault, FaultSource, Operation, PluginName, SessionInfo};
+use weir_model::{Column, Fault, FaultSource, Operation, PluginName};
 use weir_session::ports::{MaskPlan, Maskers};
 use weir_session::traffic::{Batch, Masked};
 
@@ -28,11 +29,11 @@ pub(crate) struct MaskerInstance {
 }
 
 impl MaskerInstance {
-    pub(crate) async fn open(loaded: &Loaded, info: &SessionInfo) -> Result<Self, StartFault> {
+    pub(crate) async fn open(loaded: &Loaded, info: &Visit) -> Result<Self, StartFault> {
         let Exports::Masker(indices) = &loaded.compiled.code.exports else {
             return Err(fault::wrong_world(&loaded.name, loaded.world.as_word(), "masker").into());
         };
-        let (mut guest, instance) = configured(loaded, info.id.clone()).await?;
+        let (mut guest, instance) = configured(loaded, info).await?;
         let started = guest.begin_rest()?;
         let lent = LentSession::new(info);
         let opened = match indices.load(&mut guest.store, &instance) {
@@ -143,7 +144,7 @@ impl Reusable {
 
 /// [`Maskers`] made of guests.
 pub struct GuestMaskers {
-    info: Arc<SessionInfo>,
+    info: Arc<Visit>,
     current: Current,
     members: Vec<Member>,
     slots: BTreeMap<u32, Slot>,
@@ -152,7 +153,7 @@ pub struct GuestMaskers {
 
 impl GuestMaskers {
     pub(crate) async fn open(
-        info: Arc<SessionInfo>,
+        info: Arc<Visit>,
         current: Current,
         generation: &Generation,
         names: Vec<PluginName>,
@@ -201,12 +202,7 @@ impl Part {
 
 impl Member {
     /// The place of a usable instance of exactly that version.
-    async fn hold(
-        &mut self,
-        loaded: &Arc<Loaded>,
-        info: &SessionInfo,
-        next_id: &mut u64,
-    ) -> Result<usize, Fault> {
+    async fn hold(&mut self, loaded: &Arc<Loaded>, info: &Visit, next_id: &mut u64) -> Result<usize, Fault> {
         let usable = |held: &Held| Arc::ptr_eq(&held.loaded, loaded) && held.instance.guest.is_usable();
         if let Some(place) = self.held.iter().position(usable) {
             return Ok(place);

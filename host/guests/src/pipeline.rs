@@ -6,12 +6,14 @@ use crate::engine::{Allocation, EngineConfig, GuestEngine};
 use crate::fault;
 use crate::http::GuestHttpInspector;
 use crate::inspector::GuestInspector;
+use crate::limits::session_memory;
 use crate::load::{Loaded, Loader, PluginSpec, read};
 use crate::masker::GuestMaskers;
 use crate::metrics::{PluginMetrics, RoomMetrics};
 use crate::policy::GuestPolicies;
 use crate::problem::{LoadProblem, Stage};
 use crate::registry::{Generation, GuestEvent, Registry, ReloadOutcome};
+use crate::state::{SessionMemory, Visit};
 use crate::watch::Watch;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -80,6 +82,7 @@ pub struct SessionJudges {
     pub policies: GuestPolicies,
     pub maskers: GuestMaskers,
     inspector: Arc<Loaded>,
+    memory: SessionMemory,
 }
 
 impl SessionJudges {
@@ -220,10 +223,13 @@ impl Guests {
             });
         };
         let inspector = Arc::clone(generation.find(inspector).ok_or_else(|| fault::missing(inspector))?);
-        let info = Arc::new(info.clone());
+        let of_each = pipeline.iter().filter_map(|name| generation.find(name));
+        let memory =
+            SessionMemory::new(session_memory(of_each.map(|loaded| loaded.bounds.limits.memory_bytes)));
+        let info = Arc::new(Visit::new(info.clone(), memory.clone()));
         let policies = GuestPolicies::open(Arc::clone(&info), current.clone(), &generation, policies).await?;
         let maskers = GuestMaskers::open(info, current, &generation, maskers).await?;
-        Ok(SessionJudges { policies, maskers, inspector })
+        Ok(SessionJudges { policies, maskers, inspector, memory })
     }
 
     /// The second half for HTTP: the inspector needs nothing of the upstream.
@@ -236,8 +242,9 @@ impl Guests {
         info: &SessionInfo,
         limits: InspectorLimits,
     ) -> Result<HttpGuests, Fault> {
-        let SessionJudges { policies, maskers, inspector } = judges;
+        let SessionJudges { policies, maskers, inspector, memory } = judges;
         let masking = maskers.active();
+        let info = &Visit::new(info.clone(), memory);
         let inspector = GuestHttpInspector::open(&inspector, info, limits, masking).await?;
         Ok(HttpGuests { inspector, policies, maskers })
     }
@@ -253,8 +260,9 @@ impl Guests {
         parameters: &[(String, String)],
         limits: InspectorLimits,
     ) -> Result<SessionGuests, Fault> {
-        let SessionJudges { policies, maskers, inspector } = judges;
+        let SessionJudges { policies, maskers, inspector, memory } = judges;
         let masking = maskers.active();
+        let info = &Visit::new(info.clone(), memory);
         let inspector = GuestInspector::open(&inspector, info, parameters, limits, masking).await?;
         Ok(SessionGuests { inspector, policies, maskers })
     }

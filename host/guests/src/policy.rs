@@ -12,12 +12,11 @@ use crate::instance::Fenced;
 use crate::limits::{MAX_FINDINGS, MAX_REVIEWERS, MAX_SENTENCE_CHARS, MAX_TAGS, MAX_WORD_CHARS};
 use crate::load::{Exports, FailureMode, Loaded};
 use crate::registry::{Current, Generation};
+use crate::state::Visit;
 use crate::text::clean;
 use crate::trial::{StartFault, configured};
 use std::sync::Arc;
-use weir_model::{
-    Attribute, Digest, Fault, Finding, Grantee, JudgedBy, Operation, PluginName, SessionInfo, Verdict,
-};
+use weir_model::{Attribute, Digest, Fault, Finding, Grantee, JudgedBy, Operation, PluginName, Verdict};
 use weir_session::ports::{Policies, PolicyAnswer, PolicyDecision, Round};
 
 /// An opened policy.
@@ -27,11 +26,11 @@ pub(crate) struct PolicyInstance {
 }
 
 impl PolicyInstance {
-    pub(crate) async fn open(loaded: &Loaded, info: &SessionInfo) -> Result<Self, StartFault> {
+    pub(crate) async fn open(loaded: &Loaded, info: &Visit) -> Result<Self, StartFault> {
         let Exports::Policy(indices) = &loaded.compiled.code.exports else {
             return Err(fault::wrong_world(&loaded.name, loaded.world.as_word(), "policy").into());
         };
-        let (mut guest, instance) = configured(loaded, info.id.clone()).await?;
+        let (mut guest, instance) = configured(loaded, info).await?;
         let started = guest.begin_rest()?;
         let lent = LentSession::new(info);
         let opened = match indices.load(&mut guest.store, &instance) {
@@ -66,7 +65,7 @@ struct Member {
 
 /// [`Policies`] made of guests.
 pub struct GuestPolicies {
-    info: Arc<SessionInfo>,
+    info: Arc<Visit>,
     current: Current,
     /// what judges the operation of now
     pinned: Arc<Generation>,
@@ -77,7 +76,7 @@ impl GuestPolicies {
     /// Opens all policies that are there. One that is missing is no reason to refuse the session: it refuses
     /// each operation until it is back.
     pub(crate) async fn open(
-        info: Arc<SessionInfo>,
+        info: Arc<Visit>,
         current: Current,
         generation: &Arc<Generation>,
         names: Vec<PluginName>,
@@ -113,7 +112,7 @@ impl Member {
     async fn ask(
         &mut self,
         generation: &Generation,
-        info: &SessionInfo,
+        info: &Visit,
         operation: &LentOperation<'_>,
     ) -> PolicyAnswer {
         let Some(loaded) = generation.find(&self.name) else {
@@ -139,7 +138,7 @@ impl Member {
     async fn answer(
         &mut self,
         loaded: &Loaded,
-        info: &SessionInfo,
+        info: &Visit,
         operation: &LentOperation<'_>,
     ) -> Result<PolicyDecision, Fault> {
         if self.instance.as_ref().is_none_or(|instance| !instance.guest.is_usable()) {

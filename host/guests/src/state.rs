@@ -2,8 +2,55 @@
 
 use crate::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::log::GuestLog;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
+use weir_model::SessionInfo;
+
+/// A session as its plugins know it, with what all of them share.
+#[derive(Clone, Debug)]
+pub(crate) struct Visit {
+    info: SessionInfo,
+    pub(crate) memory: SessionMemory,
+}
+
+impl Visit {
+    pub(crate) fn new(info: SessionInfo, memory: SessionMemory) -> Self {
+        Self { info, memory }
+    }
+}
+
+impl Deref for Visit {
+    type Target = SessionInfo;
+
+    fn deref(&self) -> &SessionInfo {
+        &self.info
+    }
+}
+
+/// The linear memories of all instances of one session together. An instance gives back what it has when it goes.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionMemory {
+    used: Arc<AtomicUsize>,
+    most_bytes: usize,
+}
+
+impl SessionMemory {
+    pub(crate) fn new(most_bytes: usize) -> Self {
+        Self { used: Arc::default(), most_bytes }
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.most_bytes);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
 
 pub(crate) struct GuestState {
     pub(crate) fence: Fence,
@@ -16,14 +63,15 @@ pub(crate) struct GuestState {
 pub(crate) struct Fence {
     memory_bytes: usize,
     memory_used: usize,
+    session: SessionMemory,
     ticks_left: u32,
     pub(crate) hit_memory: bool,
     pub(crate) hit_time: bool,
 }
 
 impl Fence {
-    pub(crate) fn new(memory_bytes: usize) -> Self {
-        Self { memory_bytes, memory_used: 0, ticks_left: 0, hit_memory: false, hit_time: false }
+    pub(crate) fn new(memory_bytes: usize, session: SessionMemory) -> Self {
+        Self { memory_bytes, memory_used: 0, session, ticks_left: 0, hit_memory: false, hit_time: false }
     }
 
     pub(crate) fn give(&mut self, ticks: u32) {
@@ -33,6 +81,12 @@ impl Fence {
 
     pub(crate) fn ticks_left(&self) -> u32 {
         self.ticks_left
+    }
+}
+
+impl Drop for Fence {
+    fn drop(&mut self) {
+        self.session.give_back(self.memory_used);
     }
 }
 
@@ -58,8 +112,9 @@ impl ResourceLimiter for Fence {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let used = self.memory_used.saturating_add(desired.saturating_sub(current));
-        if used > self.memory_bytes {
+        let more = desired.saturating_sub(current);
+        let used = self.memory_used.saturating_add(more);
+        if used > self.memory_bytes || !self.session.take(more) {
             self.hit_memory = true;
             return Ok(false);
         }
@@ -86,5 +141,33 @@ impl ResourceLimiter for Fence {
 
     fn memories(&self) -> usize {
         MAX_MEMORIES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grows(fence: &mut Fence, from: usize, to: usize) -> bool {
+        fence.memory_growing(from, to, None).unwrap()
+    }
+
+    #[test]
+    fn instances_of_a_session_share_what_it_may_have_and_give_it_back() {
+        let session = SessionMemory::new(100);
+        let (mut one, mut two) = (Fence::new(80, session.clone()), Fence::new(80, session.clone()));
+        assert!(grows(&mut one, 0, 60));
+        assert!(grows(&mut two, 0, 40));
+        assert!(!grows(&mut two, 40, 41) && two.hit_memory);
+        // What was refused is not taken.
+        assert!(!grows(&mut one, 60, 90) && one.hit_memory);
+        drop(one);
+        assert!(grows(&mut two, 40, 80));
+        assert!(!grows(&mut two, 80, 81), "its own limit");
+        let mut another = Fence::new(80, SessionMemory::new(100));
+        assert!(grows(&mut another, 0, 80), "of another session");
+        let mut three = Fence::new(80, session);
+        assert!(!grows(&mut three, 0, 21) && grows(&mut three, 0, 20));
+        assert!(!grows(&mut three, 20, usize::MAX));
     }
 }

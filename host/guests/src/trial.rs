@@ -11,11 +11,13 @@ use crate::masker::MaskerInstance;
 use crate::pipeline::InspectorLimits;
 use crate::policy::PolicyInstance;
 use crate::problem::{LoadProblem, Stage};
+use crate::state::{SessionMemory, Visit};
 use crate::{fault, instance::Fenced};
 use weir_model::{Fault, Principal, PrincipalKind, ResourceName, SessionId, SessionInfo};
 
 pub(crate) async fn run(loaded: &Loaded) -> Result<Option<Fault>, LoadProblem> {
-    let info = made_up();
+    let memory = SessionMemory::new(loaded.bounds.limits.memory_bytes);
+    let info = Visit::new(made_up(), memory);
     let opened = match loaded.world {
         World::StreamInspector => {
             let limits = InspectorLimits { max_operation_bytes: 1 << 20, max_answer_bytes: 1 << 20 };
@@ -65,11 +67,10 @@ impl From<StartFault> for Fault {
 /// An instance of a loaded plugin up to the point where `open` comes.
 pub(crate) async fn configured(
     loaded: &Loaded,
-    session: SessionId,
+    visit: &Visit,
 ) -> Result<(Fenced, wasmtime::component::Instance), Fault> {
     let bounds = std::sync::Arc::clone(&loaded.bounds);
-    let (mut guest, instance, lifecycle) =
-        Fenced::start(&loaded.compiled.code, bounds, Some(session)).await?;
+    let (mut guest, instance, lifecycle) = Fenced::start(&loaded.compiled.code, bounds, Some(visit)).await?;
     guest.configure(&lifecycle, &loaded.settings).await?;
     Ok((guest, instance))
 }

@@ -123,6 +123,8 @@ pub struct Exchange<P: Ports> {
     /// answers in a row that announced columns without covering a byte
     idle_shapes: u32,
     shape: Option<server_side::Shape>,
+    /// how messages are masked
+    told: Option<server_side::Told>,
     idle: bool,
     operations: u64,
 }
@@ -170,6 +172,7 @@ impl<P: Ports> Exchange<P> {
             ledger: Ledger::new(),
             idle_shapes: 0,
             shape: None,
+            told: None,
             idle: true,
             operations: 0,
         };

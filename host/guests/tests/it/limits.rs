@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use weir_guests::{FailureMode, ReloadOutcome, Stage};
 use weir_model::FaultSource;
+use weir_session::ports::{Policies, Round};
 
 #[tokio::test]
 async fn whatever_stops_a_policy_the_next_operation_works() {
@@ -144,4 +145,26 @@ async fn no_instance_stays_when_sessions_end() {
     assert_eq!([resident("inspector"), resident("policy"), resident("masker")], [1, 1, 1]);
     drop(session);
     assert_eq!([resident("inspector"), resident("policy"), resident("masker")], [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn the_plugins_of_a_session_share_its_memory() {
+    let names = ["one", "two", "three"];
+    let mut files = vec![("inspector", guest("inspector"))];
+    files.extend(names.map(|name| (name, guest("policy"))));
+    // Together they may have 128 MiB more than one of them.
+    let house = house(&files, false, |spec| {
+        (spec.limits.memory_bytes, spec.limits.output_bytes) = (Some(200 << 20), Some(128 << 20));
+        spec.limits.call_time = Some(Duration::from_secs(10));
+    })
+    .await;
+    let mut session = house.open("s1", &["inspector", "one", "two", "three"]).await.unwrap();
+    let answers = session.policies.decide(&operation("huge 120000000"), Round::First).await;
+    let words: Vec<_> = answers.iter().map(|answer| answer.by.answer).collect();
+    assert_eq!(words.iter().filter(|word| **word == "failed").count(), 1, "{words:?}");
+    let fault = answers.into_iter().find_map(|answer| answer.answer.err()).unwrap();
+    assert_eq!(fault.code, "plugin-memory", "{fault:?}");
+    // Another session has its own.
+    let mut other = house.open("s2", &["inspector", "one"]).await.unwrap();
+    assert_eq!(ask(&mut other, "huge 120000000").await.by.answer, "deny");
 }

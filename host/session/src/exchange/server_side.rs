@@ -19,6 +19,13 @@ pub(super) struct Shape {
     plan: MaskPlan,
 }
 
+/// The plan in the slot of the messages: it serves for all of one kind that an operation causes.
+pub(super) struct Told {
+    operation: u32,
+    label: &'static str,
+    plan: MaskPlan,
+}
+
 /// How far one answer of the inspector is carried out.
 struct Progress {
     /// bytes of the inspector's view that are disposed of
@@ -172,12 +179,8 @@ impl<P: Ports> Exchange<P> {
             1 => "notice",
             _ => "notification",
         };
-        let column = Column { name: "message".into(), labels: vec![label.into()], ..Column::default() };
-        let nothing = no_operation();
         let current = self.running.first_key_value().map(|(id, _)| *id);
-        let operation =
-            current.and_then(|id| self.running.get(&id)).map_or(&nothing, |running| &running.operation);
-        let plan = self.maskers.plan(MESSAGE_SLOT, &[column], operation).await?;
+        let plan = self.plan_message(current, label).await?;
         let cells = gather(self.message_bytes(event)?, outcome, progress, event.count as usize, |_| 0)?;
         if plan.wanted.is_empty() {
             return Ok(self.pass_on(event.len as usize)?);
@@ -187,6 +190,22 @@ impl<P: Ports> Exchange<P> {
             running.count(&applied, &plan);
         }
         Ok(())
+    }
+
+    /// An operation may cause messages without end, and each plan hands its whole text to the maskers: once is enough.
+    async fn plan_message(&mut self, current: Option<u32>, label: &'static str) -> Result<MaskPlan, Stop> {
+        let same = |told: &&Told| current == Some(told.operation) && told.label == label;
+        if let Some(told) = self.told.as_ref().filter(same) {
+            return Ok(told.plan.clone());
+        }
+        self.told = None;
+        let column = Column { name: "message".into(), labels: vec![label.into()], ..Column::default() };
+        let nothing = no_operation();
+        let operation =
+            current.and_then(|id| self.running.get(&id)).map_or(&nothing, |running| &running.operation);
+        let plan = self.maskers.plan(MESSAGE_SLOT, &[column], operation).await?;
+        self.told = current.map(|operation| Told { operation, label, plan: plan.clone() });
+        Ok(plan)
     }
 
     /// Runs the cells through the maskers and forwards the event's bytes with their edits applied.

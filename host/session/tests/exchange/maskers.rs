@@ -27,6 +27,10 @@ impl Maskers for ToyMaskers {
         assert!(slot < 3, "few slots");
         self.plans.resize(self.plans.len().max(slot as usize + 1), vec![]);
         self.plans[slot as usize] = columns.to_vec();
+        if slot > 0 {
+            let names = columns.iter().map(|column| column.labels.first().unwrap_or(&column.name).as_str());
+            self.hub.planned.lock().unwrap().push(names.collect::<Vec<_>>().join(","));
+        }
         if !self.active {
             return Ok(MaskPlan::default());
         }

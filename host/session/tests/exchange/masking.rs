@@ -60,6 +60,21 @@ async fn messages_are_masked_for_the_client_and_for_the_trail() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn messages_of_one_operation_are_planned_once_for_each_kind() {
+    let mut live = Scene::new().masking().start();
+    live.client.says("one\ntwo\n").await;
+    live.upstream.says(&"note a secret\n".repeat(100)).await;
+    live.upstream.says("cols a\nrow secret\nnote a secret\nok 1\nnote a secret\nfail a secret\n").await;
+    live.client.hears(&"note a ***\n".repeat(100)).await;
+    live.client.hears("cols a\nrow ***\nnote a ***\nok 1\nnote a ***\nfail a ***\n").await;
+    // Nothing runs any more: whoever masks now is asked anew.
+    live.upstream.says("note a secret\nnote a secret\n").await;
+    live.client.hears("note a ***\nnote a ***\n").await;
+    let planned = live.hub.planned.lock().unwrap().clone();
+    assert_eq!(planned, ["notice", "a", "notice", "error", "notice", "notice"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn texts_parameters_and_claims_are_masked_before_they_are_recorded_or_shown() {
     let mut live = Scene::new().masking().start();
     let text = "hold secret $a=secret $b $c=plain -- secret claim\n";

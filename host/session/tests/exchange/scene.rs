@@ -59,6 +59,8 @@ pub(crate) struct Hub {
     pub(crate) lie_to_client: Mutex<Option<Lie<ClientOutcome>>>,
     pub(crate) lie_to_server: Mutex<Option<Lie<ServerOutcome>>>,
     pub(crate) masker_lies: Mutex<Option<MaskerLie>>,
+    /// columns of each plan, but for those of the trail
+    pub(crate) planned: Mutex<Vec<String>>,
 }
 
 impl Hub {
@@ -85,6 +87,7 @@ impl Hub {
             lie_to_client: Mutex::default(),
             lie_to_server: Mutex::default(),
             masker_lies: Mutex::default(),
+            planned: Mutex::default(),
         }
     }
 }
