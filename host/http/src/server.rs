@@ -46,7 +46,7 @@ pub struct Incoming {
 /// Answers requests. On HTTP/2, several at a time.
 pub trait Handler: Send + Sync + 'static {
     /// Dropped when the client goes away before there is an answer. Later its end is seen by the answer's body: the
-    /// pipe is closed.
+    /// pipe is closed. It is closed as well when the announced length was taken, or there is none to take.
     fn handle(&self, incoming: Incoming) -> impl Future<Output = Answer> + Send;
 
     /// A request was refused before it could be judged; for metrics and logs.

@@ -128,7 +128,11 @@ async fn members_behind_each_other_are_one_body() {
     for encoding in ["gzip", "zstd"] {
         let bytes = [encoded(encoding, b"one ").await, encoded(encoding, b"two").await].concat();
         for size in [1, 10, usize::MAX] {
-            assert_eq!(decoded(encoding, &bytes, size).await, (b"one two".to_vec(), None), "{encoding} {size}");
+            assert_eq!(
+                decoded(encoding, &bytes, size).await,
+                (b"one two".to_vec(), None),
+                "{encoding} {size}"
+            );
         }
     }
 }
@@ -157,7 +161,10 @@ async fn two_layers_are_undone_and_three_are_not() {
     let with_more = encoded("gzip", &[encoded("br", b"inner").await, b"unseen".to_vec()].concat()).await;
     assert!(decoded("br, gzip", &with_more, 3).await.1.is_some());
     let broken = body("gzip, gzip, gzip", Vec::new()).decode().unwrap_err();
-    assert_eq!((broken.by, broken.message.as_str()), (RefusedBy::Inspector, "the body is encoded more than 2 times"));
+    assert_eq!(
+        (broken.by, broken.message.as_str()),
+        (RefusedBy::Inspector, "the body is encoded more than 2 times")
+    );
 }
 
 #[tokio::test]
@@ -182,7 +189,8 @@ async fn a_bomb_is_refused_before_it_has_gone_off() {
     for encoding in ["gzip", "br", "zstd"] {
         let bytes = encoded(encoding, &zeros).await;
         let (data, broken) = decoded(encoding, &bytes, usize::MAX).await;
-        let broken = broken.unwrap_or_else(|| panic!("{encoding} passes with {} of {}", bytes.len(), data.len()));
+        let broken =
+            broken.unwrap_or_else(|| panic!("{encoding} passes with {} of {}", bytes.len(), data.len()));
         assert_eq!(broken.message, "the body grows without measure when it is decoded");
         assert!(data.len() <= 65 * 1024 * 1024, "{encoding} gave {}", data.len());
     }

@@ -65,8 +65,10 @@ fn what_looks_like_a_request_in_a_body_is_a_body() {
     let inner = "GET /admin HTTP/1.1\r\nHost: y\n\n\r\n\r\n";
     let with_length = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{inner}", inner.len());
     assert_eq!(passes(&with_length), with_length);
-    let chunked =
-        format!("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len());
+    let chunked = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{inner}\r\n0\r\n\r\n",
+        inner.len()
+    );
     assert_eq!(passes(&chunked), chunked);
 }
 
@@ -75,8 +77,7 @@ fn an_extension_of_a_chunk_is_left_out_and_a_trailer_passes() {
     let passed = passes(
         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n0a;x=\"y\"\r\n0123456789\r\n000;z\r\nX-Sum:  1\r\n\r\n",
     );
-    let expected =
-        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\na\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n";
+    let expected = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\na\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n";
     assert_eq!(passed, expected);
 }
 

@@ -47,7 +47,8 @@ async fn with_options(answers: &[&str], options: PoolOptions) -> Upstream {
                     let text = String::from_utf8_lossy(&bytes).into_owned();
                     let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
                     let chunked = head.contains("transfer-encoding: chunked");
-                    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+                    let length =
+                        head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
                     let length = length.map_or(0, |length| length.parse().unwrap());
                     if (chunked && !body.ends_with("0\r\n\r\n")) || body.len() < length {
                         continue;
@@ -55,7 +56,10 @@ async fn with_options(answers: &[&str], options: PoolOptions) -> Upstream {
                     bytes.clear();
                     kept.lock().unwrap().push(text);
                     let answer = answers.lock().unwrap().pop_front();
-                    let Some(answer) = answer else { std::future::pending::<String>().await; return };
+                    let Some(answer) = answer else {
+                        std::future::pending::<String>().await;
+                        return;
+                    };
                     stream.write_all(answer.trim_end_matches('!').as_bytes()).await.unwrap();
                     if answer.ends_with('!') {
                         return;
@@ -113,7 +117,9 @@ fn pipe(frames: Vec<Result<Frame, Broken>>) -> Pipe {
 
 #[tokio::test]
 async fn a_connection_is_used_again_when_its_answer_was_read() {
-    let upstream = upstream(&[OK, OK, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", OK]).await;
+    let upstream =
+        upstream(&[OK, OK, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", OK])
+            .await;
     for expected in ["ok", "ok", "a", "ok"] {
         let (head, body, broken) = upstream.asked("/").await.unwrap();
         assert_eq!((head.status, body.as_str(), broken), (200, expected, None));
@@ -180,13 +186,19 @@ async fn what_could_have_been_sent_is_not_sent_again() {
 #[tokio::test]
 async fn the_upstream_gets_its_own_name_and_nothing_of_the_client_s_connection() {
     let upstream = upstream(&[OK]).await;
-    let headers = ["connection", "x-keep", "te", "host", "transfer-encoding", "content-length", "upgrade", "keep-alive"]
-        .map(|name| Header::new(name, &b"7"[..]));
-    let head = RequestHead {
-        query: Some("a=b".to_owned()),
-        headers: headers.to_vec(),
-        ..post("/p", Some(2))
-    };
+    let headers = [
+        "connection",
+        "x-keep",
+        "te",
+        "host",
+        "transfer-encoding",
+        "content-length",
+        "upgrade",
+        "keep-alive",
+    ]
+    .map(|name| Header::new(name, &b"7"[..]));
+    let head =
+        RequestHead { query: Some("a=b".to_owned()), headers: headers.to_vec(), ..post("/p", Some(2)) };
     let (_, mut body) = upstream.pool.exchange(head, pipe(vec![data("hi")]), Some(2)).await.unwrap();
     read(&mut body).await;
     let request = upstream.requests.lock().unwrap()[0].clone();
@@ -219,7 +231,7 @@ async fn a_body_that_breaks_off_does_not_reach_its_end() {
     ] {
         let upstream = upstream(&[OK]).await;
         let answered = upstream.pool.exchange(post("/", length), pipe(frames), length).await;
-        assert!(answered.is_err());
+        assert_eq!(answered.unwrap_err().code, "request-broken");
         assert!(upstream.requests.lock().unwrap().is_empty());
     }
 }
@@ -239,14 +251,19 @@ async fn an_answer_that_cannot_be_passed_on_is_a_fault() {
         let upstream = upstream(&[bad]).await;
         let answered = upstream.asked("/").await;
         let fault = answered.map(|answer| format!("{bad:?} passes: {answer:?}")).unwrap_err();
-        assert_eq!((fault.source, fault.code.as_str()), (FaultSource::Upstream, "upstream-broken"), "{bad:?}");
+        assert_eq!(
+            (fault.source, fault.code.as_str()),
+            (FaultSource::Upstream, "upstream-broken"),
+            "{bad:?}"
+        );
         assert!(!fault.detail.is_empty(), "{bad:?}");
     }
 }
 
 #[tokio::test]
 async fn an_answer_with_two_framings_is_not_passed_on() {
-    let both = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n!";
+    let both =
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n!";
     let upstream = upstream(&[both]).await;
     // hyper takes the chunks and forgets the length: then it must not be told to anybody.
     match upstream.asked("/").await {
@@ -274,7 +291,8 @@ async fn answers_in_between_are_left_out() {
 
 #[tokio::test]
 async fn an_answer_without_a_body_says_so() {
-    let upstream = upstream(&["HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"]).await;
+    let upstream =
+        upstream(&["HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"]).await;
     let request = RequestHead { method: "HEAD".to_owned(), ..get("/") };
     let (head, mut body) = upstream.pool.exchange(request, nothing(), Some(0)).await.unwrap();
     assert_eq!((head.has_body, head.length), (false, Some(12)));

@@ -61,7 +61,10 @@ async fn smuggling_is_refused_behind_the_answers_before_it() {
 #[tokio::test]
 async fn what_is_not_done_says_so() {
     for (bad, line) in [
-        ("GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", "501 Not Implemented"),
+        (
+            "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            "501 Not Implemented",
+        ),
         ("CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n", "501 Not Implemented"),
         ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", "501 Not Implemented"),
         ("GET / HTTP/1.1\r\nHost: x\r\nExpect: magic\r\n\r\n", "417 Expectation Failed"),
@@ -76,7 +79,9 @@ async fn what_is_not_done_says_so() {
 
 #[tokio::test]
 async fn a_body_with_a_wrong_chunk_is_broken_and_the_last() {
-    for chunks in ["3\r\nabcd\r\n0\r\n\r\n", "g\r\n", "1\r\na\r\n0\r\nHost: y\r\n\r\n", "-1\r\n", "1 \r\na\r\n"] {
+    for chunks in
+        ["3\r\nabcd\r\n0\r\n\r\n", "g\r\n", "1\r\na\r\n0\r\nHost: y\r\n\r\n", "-1\r\n", "1 \r\na\r\n"]
+    {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
         let handler = handler(move |mut incoming| {

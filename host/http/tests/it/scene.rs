@@ -32,7 +32,9 @@ impl<F: Fn(Incoming) -> Answering + Send + Sync + 'static> Handler for Scripted<
     }
 }
 
-pub(crate) fn handler<F, A>(script: F) -> Arc<Scripted<impl Fn(Incoming) -> Answering + Send + Sync + 'static>>
+pub(crate) fn handler<F, A>(
+    script: F,
+) -> Arc<Scripted<impl Fn(Incoming) -> Answering + Send + Sync + 'static>>
 where
     F: Fn(Incoming) -> A + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
@@ -46,9 +48,13 @@ pub(crate) fn echo() -> Arc<impl Handler> {
     handler(|mut incoming: Incoming| async move {
         let (body, trailers, broken) = read(&mut incoming.body).await;
         let broken = broken.map(|broken| format!(" broken: {}", broken.message)).unwrap_or_default();
-        let trailers: String = trailers.iter().map(|header| format!(" {}={}", header.name, header.text())).collect();
+        let trailers: String =
+            trailers.iter().map(|header| format!(" {}={}", header.name, header.text())).collect();
         let head = incoming.head;
-        text(200, &format!("{} {} {}{trailers}{broken}", head.method, head.path, String::from_utf8_lossy(&body)))
+        text(
+            200,
+            &format!("{} {} {}{trailers}{broken}", head.method, head.path, String::from_utf8_lossy(&body)),
+        )
     })
 }
 
@@ -111,7 +117,8 @@ impl Client {
     pub(crate) async fn hear(&mut self, until: &str) -> String {
         let mut heard = Vec::new();
         loop {
-            let read = tokio::time::timeout(Duration::from_secs(1000), self.stream.read_buf(&mut heard)).await;
+            let read =
+                tokio::time::timeout(Duration::from_secs(1000), self.stream.read_buf(&mut heard)).await;
             let read = read.expect("nothing comes").unwrap();
             let text = String::from_utf8_lossy(&heard);
             if text.contains(until) {

@@ -27,14 +27,17 @@ async fn pipelined_requests_are_answered_in_order() {
     let chunked = "POST /2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2;e\r\nbc\r\n0\r\nSum: 6\r\n\r\n";
     let all = format!("POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi{chunked}{CLOSE}");
     let heard = Client::of(echo()).talk(&all).await;
-    let bodies: Vec<_> = heard.split("\r\n\r\n").skip(1).map(|rest| rest.split("HTTP/1.1").next().unwrap()).collect();
+    let bodies: Vec<_> =
+        heard.split("\r\n\r\n").skip(1).map(|rest| rest.split("HTTP/1.1").next().unwrap()).collect();
     assert_eq!(bodies, ["POST /1 hi", "POST /2 abc sum=6", "GET /last "]);
 }
 
 #[tokio::test]
 async fn bytes_may_come_one_by_one() {
     let mut client = Client::of(echo());
-    let all = format!("POST /1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n{CLOSE}");
+    let all = format!(
+        "POST /1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n{CLOSE}"
+    );
     for byte in all.chars() {
         client.say(&byte.to_string()).await;
         tokio::task::yield_now().await;
@@ -89,7 +92,9 @@ async fn an_answer_of_unknown_length_is_chunked_and_its_trailers_pass() {
         let announced = vec![Header::new("trailer", &b"x-sum"[..]), Header::new("connection", &b"x"[..])];
         frames(announced, vec![data("ab"), data(""), data("c"), Ok(Frame::Trailers(trailers))])
     });
-    let heard = Client::of(handler).talk("GET / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: close\r\n\r\n").await;
+    let heard = Client::of(handler)
+        .talk("GET / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: close\r\n\r\n")
+        .await;
     assert!(heard.contains("transfer-encoding: chunked\r\n"), "{heard}");
     assert!(heard.ends_with("\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\nx-sum: 1\r\n\r\n"), "{heard}");
     assert!(!heard.contains("connection: x"), "{heard}");

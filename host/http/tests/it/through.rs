@@ -106,7 +106,10 @@ async fn an_upstream_that_does_not_read_stops_the_client() {
     let (mut stream, _) = listener.accept().await.unwrap();
     head(&mut stream).await;
     let mut said = 0;
-    while tokio::time::timeout(Duration::from_millis(500), client.stream.write_all(&[b'x'; 16 * 1024])).await.is_ok() {
+    while tokio::time::timeout(Duration::from_millis(500), client.stream.write_all(&[b'x'; 16 * 1024]))
+        .await
+        .is_ok()
+    {
         said += 16;
         // The kernel takes some megabytes for the socket between us and the upstream.
         assert!(said < 64 * 1024, "a body that nobody reads is taken without end");
@@ -122,7 +125,10 @@ async fn a_large_body_passes_both_ways_unchanged() {
         head(&mut stream).await;
         let mut body = vec![0; 3_000_000];
         stream.read_exact(&mut body).await.unwrap();
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\nConnection: close\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
         stream.write_all(&body).await.unwrap();
     });
     let body: Vec<u8> = (0..3_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -165,12 +171,16 @@ async fn a_compressed_answer_can_be_given_decoded() {
         head(&mut stream).await;
         // `hello hello hello`, by gzip.
         let body = [
-            0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x57, 0xc8, 0x40, 0x90, 0, 0x80, 0x88, 0xf9,
-            0xe5, 0x11, 0, 0, 0,
+            0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x57, 0xc8, 0x40, 0x90, 0,
+            0x80, 0x88, 0xf9, 0xe5, 0x11, 0, 0, 0,
         ];
         let mut answer = Vec::new();
-        write!(answer, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nETag: \"a\"\r\nContent-Length: {}\r\n\r\n", body.len())
-            .unwrap();
+        write!(
+            answer,
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nETag: \"a\"\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .unwrap();
         answer.extend_from_slice(&body);
         stream.write_all(&answer).await.unwrap();
         std::future::pending::<()>().await;

@@ -80,7 +80,9 @@ async fn bodies_and_trailers_pass_both_ways() {
     drop(feed);
     let body = Polled(move |context: &mut Context<'_>| fed.poll_recv(context));
     let answer = sender
-        .send_request(request("POST", "http://x/").header("te", "trailers").body(body.boxed_unsync()).unwrap())
+        .send_request(
+            request("POST", "http://x/").header("te", "trailers").body(body.boxed_unsync()).unwrap(),
+        )
         .await
         .unwrap();
     let (status, body, trailers) = heard(answer).await;
@@ -121,7 +123,8 @@ async fn a_head_that_is_ambiguous_is_refused_and_the_rest_goes_on() {
         let answer = sender.send_request(bad.body(empty()).unwrap()).await.unwrap();
         assert_eq!(answer.status().as_u16(), status);
     }
-    let crumbs = request("GET", "http://x/ok").header("cookie", "a=1").header("cookie", "b=2").header("host", "x");
+    let crumbs =
+        request("GET", "http://x/ok").header("cookie", "a=1").header("cookie", "b=2").header("host", "x");
     let answer = sender.send_request(crumbs.body(empty()).unwrap()).await.unwrap();
     assert_eq!(heard(answer).await.1, "GET /ok ");
 }
@@ -135,8 +138,8 @@ async fn crumbs_of_cookies_are_one_value() {
     assert_eq!(heard(answer).await.1, "a=1; b=2");
 }
 
-#[tokio::test]
-async fn a_stream_that_is_reset_ends_its_handler() {
+/// A handler without end, and how to know that it was dropped.
+fn endless() -> (Arc<impl Handler>, Arc<Notify>) {
     let dropped = Arc::new(Notify::new());
     struct Told(Arc<Notify>);
     impl Drop for Told {
@@ -153,10 +156,33 @@ async fn a_stream_that_is_reset_ends_its_handler() {
             text(200, "")
         }
     });
+    (handler, dropped)
+}
+
+#[tokio::test]
+async fn a_stream_that_is_reset_ends_its_handler() {
+    let (handler, dropped) = endless();
     let (mut sender, _stop) = connected(handler).await;
     let asked = sender.send_request(request("GET", "http://x/").body(empty()).unwrap());
     assert!(tokio::time::timeout(Duration::from_millis(50), asked).await.is_err());
     tokio::time::timeout(Duration::from_secs(5), dropped.notified()).await.expect("the handler goes on");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_dropped_ends_its_handlers() {
+    let (handler, dropped) = endless();
+    let Client { stream, served, .. } = Client::of(handler);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let asked = sender.send_request(request("GET", "http://x/").body(empty()).unwrap());
+    let asked = tokio::spawn(asked);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    served.abort();
+    tokio::time::timeout(Duration::from_secs(5), dropped.notified()).await.expect("the handler goes on");
+    assert!(asked.await.unwrap().is_err());
 }
 
 #[tokio::test]
