@@ -50,7 +50,9 @@ async fn with_options(answers: &[&str], options: PoolOptions) -> Upstream {
                     let length =
                         head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
                     let length = length.map_or(0, |length| length.parse().unwrap());
-                    if (chunked && !body.ends_with("0\r\n\r\n")) || body.len() < length {
+                    if (chunked && !(body.contains("0\r\n") && body.ends_with("\r\n\r\n")))
+                        || body.len() < length
+                    {
                         continue;
                     }
                     bytes.clear();
