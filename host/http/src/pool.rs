@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weir_model::{Fault, FaultSource, RefusedBy};
 use weir_net::Stream;
-use weir_session::http::traffic::{AnswerHead, Pipe, RequestHead, Upstream};
+use weir_session::http::traffic::{AnswerHead, Broken, Pipe, RequestHead, Upstream};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Http2 {
@@ -141,8 +141,9 @@ impl Pool {
     /// whatever the head says. Dropping the future, or the body before its end, ends the exchange at the upstream.
     ///
     /// # Errors
-    /// When the upstream cannot be reached, or its answer does not come, or cannot be passed on. Whether it has done
-    /// something is then not known, but for code `upstream-unreachable`.
+    /// When the upstream cannot be reached (`upstream-unreachable`: then it has done nothing), its answer does not come
+    /// (`upstream-late`, `upstream-broken`) or cannot be passed on (`upstream-broken`), or the request's body breaks off
+    /// (`request-broken`).
     pub async fn exchange(
         self: &Arc<Self>,
         head: RequestHead,
@@ -189,7 +190,7 @@ impl Pool {
                 .map(|answer| Sent::Answer(Box::new(answer))),
             Err(mut error) => match error.take_message() {
                 Some(request) => Ok(Sent::NotAtAll(request.into_body())),
-                None => Err(broken("the upstream broke off before it answered", causes(error.error()))),
+                None => Err(not_answered(error.error())),
             },
         }
     }
@@ -252,10 +253,11 @@ impl Pool {
     fn lease(&self) -> Option<Lease> {
         let mut shared = locked(&self.shared);
         shared.retain(|one| !one.sender.is_closed() && one.sender.is_ready());
-        for one in shared.iter() {
-            if one.streams.load(Ordering::Relaxed) < MAX_STREAMS {
-                return Some(one.lease());
-            }
+        let has_room = |one: &Shared| one.streams.load(Ordering::Relaxed) < MAX_STREAMS;
+        if let Some(lease) = shared.iter().find(|one| has_room(one)).map(Shared::lease) {
+            // Others are there when many asked at a time: those without a request are not needed.
+            shared.retain(|one| one.streams.load(Ordering::Relaxed) > 0);
+            return Some(lease);
         }
         drop(shared);
         let mut idle = locked(&self.idle);
@@ -371,6 +373,19 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn broken(message: &str, detail: String) -> Fault {
     Fault::new(FaultSource::Upstream, "upstream-broken", message).with_detail(detail)
+}
+
+/// Either the upstream broke off, or the request's body did, and then that is why.
+fn not_answered(error: &hyper::Error) -> Fault {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        if let Some(body) = cause.downcast_ref::<Broken>() {
+            let source = if body.by == RefusedBy::Client { FaultSource::Client } else { FaultSource::Host };
+            return Fault::new(source, "request-broken", body.message.clone());
+        }
+        next = cause.source();
+    }
+    broken("the upstream broke off before it answered", causes(error))
 }
 
 fn ended(ended: Result<(), hyper::Error>) {

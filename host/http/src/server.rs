@@ -11,17 +11,19 @@ use crate::{Body, ClientBody, Credentials, Refusal};
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming as HyperBody};
+use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use weir_model::RefusedBy;
 use weir_session::http::traffic::{Answer, RequestHead};
 
@@ -46,7 +48,7 @@ pub struct Incoming {
 /// Answers requests. On HTTP/2, several at a time.
 pub trait Handler: Send + Sync + 'static {
     /// Dropped when the client goes away before there is an answer. Later its end is seen by the answer's body: the
-    /// pipe is closed.
+    /// pipe is closed. It is closed as well when the announced length was taken, or there is none to take.
     fn handle(&self, incoming: Incoming) -> impl Future<Output = Answer> + Send;
 
     /// A request was refused before it could be judged; for metrics and logs.
@@ -111,10 +113,6 @@ pub async fn serve_connection<S, H>(
 {
     let mut first = Vec::with_capacity(H2_PREFACE.len());
     let read = tokio::time::timeout(limits.head_time, first_bytes(&mut stream, &mut first));
-    let stopped = async {
-        let mut stopping = stopping.clone();
-        drop(stopping.wait_for(|stop| *stop).await);
-    };
     let version_2 = tokio::select! {
         read = read => match read {
             Ok(Ok(Some(version_2))) => version_2,
@@ -122,7 +120,7 @@ pub async fn serve_connection<S, H>(
             Ok(Err(error)) => return tracing::debug!(%error, "client broke off before its first request"),
             Err(_) => return tracing::debug!("client sent no request in time"),
         },
-        () = stopped => return,
+        () = stop(stopping.clone()) => return,
     };
     let door = Arc::new(Door { peer, limits, handler, exchanges: Arc::default() });
     if version_2 {
@@ -256,8 +254,10 @@ where
         let door = Arc::clone(&door);
         async move { Ok::<_, Infallible>(door.answer(request).await) }
     });
+    let streams = Streams::default();
+    let _ends = EndsAll(streams.clone());
     let mut connection = std::pin::pin!(
-        http2::Builder::new(TokioExecutor::new())
+        http2::Builder::new(streams)
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
             .max_concurrent_streams(limits.max_streams)
@@ -285,6 +285,27 @@ where
     };
     if let Err(error) = ended {
         tracing::debug!(error = crate::refusal::causes(&error), "client connection ended badly");
+    }
+}
+
+/// Runs the streams of one connection, each as a task.
+#[derive(Clone, Default)]
+struct Streams(Arc<Mutex<JoinSet<()>>>);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(stream);
+    }
+}
+
+/// Whoever drops a connection ends its streams, at once and whatever they wait for.
+struct EndsAll(Streams);
+
+impl Drop for EndsAll {
+    fn drop(&mut self) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 }
 

@@ -6,4 +6,5 @@ mod refused;
 mod scene;
 mod served;
 mod through;
+mod tls;
 mod version_two;

@@ -1,5 +1,8 @@
 //! Undoing `content-encoding`, as a stream and within bounds.
 
+#[cfg(test)]
+mod tests;
+
 use crate::body::{Raw, incoming};
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
 use async_compression::zstd::DParameter;

@@ -1,6 +1,9 @@
 //! What may pass from one leg to the other, and what a head must look like before anybody judges it. Works on heads
 //! of both versions of HTTP; what only bytes show of HTTP/1 is the [`crate::screen`]'s business.
 
+#[cfg(test)]
+mod tests;
+
 use crate::Refusal;
 use crate::credentials::{self, Credentials};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, request, response};
