@@ -211,13 +211,14 @@ pub(crate) struct Filter {
     pub(crate) since: Option<String>,
     #[arg(long)]
     pub(crate) until: Option<String>,
+    /// Who did it; also who was named in a login that failed
     #[arg(long)]
     pub(crate) user: Option<String>,
     #[arg(long)]
     pub(crate) resource: Option<String>,
     #[arg(long)]
     pub(crate) session: Option<String>,
-    /// `intent`, `refused`, `outcome`, `held`, `reviewed`, `login-failed`, …
+    /// `intent`, `refused`, `outcome`, `held`, `reviewed`, `login-failed`, `token-created`, …
     #[arg(long)]
     pub(crate) kind: Option<String>,
     /// `allow`, `deny`, `hold`, …

@@ -146,6 +146,17 @@ def test_strangers_at_the_door_are_bounded(upstream):
             assert rows(wire.ask_text("select 1")) == [("1",)]
 
 
+def test_a_taken_address_is_told_once_with_its_key(gateway):
+    weir = gateway(start=False)
+    weir.prepare()
+    for key, port in (("resource.customers.listen", weir.port), ("admin.listen", weir.admin_port)):
+        with socket.create_server(("127.0.0.1", port)):
+            done = weir.command("run", check=False, timeout=60)
+        assert done.returncode == 1
+        (line,) = [line for line in done.stderr.splitlines() if "cannot listen" in line]
+        assert line.startswith(f"weir: {key}: cannot listen on 127.0.0.1:{port}: ") and line.count("os error") == 1
+
+
 def at_once(weir: Weir) -> str | None:
     """What a client reads that has not said anything yet."""
     with socket.create_connection(("127.0.0.1", weir.port)) as client:

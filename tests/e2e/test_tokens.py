@@ -163,6 +163,19 @@ def attempt(connect, weir: Weir, token: str) -> str:
         return str(error)
 
 
+def test_search_finds_tokens_and_whoever_failed_with_a_name(weir, connect):
+    def found(*arguments: str) -> list[dict]:
+        return [json.loads(line)["body"] for line in weir.command("audit", "search", "--json", *arguments).stdout.splitlines()]
+
+    refused(connect, weir, "mallory", "x")
+    assert [body["kind"] for body in found("--user", "mallory")] == ["login-failed"]
+    id, _ = create(weir, "robot")
+    assert found("--kind", "token-created", "--user", "robot")[-1]["detail"]["token"] == id
+    for arguments, there in ((("--verdict", "denied"), "deny"), (("--status", "success"), "ok"), (("--kind", "token"), "token-created")):
+        done = weir.command("audit", "search", *arguments, check=False)
+        assert (done.returncode, done.stdout) == (1, "") and arguments[1] in done.stderr and there in done.stderr
+
+
 @pytest.mark.parametrize("arguments, said", [
     (("--user", "nobody"), "there is no user `nobody`"),
     (("--user", "robot", "--resource", "elsewhere"), "there is no resource `elsewhere`; there are customers"),

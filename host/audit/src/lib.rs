@@ -37,9 +37,10 @@ mod writer;
 
 pub use chain::{Anchor, Hash, Head};
 pub use event::{
-    Attempt, ConfigApplied, ConfigRefused, Event, Failure, Gap, Held, HostStarted, HostStopped, LoginFailed,
-    LoginStage, Outcome, PayloadsErased, Place, PluginFacts, PluginRefused, Recovered, Refused, RefusedBy,
-    Review, Reviewed, SessionEnded, SessionKilled, SessionOpened, Status, TokenCreated, TokenRevoked,
+    Attempt, ConfigApplied, ConfigRefused, Event, Failure, Gap, Held, HostStarted, HostStopped, KINDS,
+    LoginFailed, LoginStage, Outcome, PayloadsErased, Place, PluginFacts, PluginRefused, Recovered, Refused,
+    RefusedBy, Review, Reviewed, STATUSES, SessionEnded, SessionKilled, SessionOpened, Status, TokenCreated,
+    TokenRevoked, VERDICTS,
 };
 pub use handle::{AuditDown, AuditHandle, Receipt};
 pub use metrics::{Histogram, LATENCY_BOUNDS_US, Metrics};
@@ -50,6 +51,8 @@ pub use reader::{
 pub use record::Record;
 pub use recover::{Orphan, close_orphans};
 pub use redact::{MAX_VALUE_BYTES, redact, redact_named};
-pub use search::{DEFAULT_LIMIT, Filter, MAX_LIMIT, digest_in_body, needle_in_payload};
+pub use search::{
+    DEFAULT_LIMIT, Filter, MAX_LIMIT, UNPROVEN_KIND, claimed_in_payload, digest_in_body, needle_in_payload,
+};
 pub use verify::{Broken, Fault, Verified, Verifier, erased_ranges, export_line};
 pub use writer::{Writer, WriterSettings};

@@ -18,6 +18,8 @@ pub struct Filter {
     pub since_us: Option<i64>,
     /// This moment excluded.
     pub until_us: Option<i64>,
+    /// Whoever is proven to have done it, and also the name in a login that failed before anything was proven (as long
+    /// as its payload is not erased).
     pub principal: Option<String>,
     pub resource: Option<String>,
     pub session: Option<String>,
@@ -45,7 +47,10 @@ impl Filter {
         }
         self.since_us.is_none_or(|since| record.at_us >= since)
             && self.until_us.is_none_or(|until| record.at_us < until)
-            && same(self.principal.as_ref(), record.principal.as_deref())
+            && self
+                .principal
+                .as_ref()
+                .is_none_or(|user| record.principal.as_deref() == Some(user.as_str()) || claims(record, user))
             && same(self.resource.as_ref(), record.resource.as_deref())
             && same(self.session.as_ref(), record.session.as_deref())
             && self.operation.is_none_or(|operation| record.operation == Some(operation))
@@ -80,6 +85,23 @@ pub fn needle_in_payload(needle: &str) -> String {
     let mut spelled = String::with_capacity(needle.len() + 2);
     crate::canon::string(&mut spelled, needle);
     spelled.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default().to_owned()
+}
+
+/// How a payload spells the name somebody claimed. Quotes within texts are escaped there, so this occurs only as key and
+/// value.
+pub fn claimed_in_payload(user: &str) -> String {
+    let mut spelled = String::from("\"claimed_user\":");
+    crate::canon::string(&mut spelled, user);
+    spelled
+}
+
+/// A login that failed before it was known who it is.
+pub const UNPROVEN_KIND: &str = "login-failed";
+
+fn claims(record: &Record, user: &str) -> bool {
+    let payload =
+        record.payload.as_deref().filter(|_| &*record.kind == UNPROVEN_KIND && record.principal.is_none());
+    payload.is_some_and(|payload| payload.contains(&claimed_in_payload(user)))
 }
 
 fn contains(payload: Option<&str>, needle: &str) -> bool {

@@ -50,6 +50,8 @@ pub(crate) struct Surface {
 
 /// Longest part of a guest's own name that a message repeats.
 const NAME_CHARS: usize = 120;
+/// The first four bytes of every module and component.
+const MAGIC: &[u8] = b"\0asm";
 const BUILD_HELP: &str =
     "build it as a `cdylib` with weir's SDK for wasm32-unknown-unknown, or give a component";
 
@@ -58,20 +60,30 @@ pub(crate) fn as_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadProblem> {
     let not_wasm = |error: &dyn std::fmt::Display| {
         LoadProblem::new(Stage::Parse, format!("not a WebAssembly file: {error}")).help(BUILD_HELP)
     };
+    // The parser's own words for this are a dump of bytes.
+    if !bytes.starts_with(MAGIC) {
+        let what = if bytes.is_empty() { "it is empty" } else { "it does not begin like one" };
+        return Err(not_wasm(&what));
+    }
     let encoding = Parser::new(0).parse_all(bytes).next();
     match encoding {
         Some(Ok(Payload::Version { encoding: Encoding::Component, .. })) => Ok(Cow::Borrowed(bytes)),
         Some(Ok(Payload::Version { encoding: Encoding::Module, .. })) => encode(bytes).map(Cow::Owned),
-        Some(Err(error)) => Err(not_wasm(&error)),
-        _ => Err(not_wasm(&"it is empty")),
+        Some(Err(error)) => Err(not_wasm(&one_line(&error.to_string()))),
+        _ => Err(not_wasm(&"it ends where it begins")),
     }
+}
+
+/// Some of the parser's messages go over many lines.
+fn one_line(message: &str) -> String {
+    clean(message.split_whitespace().collect::<Vec<_>>().join(" "), 300)
 }
 
 fn encode(module: &[u8]) -> Result<Vec<u8>, LoadProblem> {
     // The encoder reads the module more trustingly than the validator does.
-    Validator::new_with_features(WasmFeatures::all())
-        .validate_all(module)
-        .map_err(|error| LoadProblem::new(Stage::Parse, format!("a damaged module: {error}")))?;
+    Validator::new_with_features(WasmFeatures::all()).validate_all(module).map_err(|error| {
+        LoadProblem::new(Stage::Parse, format!("a damaged module: {}", one_line(&error.to_string())))
+    })?;
     let typed = Parser::new(0).parse_all(module).any(|payload| {
         matches!(payload, Ok(Payload::CustomSection(section)) if section.name().starts_with("component-type"))
     });
@@ -159,7 +171,7 @@ type Names = (BTreeSet<String>, BTreeSet<String>);
 /// Exported and imported names at the outer level.
 fn names(component: &[u8]) -> Result<Names, LoadProblem> {
     let damaged = |error: wasmparser::BinaryReaderError| {
-        LoadProblem::new(Stage::Parse, format!("a damaged file: {error}"))
+        LoadProblem::new(Stage::Parse, format!("a damaged file: {}", one_line(&error.to_string())))
     };
     let (mut exports, mut imports) = (BTreeSet::new(), BTreeSet::new());
     let mut depth = 0_usize;
@@ -235,6 +247,29 @@ fn world(exports: &BTreeSet<(String, String)>) -> Result<World, LoadProblem> {
                 format!("it is several things at once: {}", several.join(", ")),
             )
             .help("a plugin has one world, so that its grants are for one purpose; make two of it"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_wasm_is_told_in_one_line() {
+        for (bytes, said) in [
+            (b"".as_slice(), "it is empty"),
+            (b"hello, world", "it does not begin like one"),
+            (b"\0as", "it does not begin like one"),
+            (b"\0asm", "not a WebAssembly file"),
+            (b"\0asm\x63\0\0\0", "not a WebAssembly file"),
+            (b"\0asm\x01\0\0\0\xff\xff\xff", "damaged"),
+        ] {
+            let told = as_component(bytes).unwrap_err().message;
+            assert!(
+                told.contains(said) && !told.contains('\n') && !told.contains("0x6"),
+                "{bytes:?}: {told}"
+            );
         }
     }
 }

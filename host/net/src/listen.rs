@@ -23,7 +23,7 @@ pub struct Arrival {
 #[error("cannot listen on {address}: {cause}")]
 pub struct BindError {
     pub address: SocketAddr,
-    #[source]
+    /// Told by the message already, so it is not a source: it would be told twice.
     pub cause: std::io::Error,
 }
 

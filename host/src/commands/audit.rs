@@ -134,29 +134,7 @@ fn anchor_of(text: &str) -> anyhow::Result<Anchor> {
     parsed.context("a head is SEQ:HASH, the hash in hexadecimal")
 }
 
-/// What a record can be, and what its verdict can say. Whoever misspells one must not read that nothing was found.
-const KINDS: [&str; 19] = [
-    "host-started",
-    "host-stopped",
-    "session-opened",
-    "session-ended",
-    "session-killed",
-    "login-failed",
-    "intent",
-    "refused",
-    "outcome",
-    "held",
-    "reviewed",
-    "plugin-loaded",
-    "plugin-removed",
-    "plugin-refused",
-    "config-applied",
-    "config-refused",
-    "gap",
-    "recovered",
-    "payloads-erased",
-];
-
+/// Whoever misspells a word must not read that nothing was found.
 fn known(option: &str, word: Option<String>, words: &[&str]) -> anyhow::Result<Option<String>> {
     match word {
         Some(word) if !words.contains(&word.as_str()) => {
@@ -178,9 +156,9 @@ fn filter_of(asked: Asked) -> anyhow::Result<Filter> {
         resource: asked.resource,
         session: asked.session,
         operation: None,
-        kind: known("kind", asked.kind, &KINDS)?,
-        verdict: asked.verdict,
-        status: asked.status,
+        kind: known("kind", asked.kind, &weir_audit::KINDS)?,
+        verdict: known("verdict", asked.verdict, &weir_audit::VERDICTS)?,
+        status: known("status", asked.status, &weir_audit::STATUSES)?,
         text: asked.text,
         plugin: asked.plugin.map(first_digits).transpose()?,
         limit: Some(asked.limit),
@@ -277,10 +255,13 @@ mod tests {
 
     #[test]
     fn a_misspelt_word_is_refused_with_those_there_are() {
-        let said = known("kind", Some("nonsense".into()), &KINDS).unwrap_err().to_string();
+        let said = known("kind", Some("nonsense".into()), &weir_audit::KINDS).unwrap_err().to_string();
         assert!(said.contains("`nonsense`") && said.contains("login-failed"), "{said}");
-        assert_eq!(known("kind", Some("held".into()), &KINDS).unwrap().as_deref(), Some("held"));
-        assert_eq!(known("kind", None, &KINDS).unwrap(), None);
+        assert_eq!(known("kind", Some("held".into()), &weir_audit::KINDS).unwrap().as_deref(), Some("held"));
+        assert_eq!(known("kind", None, &weir_audit::KINDS).unwrap(), None);
+        let said = known("verdict", Some("denied".into()), &weir_audit::VERDICTS).unwrap_err().to_string();
+        assert!(said.contains("`denied`") && said.contains("deny"), "{said}");
+        assert!(known("status", Some("success".into()), &weir_audit::STATUSES).is_err());
     }
 
     #[test]

@@ -19,11 +19,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use weir_audit::{ConfigApplied, Event, WriterSettings};
-use weir_config::settings::Audit;
+use weir_config::settings::{Audit, Settings};
 use weir_config::{Config, Problems};
 use weir_guests::{EngineConfig, Guests, GuestsConfig};
 use weir_model::EndReason;
-use weir_net::Listener;
+use weir_net::{BindError, Listener};
 use weir_store::{Trail, TrailSettings};
 use weir_wire::postgres::MockScram;
 
@@ -43,8 +43,8 @@ pub(crate) fn run(path: &Path) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: Config, log: LogControl) -> anyhow::Result<ExitCode> {
     let settings = config.settings().clone();
-    let admin = Listener::bind(settings.admin.listen)?;
-    let mut listeners = Listeners::bind(&settings)?;
+    let admin = Listener::bind(settings.admin.listen).context("admin.listen")?;
+    let mut listeners = Listeners::bind(&settings).map_err(|error| of_resource(&settings, error))?;
 
     let state = &settings.server.state;
     let trail = Trail::open(state, trail_settings(&settings.audit)).await?;
@@ -109,6 +109,14 @@ async fn serve(config: Config, log: LogControl) -> anyhow::Result<ExitCode> {
     trail.stop("signal").await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Names the key that asks for an address that cannot be had.
+fn of_resource(settings: &Settings, error: BindError) -> anyhow::Error {
+    let resource = settings.resources.iter().find(|resource| resource.listen == error.address);
+    let key =
+        resource.map_or_else(|| "listen".to_owned(), |resource| format!("resource.{}.listen", resource.name));
+    anyhow::Error::from(error).context(key)
 }
 
 /// How long a user's expiry may go unnoticed when the clock is set.

@@ -9,7 +9,7 @@ use crate::trail::SessionTrail;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
-use weir_audit::{Event, LoginStage, Place, SessionOpened};
+use weir_audit::{AuditDown, Event, LoginStage, Place, SessionOpened};
 use weir_guests::{InspectorLimits, SessionGuests, SessionJudges};
 use weir_model::{Fault, SessionInfo};
 use weir_net::Stream;
@@ -42,27 +42,30 @@ impl PostgresHouse {
             }
             let recorded = Arc::new(SessionInfo { claimed, ..SessionInfo::clone(&info) });
             let event = Event::SessionOpened(SessionOpened::new(recorded));
-            self.shared.record_durably(event).await.map_err(|down| {
-                let message = "the session could not be recorded, so it was not opened".to_owned();
-                (ErrorReport::fatal(SqlState::CANNOT_CONNECT_NOW, message), down.to_string())
-            })?;
-            Ok((guests, key, seat))
+            let receipt = self.shared.audit.record(vec![event]).await.map_err(|down| not_recorded(&down))?;
+            Ok((guests, key, seat, receipt))
         }
         .await;
-        let (guests, key, seat) = match begun {
+        let (guests, key, seat, receipt) = match begun {
             Ok(begun) => begun,
             Err((report, reason)) => return Err(identity.turned_away(LoginStage::Open, report, reason)),
         };
+        let mut identity = identity;
+        let welcome = welcome(identity.proven.user.as_str(), &upstream.ready, &key);
+        // The client may speak while the record is on its way to the disk; nothing it says is read before it is there.
+        // If the client is gone already, the exchange finds out and the session ends in order.
+        let _ = identity.stream.write_all(&welcome).await;
+        let _ = identity.stream.flush().await;
+        if let Err(down) = receipt.durable().await {
+            let (report, reason) = not_recorded(&down);
+            return Err(identity.turned_away(LoginStage::Open, report, reason));
+        }
         self.is_inside();
         let place = Place::of(&info);
         self.shared.opened.insert(info.id.clone(), Opened { place: place.clone(), since: Instant::now() });
         self.shared.metrics.session_opened(self.resource.name());
 
-        let mut client = identity.stream;
-        let welcome = welcome(identity.proven.user.as_str(), &upstream.ready, &key);
-        // If the client is gone already, the exchange finds out and the session ends in order.
-        let _ = client.write_all(&welcome).await;
-        let _ = client.flush().await;
+        let client = identity.stream;
         let limits = &self.resource.settings.limits;
         let start = Start {
             inspector: guests.inspector,
@@ -126,6 +129,12 @@ impl PostgresHouse {
         }
         Ok(BackendKey { process_id, key: CancelKey::from_random(secret, version) })
     }
+}
+
+/// What the client reads when its session cannot be recorded, and what we keep.
+fn not_recorded(down: &AuditDown) -> (ErrorReport, String) {
+    let message = "the session could not be recorded, so it was not opened".to_owned();
+    (ErrorReport::fatal(SqlState::CANNOT_CONNECT_NOW, message), down.to_string())
 }
 
 /// Everything between the proof and the first statement, in one write.

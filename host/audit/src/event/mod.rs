@@ -13,6 +13,7 @@ mod host;
 mod operation;
 mod session;
 mod token;
+mod words;
 
 pub use approval::{Held, Review, Reviewed};
 pub use host::{
@@ -22,6 +23,7 @@ pub use host::{
 pub use operation::{Attempt, Failure, Outcome, Refused, RefusedBy, Status};
 pub use session::{LoginFailed, LoginStage, SessionEnded, SessionKilled, SessionOpened};
 pub use token::{TokenCreated, TokenRevoked};
+pub use words::{KINDS, STATUSES, VERDICTS};
 
 use crate::canon::Object;
 use crate::redact::redact_named;

@@ -29,5 +29,6 @@ pub(crate) const USERS: &str = "users.toml";
 pub const DRAIN_TIMEOUT: Knob<Duration> =
     Knob { default: Duration::from_secs(30), least: Duration::ZERO, most: Duration::from_secs(24 * 3600) };
 
-/// An idle session costs some 50 KiB per plugin: 5000 of them fit into 1 GiB.
-pub const MAX_SESSIONS: Knob<usize> = Knob { default: 5000, least: 1, most: 1_000_000 };
+/// An idle session costs some 50 KiB per plugin. The pool of instances for this many fits below Debian's default of
+/// `vm.max_map_count` (65530); for more than some 1900 that has to be raised, or instances are made on demand.
+pub const MAX_SESSIONS: Knob<usize> = Knob { default: 1000, least: 1, most: 1_000_000 };

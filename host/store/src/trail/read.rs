@@ -10,7 +10,8 @@ use sqlx::{ConnectOptions, QueryBuilder, Row, Sqlite, SqliteConnection};
 use std::path::Path;
 use std::time::Duration;
 use weir_audit::{
-    BoxFuture, Filter, Head, Record, StoreError, TrailReader, digest_in_body, needle_in_payload,
+    BoxFuture, Filter, Head, Record, StoreError, TrailReader, UNPROVEN_KIND, claimed_in_payload,
+    digest_in_body, needle_in_payload,
 };
 
 /// Connections, each with a thread of its own.
@@ -69,7 +70,6 @@ impl Reader {
             query.push(" AND at < ").push_bind(until);
         }
         for (column, value) in [
-            (" AND principal = ", &filter.principal),
             (" AND resource = ", &filter.resource),
             (" AND kind = ", &filter.kind),
             (" AND verdict = ", &filter.verdict),
@@ -78,6 +78,13 @@ impl Reader {
             if let Some(value) = value {
                 query.push(column).push_bind(value.clone());
             }
+        }
+        if let Some(user) = &filter.principal {
+            // The name that was proven, or the one that was claimed.
+            query.push(" AND (principal = ").push_bind(user.clone());
+            query.push(" OR (principal IS NULL AND kind = ");
+            query.push_bind(UNPROVEN_KIND);
+            query.push(" AND instr(payload, ").push_bind(claimed_in_payload(user)).push(") > 0))");
         }
         if filter.kind.as_ref().is_some_and(|kind| kind != "intent" && kind != "outcome") {
             // The index of rare kinds needs to be told that it fits.

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_audit::{
-    Attempt, AuditDown, AuditHandle, Event, Held, Outcome, Place, Record, Review, Reviewed, Status,
-    TrailReader, WriterSettings, export, export_line,
+    Attempt, AuditDown, AuditHandle, Event, Held, LoginFailed, LoginStage, Outcome, Place, Record, Review,
+    Reviewed, Status, TrailReader, WriterSettings, export, export_line,
 };
 use weir_model::{
     Action, Attribute, Decision, Digest, JudgedBy, Operation, Parameter, PluginName, ResourceName, SessionId,
@@ -64,6 +64,20 @@ pub(crate) fn outcome(place: &Place, operation: u64) -> Event {
         masked: Vec::new(),
         masked_by: vec![],
         duration: Duration::from_micros(1),
+    })
+}
+
+/// Somebody who called itself `claimed`, and may have proven to be `principal`.
+pub(crate) fn turned_away(claimed: &str, principal: Option<&str>) -> Event {
+    Event::LoginFailed(LoginFailed {
+        resource: ResourceName::new("customers"),
+        stage: LoginStage::Identify,
+        principal: principal.map(Into::into),
+        claimed_user: claimed.into(),
+        client_address: "10.0.0.9".into(),
+        code: "28P01".into(),
+        reason: "the password is wrong".into(),
+        judged_by: Vec::new(),
     })
 }
 

@@ -25,6 +25,12 @@ async fn filled(trail: &Trail) -> Vec<Record> {
         let mut events = vec![intent(&place, operation / 5, text)];
         if operation % 50 == 0 {
             events.extend([held(&place, operation / 5), reviewed(&place, operation / 5, Review::Approve)]);
+            // The second has only said so, the third has proven it.
+            events.extend([
+                turned_away("bob", None),
+                turned_away("ann", None),
+                turned_away("x", Some("bob")),
+            ]);
         }
         events.push(outcome(&place, operation / 5));
         trail.handle().record(events).await.unwrap().durable().await.unwrap();
@@ -41,10 +47,10 @@ fn filters(records: &[Record]) -> impl Strategy<Value = Filter> + use<> {
     (
         proptest::option::weighted(0.3, first - 1..last + 2),
         proptest::option::weighted(0.3, first - 1..last + 2),
-        (word(&["ann", "bob"]), word(&["customers", "x"]), word(&["s-0", "s-3", "s-9"])),
+        (word(&["ann", "bob", "x"]), word(&["customers", "x"]), word(&["s-0", "s-3", "s-9"])),
         (
             proptest::option::weighted(0.2, 0..150u64),
-            word(&["intent", "outcome", "held", "reviewed", "host-started", "x"]),
+            word(&["intent", "outcome", "held", "reviewed", "login-failed", "host-started", "x"]),
         ),
         (word(&["allow", "deny"]), word(&["ok", "approve", "error"])),
         word(&[
@@ -109,6 +115,22 @@ async fn a_search_finds_what_the_filter_means() {
         found_some += usize::from(!found.is_empty());
     }
     assert!(found_some > 60, "{found_some}");
+    trail.stop("test").await;
+}
+
+#[tokio::test]
+async fn who_was_named_in_a_failed_login_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let trail = open(folder.path()).await;
+    filled(&trail).await;
+    let odd = "o\"b,\\";
+    trail.handle().record(vec![turned_away(odd, None)]).await.unwrap().durable().await.unwrap();
+    for (user, count) in [("bob", 28), ("ob", 0), ("x", 0), (odd, 1)] {
+        let filter = Filter { principal: Some(user.into()), ..Filter::default() };
+        let found = trail.reader().search(&filter).await.unwrap();
+        assert_eq!(found.len(), count, "{user}");
+        assert!(found.iter().all(|record| &*record.kind == "login-failed"));
+    }
     trail.stop("test").await;
 }
 

@@ -76,9 +76,10 @@ impl Inspector {
         };
         let tag = String::from_utf8_lossy(tag);
         let progress = &mut self.server.progress;
-        if let Some(rows) = tag.strip_prefix("COPY ").and_then(|rows| rows.parse::<u64>().ok()) {
+        if let Some(rows) = rows_of(&tag, progress.rows > progress.rows_before) {
             progress.rows = progress.rows.saturating_add(rows);
         }
+        progress.rows_before = progress.rows;
         if progress.tags.len() < MAX_TAGS_BYTES {
             if !progress.tags.is_empty() {
                 progress.tags.push_str("; ");
@@ -195,6 +196,19 @@ impl Inspector {
             self.names.resolve(change, happened);
         }
     }
+}
+
+/// The rows that only the tag tells of: those a COPY moved, and those a statement changed. When RETURNING has shown
+/// them, they have been counted as they came.
+fn rows_of(tag: &str, shown: bool) -> Option<u64> {
+    let count = match tag.split_once(' ')? {
+        ("COPY", count) => count,
+        ("UPDATE" | "DELETE" | "MERGE", count) if !shown => count,
+        // Before the count stands an object's number, which is always 0 today.
+        ("INSERT", rest) if !shown => rest.split_once(' ')?.1,
+        _ => return None,
+    };
+    count.parse().ok()
 }
 
 pub(super) fn result(operation: u32, status: u8) -> ResultInfo {

@@ -56,6 +56,8 @@ pub struct ServerState {
 #[derive(Debug, Default)]
 pub struct Progress {
     pub rows: u64,
+    /// `rows` when the last statement had ended.
+    pub rows_before: u64,
     pub tags: String,
     /// code and message
     pub error: Option<(String, String)>,

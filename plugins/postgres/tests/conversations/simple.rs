@@ -27,7 +27,37 @@ fn several_results_are_told_once() {
         &tag("SELECT 2"),
         IN_TRANSACTION,
     ]));
-    assert_eq!(host.take_log()[1..], [r#"done 1 0 rows 3 "INSERT 0 1; SELECT 1; SELECT 2""#, "idle 1"]);
+    assert_eq!(host.take_log()[1..], [r#"done 1 0 rows 4 "INSERT 0 1; SELECT 1; SELECT 2""#, "idle 1"]);
+}
+
+#[test]
+fn rows_that_are_changed_are_counted_once() {
+    let mut host = Host::new();
+    for (operation, (said, rows)) in (1..).zip([
+        ("UPDATE 3", 3),
+        ("DELETE 2", 2),
+        ("MERGE 4", 4),
+        ("INSERT 0 5", 5),
+        ("UPDATE 0", 0),
+        ("UPDATE x", 0),
+    ]) {
+        host.client(query("…"));
+        host.server(cat(&[&tag(said), IDLE]));
+        let log = host.take_log();
+        assert_eq!(log[1..], [format!("done {operation} 0 rows {rows} {said:?}"), "idle 0".to_owned()]);
+    }
+    // With RETURNING they have been counted as they came; what is changed before or behind is not among them.
+    host.client(query("update …; delete … returning a; update …"));
+    host.server(cat(&[
+        &tag("UPDATE 3"),
+        &text_columns(&["a"]),
+        &row(&["2"]),
+        &row(&["3"]),
+        &tag("DELETE 2"),
+        &tag("UPDATE 1"),
+        IDLE,
+    ]));
+    assert_eq!(host.take_log()[1..], [r#"done 7 0 rows 6 "UPDATE 3; DELETE 2; UPDATE 1""#, "idle 0"]);
 }
 
 #[test]
