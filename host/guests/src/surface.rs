@@ -266,10 +266,7 @@ mod tests {
             (b"\0asm\x01\0\0\0\xff\xff\xff", "damaged"),
         ] {
             let told = as_component(bytes).unwrap_err().message;
-            assert!(
-                told.contains(said) && !told.contains('\n') && !told.contains("0x6"),
-                "{bytes:?}: {told}"
-            );
+            assert!(told.contains(said) && !told.contains('\n') && !told.contains('['), "{bytes:?}: {told}");
         }
     }
 }
