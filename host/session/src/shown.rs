@@ -20,9 +20,14 @@ pub(crate) struct Shown {
 impl Shown {
     /// What is masked as part of the operation: one column for each text.
     pub(crate) fn texts(&mut self) -> (Vec<Column>, Vec<&mut String>) {
-        let Operation { text, parameters, claimed, .. } = &mut self.operation;
+        let Operation { text, objects, parameters, claimed, .. } = &mut self.operation;
         let mut columns = vec![labelled("statement", "statement")];
         let mut texts = vec![text];
+        // Paths and the like: what is in them may mean somebody. Names of tables and tools do not.
+        for object in objects.iter_mut().filter(|object| !is_name(object)) {
+            columns.push(labelled("object", "parameter"));
+            texts.push(object);
+        }
         for parameter in parameters {
             if let Some(value) = &mut parameter.value {
                 let type_name = parameter.type_name.clone();
@@ -63,6 +68,11 @@ impl Shown {
         tracing::debug!(statements, texts = texts.len(), "texts of an operation are withheld");
         texts.into_iter().for_each(|text| WITHHELD.clone_into(text));
     }
+}
+
+/// Words joined by dots and colons.
+fn is_name(value: &str) -> bool {
+    value.len() <= 4 * MAX_WORD_BYTES && value.split(['.', ':']).all(is_word)
 }
 
 fn is_word(value: &str) -> bool {

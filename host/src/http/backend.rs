@@ -58,14 +58,19 @@ impl HttpBackend {
         })
     }
 
-    /// The way to the upstream for one exchange; `prefix`: as the client called us, for redirects.
+    /// A request as the upstream will be asked, so that this is what is judged and recorded: its path there.
+    pub(crate) fn as_asked(&self, mut head: RequestHead) -> RequestHead {
+        head.path = self.settings.upstream_path(&head.path);
+        head
+    }
+
+    /// The way to the upstream for one exchange.
     pub(crate) fn leg(self: &Arc<Self>) -> Leg {
         Leg(Arc::clone(self))
     }
 
-    /// What the client sent, as the upstream gets it.
+    /// What is forwarded, as the upstream gets it: with our credential in place of the client's.
     fn outward(&self, mut head: RequestHead) -> RequestHead {
-        head.path = self.settings.upstream_path(&head.path);
         let own = self.credential.as_ref().map(|header| header.name.as_str());
         head.headers.retain(|header| match header.name.as_str() {
             "authorization" => false,
@@ -188,7 +193,8 @@ mod tests {
             has_body: false,
             length: None,
         };
-        let out = backend("/crm", true, "/base", Cookies::Drop).outward(head);
+        let backend = backend("/crm", true, "/base", Cookies::Drop);
+        let out = backend.outward(backend.as_asked(head));
         assert_eq!(out.path, "/base/a");
         let sent: Vec<_> = out.headers.iter().map(|header| (&*header.name, header.text())).collect();
         assert_eq!(sent, [("accept", "*/*".into()), ("x-api-key", "secret".into())]);

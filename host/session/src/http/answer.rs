@@ -72,6 +72,7 @@ impl<P: HttpPorts> Exchange<P> {
         let status = head.status;
         match self.pass(head, body, reply).await {
             Ok(()) => self.end_by_status(status).await,
+            Err(Stop::Gone) if reply.is_complete() => self.end_by_status(status).await,
             Err(Stop::Gone) => {}
             Err(Stop::Fault(fault)) => {
                 tracing::info!(session = %self.session.info.id, code = fault.code, detail = fault.detail, "an answer was cut off: {}", fault.message);
@@ -146,7 +147,8 @@ impl<P: HttpPorts> Exchange<P> {
         self.take_results(&outcome).await?;
         let AnswerOutcome { show, need, .. } = outcome;
         if !head.has_body || show == Show::Unseen {
-            reply.begin(head.status, head.headers, head.length)?;
+            let length = if head.has_body { head.length } else { Some(0) };
+            reply.begin(head.status, head.headers, length)?;
             return self.pass_unseen(&mut body, reply).await;
         }
         let is_encoded = head.headers.iter().any(|header| header.name == "content-encoding");

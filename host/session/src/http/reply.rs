@@ -16,11 +16,18 @@ pub(super) struct Gone;
 pub(super) struct Reply {
     tell: Option<oneshot::Sender<Answer>>,
     body: Option<mpsc::Sender<Result<Frame, Broken>>>,
+    /// bytes of the body that are still to come, when its length was told
+    left: Option<u64>,
 }
 
 impl Reply {
     pub(super) fn new(tell: oneshot::Sender<Answer>) -> Self {
-        Self { tell: Some(tell), body: None }
+        Self { tell: Some(tell), body: None, left: None }
+    }
+
+    /// Everything that was announced has been told: whoever lets go of the body now has all of it.
+    pub(super) fn is_complete(&self) -> bool {
+        self.has_begun() && self.left == Some(0)
     }
 
     /// The head has been sent; another one never is.
@@ -38,10 +45,14 @@ impl Reply {
         let Some(tell) = self.tell.take() else { return Ok(()) };
         let (sender, body) = mpsc::channel(PIECES);
         self.body = Some(sender);
+        self.left = length;
         tell.send(Answer { status, headers, body, length }).map_err(|_| Gone)
     }
 
     pub(super) async fn push(&mut self, frame: Frame) -> Result<(), Gone> {
+        if let (Frame::Data(bytes), Some(left)) = (&frame, &mut self.left) {
+            *left = left.saturating_sub(bytes.len() as u64);
+        }
         match &self.body {
             Some(body) => body.send(Ok(frame)).await.map_err(|_| Gone),
             None => Err(Gone),

@@ -13,6 +13,7 @@ use crate::traffic::Request;
 use bytes::{Bytes, BytesMut};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use weir_model::{Action, Attribute, EndReason, Fault, FaultSource, Operation};
 
@@ -28,6 +29,8 @@ const HOSTS_OWN: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
 ];
+/// A client that sends nothing for so long waits for an answer.
+const SILENCE: Duration = Duration::from_millis(500);
 /// Headers that describe a body as it was encoded.
 const OF_THE_ENCODING: [&str; 6] =
     ["content-encoding", "content-length", "content-md5", "digest", "content-digest", "repr-digest"];
@@ -118,15 +121,9 @@ impl<P: HttpPorts> Exchange<P> {
         };
         let first = match self.first(&head, &mut body, &bound, &mut shown, reply).await {
             Ok(First::Forward(bytes)) => bytes,
-            Ok(First::Refused(own)) => {
-                reply.own(own).await;
-                return drain(body).await;
-            }
+            Ok(First::Refused(own)) => return refuse(own, body, reply).await,
             Ok(First::Gone) => return,
-            Err(fault) => {
-                reply.own(self.own_answer(&[], &fault).await).await;
-                return drain(body).await;
-            }
+            Err(fault) => return refuse(self.own_answer(&[], &fault).await, body, reply).await,
         };
         change(&mut head.headers, &shown.headers);
         if shown.decoded {
@@ -443,8 +440,11 @@ fn bound(head: &RequestHead) -> Vec<u8> {
     bytes
 }
 
-/// Many clients read no answer before they have sent all of their request.
-async fn drain<S: Source>(mut body: S) {
+/// Many clients read no answer before they have sent all of their request (git takes an early one for none), and some
+/// send no more before they have an answer: so it comes when the request has ended or falls silent.
+async fn refuse<S: Source>(own: OwnAnswer, mut body: S, reply: &mut Reply) {
+    while let Ok(Some(Ok(_))) = tokio::time::timeout(SILENCE, body.next()).await {}
+    reply.own(own).await;
     while let Some(Ok(_)) = body.next().await {}
 }
 

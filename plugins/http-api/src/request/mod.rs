@@ -102,10 +102,13 @@ fn fill(operation: &mut Operation, head: &RequestHead, rules: &Rules) -> Result<
     operation.action = rules.action(&head.method, &named.text).to_owned();
     operation.text = format!("{} {}", head.method, named.text);
     operation.objects = vec![named.text];
-    for object in [path.normal(), head.path.clone()] {
-        if !operation.objects.contains(&object) {
-            operation.objects.push(object);
-        }
+    // As it is understood, not as it is spelled: a masker that reads the trail's copy knows no escapes.
+    let normal = path.normal();
+    if let Some(path) = operation.attributes.iter_mut().find(|attribute| attribute.name == "http-path") {
+        path.value.clone_from(&normal);
+    }
+    if !operation.objects.contains(&normal) {
+        operation.objects.push(normal);
     }
     let mut names = Names::default();
     for (name, value) in named.parameters {
