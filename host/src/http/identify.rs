@@ -36,10 +36,13 @@ pub(super) enum Denied {
     Not { told: String },
 }
 
+/// A password that was right: since when, among which users, whose.
+type Known = (Instant, Arc<Users>, Proven);
+
 /// Passwords that were right a moment ago.
 #[derive(Default)]
 pub(super) struct Proofs {
-    known: Mutex<HashMap<[u8; 32], (Instant, Arc<Users>, Proven)>>,
+    known: Mutex<HashMap<[u8; 32], Known>>,
     key: OnceLock<[u8; 32]>,
 }
 

@@ -93,7 +93,11 @@ impl HttpSessions {
             open.session.end(EndReason::Drained);
         }
         *held = None;
-        let (session, seat) = open(shared, resource, allowed, client).await?;
+        let opened = open(shared, resource, allowed, client).await;
+        if opened.is_err() {
+            self.vacate(&key, &place);
+        }
+        let (session, seat) = opened?;
         *held = Some(Open { session: Arc::clone(&session), resource: Arc::clone(resource) });
         drop(held);
         let keeper =
@@ -109,11 +113,15 @@ impl HttpSessions {
         let mut held = place.lock().await;
         if held.as_ref().is_some_and(|open| Arc::ptr_eq(&open.session, session)) {
             *held = None;
-            // Whoever came meanwhile has this place in hand, and opens it again.
-            let mut places = lock(&self.places);
-            if Arc::strong_count(&place) <= 2 {
-                places.remove(key);
-            }
+            self.vacate(key, &place);
+        }
+    }
+
+    /// Nobody has this place, and nobody waits for it: whoever does has it in hand, and opens it again.
+    fn vacate(&self, key: &Key, place: &PlaceOf) {
+        let mut places = lock(&self.places);
+        if Arc::strong_count(place) <= 2 {
+            places.remove(key);
         }
     }
 }

@@ -174,7 +174,10 @@ impl<P: HttpPorts> Exchange<P> {
             };
             let Some(frame) = next else { return Ok(()) };
             match frame? {
-                Frame::Data(bytes) => self.tell(bytes, reply).await?,
+                Frame::Data(bytes) => {
+                    self.count(bytes.len()).await;
+                    self.tell(bytes, reply).await?;
+                }
                 Frame::Trailers(trailers) => self.tell_trailers(trailers, reply).await?,
             }
         }
@@ -248,6 +251,7 @@ impl<P: HttpPorts> Exchange<P> {
                 if !buffer.is_empty() && !is_unseen {
                     return Err(nonsense("it keeps the end of an answer").into());
                 }
+                self.count(buffer.len()).await;
                 self.tell(buffer.freeze(), reply).await?;
                 if let Some(trailers) = trailers {
                     self.tell_trailers(trailers, reply).await?;
@@ -255,6 +259,7 @@ impl<P: HttpPorts> Exchange<P> {
                 return Ok(());
             }
             if is_unseen {
+                self.count(buffer.len()).await;
                 self.tell(buffer.freeze(), reply).await?;
                 return self.pass_unseen(body, reply).await;
             }
@@ -273,6 +278,8 @@ impl<P: HttpPorts> Exchange<P> {
         if let Some(instead) = self.take_asked(&outcome.operations, given).await? {
             bytes = instead;
         }
+        // They belong to the operations that end with them.
+        self.count(bytes.len()).await;
         self.take_results(&outcome).await?;
         Ok((bytes, outcome))
     }
@@ -394,7 +401,6 @@ impl<P: HttpPorts> Exchange<P> {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.count(bytes.len()).await;
         reply.push(Frame::Data(bytes)).await?;
         Ok(())
     }

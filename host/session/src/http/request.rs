@@ -90,8 +90,11 @@ impl<P: HttpPorts> Exchange<P> {
             reply.break_off(&of_end(reason)).await;
         }
         let left = std::mem::take(&mut *lock(&self.forwarded));
-        let why = broken.as_ref().map_or("answer", EndReason::as_word);
-        self.session.lost(&left, &format!("the exchange ended before its answer: {why}")).await;
+        let why = match &broken {
+            Some(reason) => format!("the session ended before the end of the answer: {}", reason.as_word()),
+            None => "the client went away before the end of the answer".to_owned(),
+        };
+        self.session.lost(&left, &why).await;
         if broken.is_none() {
             self.session.desk.lock().await.inspector.end(self.number).await;
         }
@@ -213,17 +216,18 @@ impl<P: HttpPorts> Exchange<P> {
             return Err(nonsense("an inspector changes a header that is the host's"));
         }
         shown.headers.extend(headers);
-        let had = !operations.is_empty();
+        (shown.show, shown.need) = (show, need as usize);
+        if operations.is_empty() {
+            return Ok(None);
+        }
         let bound = [bound, &shown.buffer].concat();
         match self.judge(operations, &bound, reply).await? {
-            Judged::Go => {}
+            Judged::Go => shown.has_operation = true,
             Judged::Refused { ids, why } => {
                 return Ok(Some(First::Refused(self.own_answer(&ids, &why).await)));
             }
             Judged::Gone => return Ok(Some(First::Gone)),
         }
-        shown.has_operation |= had;
-        (shown.show, shown.need) = (show, need as usize);
         Ok(None)
     }
 
