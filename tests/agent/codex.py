@@ -37,11 +37,13 @@ wire_api = "responses"
 [mcp_servers.crm]
 url = "{crm}"
 bearer_token_env_var = "{token}"
-required = true
+
+[shell_environment_policy]
+set = {{ {shell} }}
 """
 
-# What whoever sets up the agent's shell writes once: the database is told which session of the agent it is.
-PROFILE = """
+# Codex tells every command which session it is of. This tells it to the database, whichever shell runs the command.
+SHELL = """
 [ -z "$CODEX_THREAD_ID" ] || export PGAPPNAME="codex/$CODEX_THREAD_ID"
 """
 
@@ -65,19 +67,22 @@ class Ran:
 
 
 class Codex:
-    """`environment`: what its shell gets besides."""
+    """`crm` is the URL of the tools, `token` opens them, `shell` are variables of its commands besides."""
 
-    def __init__(self, model: str, crm: str, token: str, environment: dict[str, str]):
-        self.model, self.crm, self.token, self.more = model, crm, token, environment
+    def __init__(self, model: str, crm: str, token: str, shell: dict[str, str]):
+        self.model, self.crm, self.token, self.shell = model, crm, token, shell
 
     def __enter__(self) -> Codex:
         if not BINARY.exists():
             raise RuntimeError(f"{BINARY} is missing: run `tests/setup/install codex` first")
         self.home = Path(tempfile.mkdtemp(prefix="weir-agent-"))
-        (self.home / ".codex").mkdir()
-        (self.home / "work").mkdir()
-        (self.home / ".codex/config.toml").write_text(CONFIG.format(model=self.model, crm=self.crm, token=TOKEN))
-        (self.home / ".profile").write_text(PROFILE)
+        for folder in (".codex", "work"):
+            (self.home / folder).mkdir()
+        hook = self.home / ".codex/shell"
+        hook.write_text(SHELL)
+        shell = ", ".join(f"{name} = {json.dumps(value)}" for name, value in (self.shell | {"BASH_ENV": str(hook)}).items())
+        config = CONFIG.format(model=self.model, crm=self.crm, token=TOKEN, shell=shell)
+        (self.home / ".codex/config.toml").write_text(config)
         return self
 
     def __exit__(self, *_) -> None:
@@ -85,7 +90,7 @@ class Codex:
 
     def run(self, prompt: str) -> Ran:
         # No more of our environment than needed, and no proxy: it talks to loopback only.
-        environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"} | self.more | {"HOME": str(self.home), TOKEN: self.token}
+        environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.home), TOKEN: self.token}
         command = [str(BINARY), "exec", "--json", "--strict-config", "--skip-git-repo-check", "-C", str(self.home / "work"), prompt]
         with (self.home / "stdout").open("w") as out, (self.home / "stderr").open("w") as err:
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True)
