@@ -37,6 +37,8 @@ wire_api = "responses"
 [mcp_servers.crm]
 url = "{crm}"
 bearer_token_env_var = "{token}"
+startup_timeout_sec = 60
+tool_timeout_sec = 90
 
 [shell_environment_policy]
 set = {{ {shell} }}

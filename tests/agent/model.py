@@ -11,17 +11,21 @@ that it was ever sent is in `heard`, as it came: nothing of it is hidden from a 
 from __future__ import annotations
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 FAREWELL = "That is all."
+#: how the agent says that a command still runs
+RUNNING = re.compile(r"Process running with session ID (\d+)")
+PATIENCE = 30000
 OUTPUTS = ("function_call_output", "custom_tool_call_output")
 USAGE = {"input_tokens": 1, "input_tokens_details": None, "output_tokens": 1, "output_tokens_details": None, "total_tokens": 2}
 
 
 def shell(command: str) -> dict:
-    """A command for the agent's shell; the longest patience it has, so that one answer is the whole one."""
-    return {"name": "exec_command", "arguments": json.dumps({"cmd": command, "yield_time_ms": 30000})}
+    """A command for the agent's shell."""
+    return {"name": "exec_command", "arguments": json.dumps({"cmd": command, "yield_time_ms": PATIENCE})}
 
 
 def tool(server: str, name: str, **arguments) -> dict:
@@ -54,8 +58,7 @@ class Model:
 
     def told(self, step: int) -> str:
         """What the agent told about a call of the script, as the model reads it."""
-        return next((text_of(item) for item in self.requests[-1]["input"]
-                     if item["type"] in OUTPUTS and item["call_id"] == call_id(step)), "(nothing)")
+        return "\n".join(text_of(item) for item in outputs(self.requests[-1]) if step_of(item) == step)
 
     def tools(self) -> set[str]:
         """What the agent offered: `exec_command`, `mcp__crm/find_customer`, …"""
@@ -64,14 +67,25 @@ class Model:
         return flat | {f"{space['name']}/{each['name']}" for space in offered if space["type"] == "namespace" for each in space["tools"]}
 
     def next_item(self, request: dict) -> dict:
-        done = sum(item["type"] in OUTPUTS for item in request["input"])
-        if done < len(self.script):
-            return {"type": "function_call", "id": f"fc_{done}", "call_id": call_id(done)} | self.script[done]
-        return {"type": "message", "id": "msg", "role": "assistant", "content": [{"type": "output_text", "text": FAREWELL}]}
+        told = outputs(request)
+        step = step_of(told[-1]) + 1 if told else 0
+        call = self.script[step] if step < len(self.script) else None
+        if told and (running := RUNNING.search(text_of(told[-1]))):
+            # As a real model does: it looks again, until the command has ended.
+            step -= 1
+            call = {"name": "write_stdin", "arguments": json.dumps({"session_id": int(running[1]), "chars": "", "yield_time_ms": PATIENCE})}
+        if call is None:
+            return {"type": "message", "id": "msg", "role": "assistant", "content": [{"type": "output_text", "text": FAREWELL}]}
+        return {"type": "function_call", "id": f"fc_{len(told)}", "call_id": f"call_{step}_{len(told)}"} | call
 
 
-def call_id(step: int) -> str:
-    return f"call_{step}"
+def outputs(request: dict) -> list[dict]:
+    return [item for item in request["input"] if item["type"] in OUTPUTS]
+
+
+def step_of(output: dict) -> int:
+    """Which call of the script it is about."""
+    return int(output["call_id"].split("_")[1])
 
 
 def text_of(item: dict) -> str:
