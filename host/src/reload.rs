@@ -27,6 +27,9 @@ const LOOK_EACH: Duration = Duration::from_millis(300);
 /// An editor writes in several steps: a change is read when the file has been still for so long.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// Times of files come from a clock that moves in steps, 10 ms at most.
+const CLOCK_GRAIN: Duration = Duration::from_millis(20);
+
 /// What a reload did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ReloadOutcome {
@@ -45,7 +48,9 @@ pub(crate) struct Changes {
 pub(crate) type Stamp = Option<(SystemTime, u64, u64)>;
 
 impl Changes {
-    pub(crate) fn of(shared: &Shared) -> Self {
+    /// `since`: when what is running began to be read. What was written later counts as changed, whether or not it was
+    /// read already.
+    pub(crate) fn of(shared: &Shared, since: SystemTime) -> Self {
         let running = shared.running();
         let settings = running.config.settings();
         let mut files = vec![running.config.file().to_owned(), settings.server.users.clone()];
@@ -54,7 +59,9 @@ impl Changes {
             files.extend(resource.tls.iter().flat_map(|tls| [tls.certificate.clone(), tls.key.clone()]));
             files.extend(resource.upstream_ca().map(Path::to_owned));
         }
-        Self { files: files.into_iter().map(|file| (file.clone(), stamp(&file))).collect() }
+        let since = since.checked_sub(CLOCK_GRAIN).unwrap_or(since);
+        let seen = |file: &Path| stamp(file).filter(|(modified, ..)| *modified < since);
+        Self { files: files.into_iter().map(|file| (file.clone(), seen(&file))).collect() }
     }
 
     /// Resolves when one of them has changed and is still again. Cancel safe.

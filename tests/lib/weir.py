@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -137,9 +138,12 @@ class Weir:
     def bring_compiled(self) -> None:
         for folder in (self.state_folder, self.state_folder / "compiled"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for file in COMPILED.glob("*.cwasm"):
-            with contextlib.suppress(FileNotFoundError):  # somebody else tidies up
-                shutil.copy(file, self.state_folder / "compiled")
+        # Compiled code is named by what it was compiled from; only what may be needed is copied.
+        for plugin in (self.folder / "plugins").glob("*.wasm"):
+            digest = hashlib.sha256(plugin.read_bytes()).hexdigest()
+            for file in COMPILED.glob(f"{digest}-*.cwasm"):
+                with contextlib.suppress(FileNotFoundError):  # somebody else tidies up
+                    shutil.copy(file, self.state_folder / "compiled")
 
     def keep_compiled(self) -> None:
         COMPILED.mkdir(mode=0o700, parents=True, exist_ok=True)

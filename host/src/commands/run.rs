@@ -28,6 +28,7 @@ use weir_store::{Trail, TrailSettings};
 use weir_wire::postgres::MockScram;
 
 pub(crate) fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let since = SystemTime::now();
     let Ok(config) = load(path) else { return Ok(ExitCode::from(super::EXIT_CONFIG)) };
     let problems = Problems::new(resource_problems(&config));
     if !problems.is_empty() {
@@ -36,12 +37,12 @@ pub(crate) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     }
     let log = crate::log::start(&config.settings().log).context("log.level")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let code = runtime.block_on(serve(config, log))?;
+    let code = runtime.block_on(serve(config, since, log))?;
     runtime.shutdown_timeout(Duration::from_secs(2));
     Ok(code)
 }
 
-async fn serve(config: Config, log: LogControl) -> anyhow::Result<ExitCode> {
+async fn serve(config: Config, since: SystemTime, log: LogControl) -> anyhow::Result<ExitCode> {
     let settings = config.settings().clone();
     let admin = Listener::bind(settings.admin.listen).context("admin.listen")?;
     let mut listeners = Listeners::bind(&settings).map_err(|error| of_resource(&settings, error))?;
@@ -98,7 +99,7 @@ async fn serve(config: Config, log: LogControl) -> anyhow::Result<ExitCode> {
     }));
     listeners.serve(&shared);
 
-    wait_for_the_end(&shared, &mut listeners, &api).await?;
+    wait_for_the_end(&shared, &mut listeners, &api, since).await?;
 
     let within = shared.running().config.settings().server.drain_timeout;
     drain(&shared, &listeners, within).await;
@@ -135,11 +136,16 @@ async fn next_expiry(shared: &Shared) {
 }
 
 /// Reloads on SIGHUP and on changed files, ends the sessions of users who expire, until SIGTERM or SIGINT.
-async fn wait_for_the_end(shared: &Arc<Shared>, listeners: &mut Listeners, api: &Api) -> anyhow::Result<()> {
+async fn wait_for_the_end(
+    shared: &Arc<Shared>,
+    listeners: &mut Listeners,
+    api: &Api,
+    since: SystemTime,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let mut changes = reload::Changes::of(shared);
+    let mut changes = reload::Changes::of(shared, since);
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
@@ -151,8 +157,9 @@ async fn wait_for_the_end(shared: &Arc<Shared>, listeners: &mut Listeners, api: 
                 continue;
             }
         }
+        let since = SystemTime::now();
         api.reloaded(reload::reload(shared, listeners).await);
-        changes = reload::Changes::of(shared);
+        changes = reload::Changes::of(shared, since);
     }
 }
 
