@@ -129,6 +129,7 @@ def place(server, upstream, tmp_path):
     with HttpUpstream(base="/v1") as api, GitServer() as repositories, Tools() as tools:
         repositories.create("team/shop", files={"README": "hello\n"})
         repositories.hook("team/shop", "pre-receive", f"echo 'tell {HOOK_EMAIL}'")
+        # Who reviews is said by the rules alone.
         behind = {"default": "allow", "reviewers": []}
         resources = [
             http("crm", api.url.removesuffix("/v1"), path_prefix="/v1", pipeline=["http-api", "change-guard", "pii-mask"], **behind),
