@@ -43,33 +43,14 @@ refused() {
 held() {
     title "5. What is risky waits for a person"
     say "ann's agent wants to change every customer. It sees a slow statement, and a notice."
-    local command='psql -U ann-agent -c "update customers set balance = balance + 1"'
-    printf '%s$ %s &%s\n' "$bold" "$command" "$plain"
-    : > "$work/held.log"
-    eval "$command" > "$work/held.log" 2>&1 9>&- &
-    local agent=$!
+    begin 'psql -U ann-agent -c "update customers set balance = balance + 1"'
     wait_for "the agent's client to show a notice" 20 grep -q NOTICE "$work/held.log"
     cat "$work/held.log"
     echo
-    show 'weir approvals list'
-    shows ann-agent customers
-    id=$(awk '/^apr-/ { print $1; exit }' <<< "$seen")
-    [ -n "$id" ] || surprise "the id of a request"
-    show "weir approvals show $id"
-    shows "on behalf of" "update customers set balance = balance + 1" "digest"
-    say "Nobody approves their own, nor what their agents ask for:"
-    show "WEIR_PASSWORD=\$ANN weir approvals approve $id --user ann"
-    fails
-    shows "own request"
-    kill -0 $agent || surprise "the agent's client to wait"
-    say "lea may:"
-    show "WEIR_PASSWORD=\$LEA weir approvals approve $id --user lea --reason 'agreed in the meeting'"
-    succeeds
-    shows "approved by lea"
+    approve_by_lea "update customers set balance = balance + 1"
     say "and the agent's statement goes on:"
-    wait $agent || surprise "the agent's statement to succeed"
-    seen=$(cat "$work/held.log")
-    printf '%s\n' "$seen"
+    its_end
+    succeeds
     shows "UPDATE 401"
 }
 
@@ -128,12 +109,7 @@ recorded() {
     shows lea "agreed in the meeting" digest
     show 'weir audit search --kind refused'
     shows "grant all on customers" "salary"
-    show 'weir audit verify'
-    succeeds
-    shows "the trail is whole"
-    say "And no personal value got into it."
-    seen=$(weir audit export 9>&-)
-    shows_not "${real_values[@]}"
+    whole_and_without "${real_values[@]}"
 }
 
 tell_what_next() {
