@@ -33,6 +33,43 @@ fn digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
+/// How often an address within an address is read.
+const DEEPEST: usize = 4;
+
+/// A text with its escapes read, also those of addresses in it, as people and browsers do it: what is damaged or no
+/// UTF-8 stays. None when there are none.
+pub(crate) fn undone(text: &str) -> Option<String> {
+    let mut read = text.to_owned();
+    for _ in 0..DEEPEST {
+        let mut bytes = Vec::with_capacity(read.len());
+        let mut rest = read.as_bytes();
+        while let Some((first, behind)) = rest.split_first() {
+            let escaped = match (first, behind) {
+                (b'%', [high, low, ..]) => digit(*high).zip(digit(*low)).map(|(high, low)| (high << 4) | low),
+                _ => None,
+            };
+            bytes.push(escaped.unwrap_or(*first));
+            rest = rest.get(if escaped.is_some() { 3 } else { 1 }..).unwrap_or_default();
+        }
+        let next = String::from_utf8_lossy(&bytes).into_owned();
+        if next == read {
+            break;
+        }
+        read = next;
+    }
+    (read != text).then_some(read)
+}
+
+/// Appends `text` as it may stand in an address or a form that is there already: its delimiters stay.
+pub(crate) fn encode_text(text: &str, out: &mut Vec<u8>) {
+    for byte in text.bytes() {
+        match byte.is_ascii_graphic() && !b"\"%<>\\^`{|}".contains(&byte) {
+            true => out.push(byte),
+            false => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+        }
+    }
+}
+
 /// Appends `text` as it may stand in a segment of a path.
 pub(crate) fn encode_segment(text: &str, out: &mut String) {
     for byte in text.bytes() {
@@ -71,6 +108,16 @@ mod tests {
         for wrong in ["%", "%2", "%zz", "%+1", "%00", "%ff", "a%c3"] {
             assert!(decode(wrong, false).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn addresses_in_addresses_are_read() {
+        assert_eq!(undone("/a?b=c%40d").as_deref(), Some("/a?b=c@d"));
+        assert_eq!(undone("/a?next=%2Fb%3Fc%3Dd%2540e").as_deref(), Some("/a?next=/b?c=d@e"));
+        assert_eq!(undone("100% and %zz"), None);
+        let mut out = Vec::new();
+        encode_text("/a?b=[X] é%", &mut out);
+        assert_eq!(out, b"/a?b=[X]%20%C3%A9%25");
     }
 
     #[test]

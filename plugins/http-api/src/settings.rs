@@ -50,8 +50,10 @@ pub enum Unseen {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum UnseenAnswers {
-    #[default]
     Allow,
+    /// pictures, sounds and fonts, and the types that settings call unseen
+    #[default]
+    Media,
     Refuse,
 }
 
@@ -155,6 +157,11 @@ impl Rules {
             "POST" | "PUT" | "PATCH" | "DELETE" => "write",
             _ => "unknown",
         }
+    }
+
+    /// Whether the settings say that a type is not looked at.
+    pub(crate) fn is_unseen_by_name(&self, essence: &str) -> bool {
+        self.types.iter().any(|(known, look)| known == essence && *look == Look::Unseen)
     }
 
     pub(crate) fn is_claimed(&self, header: &str) -> bool {

@@ -129,6 +129,14 @@ fn what_cannot_be_masked_is_refused() {
     assert_eq!(seen(&get("{}", &latin, &[b"cafe"], KEEP)), [("text", "text", "cafe")]);
     let wide = [("content-type", "application/json; charset=utf-16")];
     assert_eq!(get("{}", &wide, &[b"{\0}\0"], KEEP).refusal.as_deref(), Some("answer-not-text"));
+    for content_type in ["application/octet-stream", "application/msgpack", "multipart/mixed; boundary=x"] {
+        let kind = [("content-type", content_type)];
+        assert_eq!(get("{}", &kind, &[b"x"], KEEP).refusal.as_deref(), Some("answer-unseen"), "{content_type}");
+        let allowed = get(r#"{"unseen_answers": "allow"}"#, &kind, &[b"x"], KEEP);
+        assert_eq!(allowed.released, [1], "{content_type}");
+    }
+    let plain = [("content-type", "text/plain")];
+    assert_eq!(get("{}", &plain, &[b"a\0@\0b\0"], KEEP).refusal.as_deref(), Some("answer-not-text"));
     let twice = [("content-type", "image/png"), ("content-type", "text/html")];
     assert_eq!(get("{}", &twice, &[b"x"], KEEP).refusal.as_deref(), Some("answer-malformed-head"));
     let mut host = Host::new("{}");

@@ -1,6 +1,7 @@
 //! Headers of an answer that may hold values.
 
 use super::values::Collector;
+use crate::percent;
 use weir_sdk::http::{Fault, Header};
 
 /// What clients and caches work with. Anything else may hold a value: `location`, `content-disposition`, `link`, and
@@ -67,7 +68,10 @@ pub(super) fn add(headers: &[Header], collector: &mut Collector<'_>) -> Result<(
         // a list of pages would end there.
         let label = (name != "link").then_some("header");
         let column = collector.column(name, name.to_owned(), "text", label)?;
-        collector.header(column, index)?;
+        match percent::undone(&header.value) {
+            Some(text) => collector.escaped_header(column, &text, index)?,
+            None => collector.header(column, index)?,
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! An answer: how its body is looked at, and the values in it.
 
 mod events;
+mod form;
 mod head;
 mod json;
 mod lines;
@@ -20,6 +21,7 @@ use weir_sdk::http::{AnswerHead, AnswerOutcome, Fault, show};
 pub enum Body {
     Json(Charset),
     Text(Charset),
+    Form,
     /// its type is not told: whatever it looks like
     Any,
     Lines(lines::Reader),
@@ -40,7 +42,7 @@ pub fn read_head(head: &AnswerHead, relation: &str, rules: &Rules) -> Result<(Fo
     let (values, places) = collector.finish();
     let show = match body {
         None => show::UNSEEN,
-        Some(Body::Json(_) | Body::Text(_) | Body::Any) => show::WHOLE,
+        Some(Body::Json(_) | Body::Text(_) | Body::Form | Body::Any) => show::WHOLE,
         Some(Body::Lines(_) | Body::Events(_)) => show::GROWING,
     };
     Ok(((AnswerOutcome { show, values, ..AnswerOutcome::default() }, places), body))
@@ -65,14 +67,28 @@ fn look(head: &AnswerHead, rules: &Rules) -> Result<Option<Body>, Fault> {
     }
     match look {
         Look::Json => partial(head, Body::Json(charset)),
-        Look::Text | Look::Form => partial(head, Body::Text(charset)),
+        Look::Form => partial(head, Body::Form),
+        Look::Text => partial(head, Body::Text(charset)),
         Look::Lines => partial(head, Body::Lines(lines::Reader::default())),
         Look::Events => partial(head, Body::Events(events::Reader::default())),
-        Look::Unseen if rules.unseen_answers == UnseenAnswers::Refuse => Err(Fault::new(
+        Look::Unseen if may_pass(&media, rules) => Ok(None),
+        Look::Unseen => Err(Fault::new(
             fault::ANSWER_UNSEEN,
-            "an answer of this content-type cannot be masked (setting unseen_answers)",
+            "an answer of this content-type cannot be masked (settings types, unseen_answers)",
         )),
-        Look::Unseen => Ok(None),
+    }
+}
+
+/// Who wants values unmasked asks for them in a form that nobody reads here: MessagePack, protocol buffers, a spreadsheet.
+/// Pictures and sounds have no fields.
+fn may_pass(media: &Media, rules: &Rules) -> bool {
+    let kind = media.essence.split('/').next().unwrap_or_default();
+    match rules.unseen_answers {
+        UnseenAnswers::Allow => true,
+        UnseenAnswers::Media => {
+            rules.is_unseen_by_name(&media.essence) || matches!(kind, "image" | "audio" | "video" | "font")
+        }
+        UnseenAnswers::Refuse => false,
     }
 }
 
@@ -112,8 +128,12 @@ pub fn read_body(
             text(data, *charset, &mut collector)?;
             data.len()
         }
+        Body::Form => {
+            form::add(data, &mut collector)?;
+            data.len()
+        }
         Body::Any => {
-            // What is no text has no values to be found, as with a type that says so.
+            // What is no text has no values to be found.
             match std::str::from_utf8(data) {
                 Ok(_) => whole_json(data, Charset::Utf8, rules.malformed, &mut collector)?,
                 Err(_) if rules.unseen_answers == UnseenAnswers::Allow => {}
@@ -161,8 +181,9 @@ fn whole_json(
 
 fn text(data: &[u8], charset: Charset, collector: &mut Collector<'_>) -> Result<(), Fault> {
     let is_text = match charset {
-        Charset::Utf8 => std::str::from_utf8(data).is_ok(),
-        Charset::Ascii => data.is_ascii(),
+        // With a NUL in it, it is UTF-16 that does not say so.
+        Charset::Utf8 => !data.contains(&0) && std::str::from_utf8(data).is_ok(),
+        Charset::Ascii => !data.contains(&0) && data.is_ascii(),
         Charset::Other => false,
     };
     if !is_text {

@@ -21,6 +21,8 @@ pub enum Style {
     Data,
     /// a header
     Header,
+    /// a header or a value of a form with percent-encoding in it
+    Escaped,
 }
 
 /// Where a value stands: bytes `start..stop` of what was given, or for a header its index.
@@ -142,6 +144,14 @@ impl<'a> Collector<'a> {
         self.add(column, start, 0, Place { start, stop: start, style: Style::Header })
     }
 
+    /// A header whose text is not what stands there.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn escaped_header(&mut self, column: u32, text: &str, index: usize) -> Result<(), Fault> {
+        self.decoded(column, text, index, index, Style::Escaped)
+    }
+
     fn add(&mut self, column: u32, start: u32, length: u32, place: Place) -> Result<(), Fault> {
         if self.places.len() >= MAX_CELLS {
             return Err(too_many("more values than can be masked"));
@@ -220,7 +230,11 @@ fn write(place: Place, text: Option<&str>, out: &mut Vec<u8>) -> (u32, u32) {
         (Style::Line | Style::Header, Some(text)) => {
             out.extend_from_slice(text.replace(|c: char| c.is_control() && c != '\t', " ").as_bytes());
         }
-        (Style::Key | Style::Text | Style::Data | Style::Line | Style::Header, None) => {}
+        (Style::Escaped, Some(text)) => crate::percent::encode_text(text, out),
+        (
+            Style::Key | Style::Text | Style::Data | Style::Line | Style::Header | Style::Escaped,
+            None,
+        ) => {}
     }
     (start, stop)
 }

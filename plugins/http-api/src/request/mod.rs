@@ -59,7 +59,8 @@ pub fn read(head: &RequestHead, rules: &Rules) -> Result<Read, Box<Refused>> {
 
 /// What can be said of any request.
 fn bare(head: &RequestHead, rules: &Rules) -> Operation {
-    let mut raw = head.path.clone();
+    // As people read it, so that a masker does.
+    let mut raw = percent::undone(&head.path).unwrap_or_else(|| head.path.clone());
     if raw.len() > MAX_RAW_BYTES {
         let end = raw.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_RAW_BYTES).last();
         raw.truncate(end.unwrap_or_default());
