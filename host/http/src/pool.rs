@@ -225,6 +225,10 @@ impl Pool {
             Fault::new(FaultSource::Host, "request-unsendable", "the request cannot be sent").with_detail(why)
         };
         let mut headers = hygiene::outgoing(&head.headers, version_2).map_err(unsendable)?;
+        if !head.has_body && matches!(head.method.as_str(), "POST" | "PUT" | "PATCH") {
+            // Nothing is something with these: without a length, servers ask for one (RFC 9110, section 8.6).
+            headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let target = match &head.query {
             Some(query) => format!("{}?{query}", head.path),
             None => head.path.clone(),

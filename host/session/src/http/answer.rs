@@ -146,9 +146,14 @@ impl<P: HttpPorts> Exchange<P> {
         drop(desk);
         self.take_results(&outcome).await?;
         let AnswerOutcome { show, need, .. } = outcome;
-        if !head.has_body || show == Show::Unseen {
-            let length = if head.has_body { head.length } else { Some(0) };
-            reply.begin(head.status, head.headers, length)?;
+        if !head.has_body {
+            // Of HEAD and 304, the length is that of a body that is not sent; nobody knows it when it would be masked.
+            let length = head.length.filter(|length| *length == 0 || !self.session.masking);
+            reply.begin_alone(head.status, head.headers, length)?;
+            return self.pass_unseen(&mut body, reply).await;
+        }
+        if show == Show::Unseen {
+            reply.begin(head.status, head.headers, head.length)?;
             return self.pass_unseen(&mut body, reply).await;
         }
         let is_encoded = head.headers.iter().any(|header| header.name == "content-encoding");

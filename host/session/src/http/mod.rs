@@ -17,6 +17,7 @@
 
 mod answer;
 mod judge;
+mod outgoing;
 mod reply;
 mod request;
 mod session;

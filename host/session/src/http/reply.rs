@@ -49,6 +49,18 @@ impl Reply {
         tell.send(Answer { status, headers, body, length }).map_err(|_| Gone)
     }
 
+    /// Sends the head of an answer without a body, whatever length it tells (HEAD, 304).
+    pub(super) fn begin_alone(
+        &mut self,
+        status: u16,
+        headers: Vec<Header>,
+        length: Option<u64>,
+    ) -> Result<(), Gone> {
+        self.begin(status, headers, length)?;
+        self.left = Some(0);
+        Ok(())
+    }
+
     pub(super) async fn push(&mut self, frame: Frame) -> Result<(), Gone> {
         if let (Frame::Data(bytes), Some(left)) = (&frame, &mut self.left) {
             *left = left.saturating_sub(bytes.len() as u64);
@@ -158,6 +170,15 @@ mod tests {
         let fault = Fault::new(FaultSource::Policy, "no", "a \"b\" \\ \n c");
         let body = String::from_utf8(plain(&fault).body).unwrap();
         assert!(body.contains(r#""detail":"a \"b\" \\   c""#), "{body}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_body_is_complete_with_its_head() {
+        let (tell, told) = oneshot::channel();
+        let mut reply = Reply::new(tell);
+        reply.begin_alone(200, vec![], Some(128)).unwrap();
+        assert!(reply.is_complete());
+        assert_eq!(told.await.unwrap().length, Some(128));
     }
 
     #[tokio::test]

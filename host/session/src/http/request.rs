@@ -1,11 +1,11 @@
 //! The way of a request: inspected, judged, recorded, and only then forwarded.
 
 use super::judge::Judged;
-use super::reply::{Gone, PIECES, Reply, by, cut_short, plain};
+use super::outgoing::Outgoing;
+use super::reply::{Reply, by, cut_short, plain};
 use super::session::{HttpPorts, HttpSession};
 use super::traffic::{
-    Answer, Broken, Frame, Header, HttpInspector, OwnAnswer, Pipe, RequestHead, RequestOutcome, Show, Source,
-    Upstream,
+    Answer, Broken, Frame, Header, HttpInspector, OwnAnswer, RequestHead, RequestOutcome, Show, Source, Upstream,
 };
 use crate::exchange::nonsense;
 use crate::ports::RefusedBy;
@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use weir_model::{Action, Attribute, EndReason, Fault, FaultSource, Operation};
 
 /// Headers an inspector may not change: they are the host's.
@@ -137,9 +137,9 @@ impl<P: HttpPorts> Exchange<P> {
             false if shown.decoded => None,
             false => head.length,
         };
-        let (sender, pipe): (_, Pipe) = mpsc::channel(PIECES);
+        let (outgoing, pipe) = Outgoing::new();
         let answer = self.answer(upstream.send(head, pipe, length), reply);
-        let request = self.rest(body, bound, shown, first, sender);
+        let request = self.rest(body, bound, shown, first, outgoing);
         tokio::pin!(answer, request);
         tokio::select! {
             biased;
@@ -273,13 +273,15 @@ impl<P: HttpPorts> Exchange<P> {
         bound: Vec<u8>,
         mut shown: Shown,
         first: Bytes,
-        pipe: mpsc::Sender<Result<Frame, Broken>>,
+        outgoing: Outgoing,
     ) {
-        let sent = self.send_rest(&mut body, &bound, &mut shown, first, &pipe).await;
-        if let Err(fault) = sent {
-            let own = self.own_answer(&[], &fault).await;
-            lock(&self.refused).get_or_insert(own);
-            let _ = pipe.send(Err(Broken { by: by(&fault), message: fault.message })).await;
+        match self.send_rest(&mut body, &bound, &mut shown, first, &outgoing).await {
+            Ok(()) => outgoing.end(),
+            Err(fault) => {
+                let own = self.own_answer(&[], &fault).await;
+                lock(&self.refused).get_or_insert(own);
+                outgoing.break_off(Broken { by: by(&fault), message: fault.message });
+            }
         }
     }
 
@@ -289,10 +291,9 @@ impl<P: HttpPorts> Exchange<P> {
         bound: &[u8],
         shown: &mut Shown,
         first: Bytes,
-        pipe: &mpsc::Sender<Result<Frame, Broken>>,
+        outgoing: &Outgoing,
     ) -> Result<(), Fault> {
-        let forward = async |frame: Frame| pipe.send(Ok(frame)).await.map_err(|_| Gone);
-        if !first.is_empty() && forward(Frame::Data(first)).await.is_err() {
+        if !first.is_empty() && outgoing.push(Frame::Data(first)).await.is_err() {
             return Ok(());
         }
         while shown.show != Show::Unseen {
@@ -309,18 +310,18 @@ impl<P: HttpPorts> Exchange<P> {
                     lock(&self.refused).get_or_insert(own);
                     return Err(Fault::new(FaultSource::Policy, "refused", "the request was refused"));
                 }
-                Some(_) => return Ok(()),
+                Some(_) => return Err(cut_short()),
             }
             let bytes = shown.buffer.split_to(release.min(shown.buffer.len())).freeze();
             if bytes.is_empty() && is_last && shown.show != Show::Unseen {
                 return Err(nonsense("it leaves bytes of a request that has ended"));
             }
-            if !bytes.is_empty() && forward(Frame::Data(bytes)).await.is_err() {
+            if !bytes.is_empty() && outgoing.push(Frame::Data(bytes)).await.is_err() {
                 return Ok(());
             }
         }
         let left = shown.buffer.split().freeze();
-        if !left.is_empty() && forward(Frame::Data(left)).await.is_err() {
+        if !left.is_empty() && outgoing.push(Frame::Data(left)).await.is_err() {
             return Ok(());
         }
         while !shown.ended {
@@ -330,7 +331,7 @@ impl<P: HttpPorts> Exchange<P> {
                     if let Frame::Data(bytes) = &frame {
                         self.session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                     }
-                    if forward(frame).await.is_err() {
+                    if outgoing.push(frame).await.is_err() {
                         return Ok(());
                     }
                 }
