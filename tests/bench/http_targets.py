@@ -112,6 +112,12 @@ class Files(Server):
         self.end()
         shutil.rmtree(self.root, ignore_errors=True)
 
+    @staticmethod
+    def check() -> str:
+        if not program("nginx"):
+            return "nginx is missing: run tests/setup/install, or `apt-get install nginx`"
+        return http_load.missing()
+
     def content(self, file: str) -> bytes:
         return (self.root / file).read_bytes()
 
@@ -142,9 +148,7 @@ class Direct(Server):
 
     @staticmethod
     def check() -> str:
-        if not program("nginx"):
-            return "nginx is missing: run tests/setup/install, or `apt-get install nginx`"
-        return http_load.missing()
+        return ""
 
 
 class Nginx(Direct):
@@ -180,11 +184,9 @@ class Envoy(Direct):
             "clusters": [{"name": "files", "type": "STATIC", "connect_timeout": "5s",
                           "load_assignment": {"cluster_name": "files", "endpoints": [{"lb_endpoints": [endpoint]}]}}]}}
 
-    @classmethod
-    def check(cls) -> str:
-        if not ENVOY.exists():
-            return f"{ENVOY} is missing: run `tests/setup/install python`"
-        return Direct.check()
+    @staticmethod
+    def check() -> str:
+        return "" if ENVOY.exists() else f"{ENVOY} is missing: run `tests/setup/install python`"
 
 
 class Gateway(Direct):
@@ -207,7 +209,7 @@ class Gateway(Direct):
 
     @staticmethod
     def check() -> str:
-        return gateway_missing(PIPELINE) or Direct.check()
+        return gateway_missing(PIPELINE)
 
 
 TARGETS = {"direct": Direct, "nginx": Nginx, "envoy": Envoy, "weir": Gateway}

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Debian packages: PostgreSQL and its clients, what the benchmark compares with and loads with, a JDK and a WebAssembly toolchain where they are missing.
+# Debian packages: PostgreSQL and its clients, what the benchmark needs, a JDK and a WebAssembly toolchain where they are
+# missing.
 
 debian_wanted() {
     printf '%s\n' build-essential bison flex perl openssl \
