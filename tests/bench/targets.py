@@ -99,7 +99,7 @@ class Pgbouncer(Direct):
         self._write(port)
         with (self.folder / "log").open("wb") as log:
             self.child = subprocess.Popen(
-                [self.program(), self.folder / "pgbouncer.ini"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                [program("pgbouncer"), self.folder / "pgbouncer.ini"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                 start_new_session=True, preexec_fn=processes.die_with_parent(signal.SIGKILL), **processes.as_server_account())
         deadline = time.monotonic() + START_SECONDS
         while not _answers(port):
@@ -140,12 +140,8 @@ ignore_startup_parameters = extra_float_digits
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @staticmethod
-    def program() -> str | None:
-        return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-
-    @classmethod
-    def check(cls) -> str:
-        return "" if cls.program() else "pgbouncer is missing: run tests/setup/install, or `apt-get install pgbouncer`"
+    def check() -> str:
+        return "" if program("pgbouncer") else "pgbouncer is missing: run tests/setup/install, or `apt-get install pgbouncer`"
 
 
 class Gateway(Direct):
@@ -168,14 +164,24 @@ class Gateway(Direct):
 
     @staticmethod
     def check() -> str:
-        wanted = {BINARY: "cargo build --profile dist -p weir"}
-        wanted |= {PLUGINS / f"{name}.wasm": "plugins/build" for name in PIPELINE}
-        absent = [path for path in wanted if not path.exists()]
-        commands = " && ".join(dict.fromkeys(wanted[path] for path in absent))
-        return f"{', '.join(map(str, absent))} missing: run `{commands}`" if absent else ""
+        return gateway_missing(PIPELINE)
 
 
 TARGETS = {"direct": Direct, "floor": Floor, "pgbouncer": Pgbouncer, "weir": Gateway}
+
+
+def program(name: str) -> str | None:
+    """A server's program, also where the path is that of an ordinary account."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+def gateway_missing(pipeline: tuple[str, ...]) -> str:
+    """What has to be built first; empty: nothing."""
+    wanted = {BINARY: "cargo build --profile dist -p weir"}
+    wanted |= {PLUGINS / f"{name}.wasm": "plugins/build" for name in pipeline}
+    absent = [path for path in wanted if not path.exists()]
+    commands = " && ".join(dict.fromkeys(wanted[path] for path in absent))
+    return f"{', '.join(map(str, absent))} missing: run `{commands}`" if absent else ""
 
 
 def _answers(port: int) -> bool:

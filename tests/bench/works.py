@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 
 import data
+import http_data
+import http_works
 import meter
 from drain import Drain
 from load import Load, percentile
@@ -37,6 +39,11 @@ class Work:
     measure: Callable[..., Figures]
     targets: tuple[str, ...] = ("direct", "floor", "pgbouncer", "weir")
     fresh: bool = False
+    protocol: str = "postgres"
+
+
+def over_http(title: str, measure: Callable[..., Figures], **more) -> Work:
+    return Work(title, partial(measure, **more), ("direct", "nginx", "envoy", "weir"), protocol="http")
 
 
 def queries(target, seconds: float, clients: int, mode: str) -> Figures:
@@ -148,4 +155,11 @@ def all_works(size: Callable[[str], int]) -> dict[str, Work]:
         "rows-masked": Work("1,000,000 rows, e-mail, phone and card masked", partial(rows, table="rows_personal", size=size)),
         "memory": Work(f"memory of an idle session, of {IDLE_SESSIONS}", idle_sessions, ("floor", "pgbouncer", "weir"), fresh=True),
         "plugin-change": Work("a policy's file is renamed into place under load", plugin_change, ("weir",), fresh=True),
+        "http-1": over_http("HTTP, 1 KB of JSON, 1 connection", http_works.requests, file=http_data.SMALL, clients=1),
+        "http-32": over_http("HTTP, 1 KB of JSON, 32 connections", http_works.requests, file=http_data.SMALL, clients=32),
+        "http-32-masked": over_http("HTTP, 1 KB of JSON with 5 e-mail addresses masked, 32 connections", http_works.requests,
+                                    file=http_data.PERSONAL, clients=32),
+        "http-connects": over_http("HTTP, 1 KB of JSON, a connection and a token for each, one after another", http_works.connects, file=http_data.SMALL),
+        "http-10m": over_http("HTTP, 10 MB that nobody looks into", http_works.bodies, file=http_data.BIG),
+        "http-10m-json": over_http("HTTP, 10 MB of JSON, every text searched, nothing found", http_works.bodies, file=http_data.BIG_JSON),
     }

@@ -1,9 +1,11 @@
 # shellcheck shell=bash
-# Debian packages: PostgreSQL and its clients, a JDK and a WebAssembly toolchain where they are missing.
+# Debian packages: PostgreSQL and its clients, what the benchmark needs, a JDK and a WebAssembly toolchain where they are
+# missing.
 
 debian_wanted() {
     printf '%s\n' build-essential bison flex perl openssl \
-        "postgresql-$pg_major" "postgresql-client-$pg_major" libpq-dev pgbouncer libpostgresql-jdbc-java
+        "postgresql-$pg_major" "postgresql-client-$pg_major" libpq-dev libpostgresql-jdbc-java \
+        pgbouncer nginx nghttp2-client
     command -v javac > /dev/null || echo default-jdk-headless
     python3 -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
     if ! grep -qx wasm32-unknown-unknown <<< "$(rustup target list --installed 2> /dev/null)"; then

