@@ -24,9 +24,9 @@ DETAILS = b"\x08\x05\x12\x04gone\xff\x00"
 
 class GrpcService:
     def __enter__(self) -> GrpcService:
-        #: what became of calls that wait: how many messages came, and "whole" or "cancelled"
-        self.ended: queue.Queue[tuple[int, str]] = queue.Queue()
-        #: calls that a client began: something for each message that arrived
+        #: what became of calls that wait: "cancelled", or "forgotten" when nobody said so
+        self.ended: queue.Queue[str] = queue.Queue()
+        #: messages of a stream as they arrived, and calls that wait
         self.came: queue.Queue[bytes] = queue.Queue()
         self.server = grpc.server(futures.ThreadPoolExecutor(64), options=SIZES)
         kinds = {
@@ -67,18 +67,11 @@ class GrpcService:
         for number in range(int(message)):
             yield b"%d" % number
 
-    def gather(self, messages, context) -> bytes:
-        """All of them; when the client breaks off, that is what is told."""
-        ended = self.watch(context)
+    def gather(self, messages, _context) -> bytes:
         together = []
-        try:
-            for message in messages:
-                together.append(message)
-                self.came.put(message)
-        except Exception:  # grpcio has no better name for a call that is over
-            self.ended.put((len(together), "cancelled"))
-            raise
-        self.ended.put((len(together), "cancelled" if ended.is_set() else "whole"))
+        for message in messages:
+            together.append(message)
+            self.came.put(message)
         return b"|".join(together)
 
     def talk(self, messages, context):
@@ -106,20 +99,16 @@ class GrpcService:
 
     def wait(self, _message: bytes, context) -> bytes:
         """Until the client has had enough."""
-        ended = self.watch(context)
+        ended = threading.Event()
+        context.add_callback(ended.set)
         self.came.put(b"waits")
         ended.wait(PATIENCE_SECONDS)
-        self.ended.put((1, "cancelled" if ended.is_set() else "forgotten"))
+        self.ended.put("cancelled" if ended.is_set() else "forgotten")
         return b"late"
 
     def wait_stream(self, message: bytes, context):
         yield b"first"
         yield self.wait(message, context)
-
-    def watch(self, context) -> threading.Event:
-        ended = threading.Event()
-        context.add_callback(ended.set)
-        return ended
 
 
 class GrpcClient:

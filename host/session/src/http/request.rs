@@ -5,7 +5,8 @@ use super::outgoing::Outgoing;
 use super::reply::{Reply, by, cut_short, plain};
 use super::session::{HttpPorts, HttpSession};
 use super::traffic::{
-    Answer, Broken, Frame, Header, HttpInspector, OwnAnswer, RequestHead, RequestOutcome, Show, Source, Upstream,
+    Answer, Broken, Frame, Header, HttpInspector, OwnAnswer, RequestHead, RequestOutcome, Show, Source,
+    Upstream,
 };
 use crate::exchange::nonsense;
 use crate::ports::RefusedBy;
