@@ -13,7 +13,7 @@ from scripted import CLIENTS, SCRIPT
 from weir import Weir, http
 
 MASK = {"columns": ["nothing-is-called-so"], "detect": ["email", "phone", "card", "iban", "ssn", "secret"]}
-PLUGINS = {"http-api": {"settings": {"unseen_bodies": "allow"}}, "pii-mask": {"settings": MASK}}
+PLUGINS = {"http-api": {"settings": {"unseen_bodies": "allow", "unseen_answers": "allow"}}, "pii-mask": {"settings": MASK}}
 
 
 @pytest.fixture(scope="module")
