@@ -22,7 +22,7 @@ from raw_http import RawHttp, request
 from raw_http2 import RawHttp2, data, headers
 from weir import Weir, http
 
-PLUGINS = {"http-api": {"settings": {"unseen_bodies": "allow"}}, "pii-mask": {"settings": {"detect": ["email"]}}}
+PLUGINS = {"http-api": {"settings": {"unseen_bodies": "allow", "unseen_answers": "allow"}}, "pii-mask": {"settings": {"detect": ["email"]}}}
 LARGE = 200 << 20
 #: What 200 MB may cost while they pass: buffers, and nothing that grows with them.
 GROWTH = 24 << 20
