@@ -11,6 +11,8 @@ from mcp.server.mcpserver import Context, MCPServer
 from pydantic import BaseModel
 
 server = MCPServer("stdio tools")
+#: the SDK puts something else in its place
+OUTPUT = os.dup(1)
 EMAIL = "maria.lopez@leak.example"
 
 
@@ -54,7 +56,7 @@ def breed() -> int:
 @server.tool()
 def garbage() -> str:
     """Says something besides."""
-    os.write(1, b"Loading model...\n\xff\xfe\n[1, 2]\n{\"jsonrpc\": \"2.0\", \"id\": 99999, \"result\": {}}\n")
+    os.write(OUTPUT, b"Loading model...\n\xff\xfe\n[1, 2]\n{\"jsonrpc\": \"2.0\", \"id\": 99999, \"result\": {}}\n")
     return "clean"
 
 

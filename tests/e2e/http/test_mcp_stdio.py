@@ -164,8 +164,8 @@ def test_the_program_has_little_of_the_gateways_environment(weir):
     assert life["folder"] == str(weir.state_folder / "programs/tools")
     environ = Path(f"/proc/{life['pid']}/environ").read_bytes()
     assert b"GATEWAY_KEY" not in environ and b"UPSTREAM_PASSWORD" not in environ
-    limits = Path(f"/proc/{life['pid']}/limits").read_text()
-    assert "Max core file size         0                    0" in limits
+    limits = {line[:26].strip(): line[26:].split() for line in Path(f"/proc/{life['pid']}/limits").read_text().splitlines()}
+    assert limits["Max core file size"][:2] == ["0", "0"] and int(limits["Max open files"][1]) <= 4096
     assert "up and running" in weir.log.read_text()
 
 

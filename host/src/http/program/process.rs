@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use weir_config::settings::{Program, Variable};
 
 /// What a program inherits of the gateway's environment.
@@ -27,6 +28,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Of a line of its standard error, so much is logged, and so many lines of one program.
 const LOGGED_BYTES: usize = 200;
 const LOGGED_LINES: u32 = 50;
+/// What is said of one that went by itself.
+const ENDED: &str = "the program has ended";
 
 pub(super) struct Process {
     lines: mpsc::Sender<String>,
@@ -75,9 +78,9 @@ impl Process {
         });
         tracing::debug!(resource, pid = pid.as_raw_nonzero().get(), "a program was started");
         tokio::spawn(Arc::clone(&process).write(stdin, to_write));
-        tokio::spawn(Arc::clone(&process).read(stdout, most));
+        let reading = tokio::spawn(Arc::clone(&process).read(stdout, most));
         tokio::spawn(Arc::clone(&process).log(stderr));
-        tokio::spawn(Arc::clone(&process).keep(child, pid, children));
+        tokio::spawn(Arc::clone(&process).keep(child, pid, children, reading));
         Ok(process)
     }
 
@@ -88,7 +91,7 @@ impl Process {
     /// Cancel safe: the line is on its way, or not at all.
     pub(super) async fn say(&self, line: String) -> Result<(), Over> {
         *lock(&self.used) = Instant::now();
-        self.lines.send(line).await.map_err(|_| Over("the program has ended".to_owned()))
+        self.lines.send(line).await.map_err(|_| Over(ENDED.to_owned()))
     }
 
     /// A request goes to it that is more than the handshake.
@@ -173,7 +176,7 @@ impl Process {
                         }
                     }
                 }
-                Ok(None) => return self.end("the program has closed its output"),
+                Ok(None) => return self.end(ENDED),
                 Err(error) => return self.end(&format!("the program cannot be read: {error}")),
             }
         }
@@ -206,13 +209,19 @@ impl Process {
     }
 
     /// Waits for its end, or makes it, and takes with it all that it has started.
-    async fn keep(self: Arc<Self>, mut child: Child, pid: Pid, mut children: Signals) {
-        let by_itself = tokio::select! {
-            () = left(pid, &mut children) => true,
-            () = self.ended() => false,
+    async fn keep(
+        self: Arc<Self>,
+        mut child: Child,
+        pid: Pid,
+        mut children: Signals,
+        reading: JoinHandle<()>,
+    ) {
+        let asked = tokio::select! {
+            () = left(pid, &mut children) => false,
+            () = self.ended() => true,
         };
-        if by_itself {
-            self.end("the program has ended");
+        if !asked {
+            self.end(ENDED);
         } else {
             // Its input ends first: that is how it is told (MCP, "Shutdown" of stdio).
             if tokio::time::timeout(GRACE, left(pid, &mut children)).await.is_err() {
@@ -224,8 +233,10 @@ impl Process {
         let _ = kill_process_group(pid, Signal::KILL);
         let status = child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
         let why = self.ending.borrow().clone().unwrap_or_default();
+        // What it said last counts, unless somebody who left its group keeps the pipe.
+        let _ = tokio::time::timeout(GRACE, reading).await;
         self.calls().over(&why);
-        if by_itself {
+        if why == ENDED {
             tracing::warn!(resource = self.resource, status, "a program has ended by itself");
         } else {
             tracing::debug!(resource = self.resource, status, why, "a program was ended");
