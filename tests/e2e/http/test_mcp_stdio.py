@@ -60,9 +60,9 @@ def call(weir: Weir, tool: str, arguments: dict | None = None, mode: str = "lega
 class Raw:
     """A session of MCP by hand."""
 
-    def __init__(self, weir: Weir, resource: str = "tools"):
+    def __init__(self, weir: Weir, resource: str = "tools", initialize: dict = INITIALIZE):
         self.http = httpx.Client(base_url=weir.url(resource), headers=BOTH | {"authorization": weir.basic("ann")}, timeout=30)
-        self.began = self.post(INITIALIZE)
+        self.began = self.post(initialize)
         self.http.headers["mcp-session-id"] = self.session = self.began.headers.get("mcp-session-id", "")
         self.http.headers["mcp-protocol-version"] = "2025-06-18"
 
@@ -150,6 +150,30 @@ def test_the_official_client_in_typescript_is_served_and_asked(weir):
     assert said["echo"] == "Echo: hello" and said["steps"] == [1, 2, 3]
     # The server asks while the call runs; the client's answer is in the result.
     assert said["asked"] == ["Sing"] and "la la" in said["sampled"]
+
+
+def test_a_batch_has_one_answer_in_the_form_that_is_accepted(weir):
+    raw = Raw(weir)
+    raw.http.headers["mcp-protocol-version"] = "2025-03-26"
+    batch = [{"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": "echo", "arguments": {"text": str(number)}}}
+             for number in ("a", 2)] + [{"jsonrpc": "2.0", "method": "notifications/initialized"}]
+    answers = raw.http.post("", json=batch, headers={"accept": "application/json"}).json()
+    assert {answer["id"]: answer["result"]["content"][0]["text"] for answer in answers} == {"a": "a", 2: "2"}
+    events = raw.http.post("", json=batch).text
+    assert {json.loads(line[6:])["id"] for line in events.splitlines() if line.startswith("data: ")} == {"a", 2}
+
+
+def test_what_belongs_to_no_request_waits_for_the_stream_of_its_client(weir):
+    capable = INITIALIZE["params"] | {"capabilities": {"roots": {"listChanged": True}}}
+    raw = Raw(weir, "everything", INITIALIZE | {"params": capable})
+    assert raw.post({"jsonrpc": "2.0", "method": "notifications/initialized"}).status_code == 202
+    asked = {}
+    with raw.http.stream("GET", "") as stream:
+        for line in stream.iter_lines():
+            if line.startswith("data: ") and "roots/list" in line and "method" in (asked := json.loads(line[6:])):
+                break
+    assert asked["method"] == "roots/list"
+    assert raw.post({"jsonrpc": "2.0", "id": asked["id"], "result": {"roots": []}}).status_code == 202
 
 
 # --- how it lives
