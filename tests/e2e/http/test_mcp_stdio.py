@@ -35,6 +35,7 @@ def weir():
     pipeline = ["mcp", "change-guard", "pii-mask"]
     resources = [http("tools", program, path_prefix="/tools", pipeline=pipeline),
                  http("everything", {"command": EVERYTHING}, path_prefix="/everything", pipeline=["mcp"]),
+                 http("small", program, path_prefix="/small", pipeline=["mcp"], limits={"max_answer_bytes": "64KiB"}),
                  http("absent", {"command": ["/no/such/program"]}, path_prefix="/absent", pipeline=["mcp"])]
     plugins = {"change-guard": {"settings": GUARD}, "pii-mask": {"settings": {"columns": ["mcp:find.name"], "detect": ["email"]}}}
     with Weir(resources=resources, plugins=plugins, variables={"API_KEY": "key of the program", "GATEWAY_KEY": "gateway's own"}) as running:
@@ -244,6 +245,15 @@ def test_a_call_that_is_never_answered_keeps_nobody_waiting(weir):
     with raw.http.stream("POST", "", json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "never"}}):
         assert lives(raw.life()["pid"])
     assert lives(raw.life()["pid"])
+
+
+def test_a_line_that_is_too_long_ends_the_program(weir):
+    raw = Raw(weir, "small")
+    pid = raw.life()["pid"]
+    long = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "echo", "arguments": {"text": "x" * 70_000}}}
+    answer = raw.post(long, accept="application/json").json()
+    assert answer["id"] == 7 and "longer than 65536 bytes" in answer["error"]["message"]
+    gone(weir, pid)
 
 
 def test_a_program_that_does_not_start_is_an_error_and_not_a_silence(weir):
