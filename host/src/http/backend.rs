@@ -1,14 +1,16 @@
 //! What is behind an HTTP resource: the pool of connections, the credential, the paths.
 
+use super::program::{ProgramBody, Programs};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_config::settings::{Cookies, Credential, Endpoint, Http2, HttpResource, HttpServer, HttpUpstream};
 use weir_http::{Pool, PoolOptions, UpstreamBody, Way, dial};
-use weir_model::Fault;
+use weir_model::{Fault, FaultSource};
 use weir_net::{ClientTls, ClientTlsError, Verify};
-use weir_session::http::traffic::{AnswerHead, Header, Pipe, RequestHead, Upstream};
+use weir_session::http::traffic::{AnswerHead, Broken, Frame, Header, Pipe, RequestHead, Source, Upstream};
 
 /// For TCP, and again for TLS.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -16,7 +18,8 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// The upstream of an HTTP resource made ready.
 pub(crate) struct HttpBackend {
     pub(crate) settings: HttpResource,
-    pool: Arc<Pool>,
+    /// `None`: a program, and each session has its own
+    pool: Option<Arc<Pool>>,
     credential: Option<Header>,
     /// `https://api.internal:8443/base`: what the upstream calls itself in redirects
     own_url: String,
@@ -26,8 +29,6 @@ pub(crate) struct HttpBackend {
 pub(crate) enum HttpBackendError {
     #[error(transparent)]
     Tls(#[from] ClientTlsError),
-    #[error("a program as upstream is not served yet")]
-    Program,
     #[error("an upstream of this kind is not served")]
     Unknown,
 }
@@ -36,7 +37,10 @@ impl HttpBackend {
     pub(crate) fn of(settings: &HttpResource) -> Result<Self, HttpBackendError> {
         let server = match &settings.upstream {
             HttpUpstream::Server(server) => server,
-            HttpUpstream::Program(_) => return Err(HttpBackendError::Program),
+            HttpUpstream::Program(_) => {
+                let own_url = String::new();
+                return Ok(Self { settings: settings.clone(), pool: None, credential: None, own_url });
+            }
         };
         let Endpoint::Tcp { host, port } = &server.endpoint else { return Err(HttpBackendError::Unknown) };
         let (http2, alpn): (_, &[&str]) = match server.http2 {
@@ -52,7 +56,7 @@ impl HttpBackend {
         let options = PoolOptions { http2, ..PoolOptions::new(authority, server.tls) };
         Ok(Self {
             settings: settings.clone(),
-            pool: Pool::new(dial(host.clone(), *port, tls, CONNECT_TIME), options),
+            pool: Some(Pool::new(dial(host.clone(), *port, tls, CONNECT_TIME), options)),
             credential: server.credential.as_ref().map(header),
             own_url: server.to_string(),
         })
@@ -64,9 +68,21 @@ impl HttpBackend {
         head
     }
 
-    /// The way to the upstream for one exchange.
-    pub(crate) fn leg(self: &Arc<Self>) -> Leg {
-        Leg(Arc::clone(self))
+    /// The programs of one session, when the upstream is one: none of them runs yet. `folder`: where they run unless
+    /// the settings say it; `most`: bytes of a request, and of what a program says at once.
+    pub(super) fn programs(
+        &self,
+        folder: PathBuf,
+        name: String,
+        most: (usize, usize),
+    ) -> Option<Arc<Programs>> {
+        let HttpUpstream::Program(program) = &self.settings.upstream else { return None };
+        Some(Arc::new(Programs::new(program.clone(), folder, name, most)))
+    }
+
+    /// The way to the upstream for one exchange of the session that has these programs.
+    pub(super) fn leg(self: &Arc<Self>, programs: Option<Arc<Programs>>) -> Leg {
+        Leg(Arc::clone(self), programs)
     }
 
     /// What is forwarded, as the upstream gets it: with our credential in place of the client's.
@@ -133,20 +149,49 @@ fn header(credential: &Credential) -> Header {
 }
 
 /// One exchange's way to the upstream and back.
-pub(crate) struct Leg(Arc<HttpBackend>);
+pub(super) struct Leg(Arc<HttpBackend>, Option<Arc<Programs>>);
 
 impl Upstream for Leg {
-    type Body = UpstreamBody;
+    type Body = LegBody;
 
     async fn send(
         self,
         head: RequestHead,
         body: Pipe,
         length: Option<u64>,
-    ) -> Result<(AnswerHead, UpstreamBody), Fault> {
+    ) -> Result<(AnswerHead, LegBody), Fault> {
+        if let Some(programs) = self.1 {
+            let (head, body) = programs.send(head, body).await?;
+            return Ok((head, LegBody::Program(body)));
+        }
+        let Some(pool) = &self.0.pool else {
+            return Err(Fault::new(FaultSource::Host, "no-upstream", "the session has no program"));
+        };
         let head = self.0.outward(head);
-        let (head, body) = Way(Arc::clone(&self.0.pool)).send(head, body, length).await?;
-        Ok((self.0.inward(head), body))
+        let (head, body) = Way(Arc::clone(pool)).send(head, body, length).await?;
+        Ok((self.0.inward(head), LegBody::Server(body)))
+    }
+}
+
+/// What comes back, whoever sends it.
+pub(super) enum LegBody {
+    Server(UpstreamBody),
+    Program(ProgramBody),
+}
+
+impl Source for LegBody {
+    async fn next(&mut self) -> Option<Result<Frame, Broken>> {
+        match self {
+            Self::Server(body) => body.next().await,
+            Self::Program(body) => body.next().await,
+        }
+    }
+
+    fn decode(&mut self) -> Result<(), Broken> {
+        match self {
+            Self::Server(body) => body.decode(),
+            Self::Program(body) => body.decode(),
+        }
     }
 }
 

@@ -136,7 +136,9 @@ impl Handler for Door {
             Err(Denied::Not { told }) => return own_answer(403, Vec::new(), &told),
         };
         match self.shared.http.session(&self.shared, &resource, proven, client).await {
-            Ok(session) => session.exchange(backend.as_asked(head), body, backend.leg()).await,
+            Ok((session, programs)) => {
+                session.exchange(backend.as_asked(head), body, backend.leg(programs)).await
+            }
             Err(fault) => unavailable(&fault),
         }
     }

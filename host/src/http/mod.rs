@@ -12,6 +12,7 @@
 mod backend;
 mod door;
 mod identify;
+mod program;
 mod sessions;
 
 pub(crate) use backend::{HttpBackend, HttpBackendError};

@@ -1,7 +1,8 @@
 //! The sessions over HTTP that live now: found again by who asks for what from where, opened when there is none.
 
 use super::identify::Allowed;
-use crate::resource::ResourceRuntime;
+use super::program::Programs;
+use crate::resource::{Kind, ResourceRuntime};
 use crate::reviews::SessionApprovals;
 use crate::sessions::Seat;
 use crate::shared::Shared;
@@ -50,6 +51,7 @@ struct Key {
 struct Open {
     session: Arc<Session>,
     resource: Arc<ResourceRuntime>,
+    programs: Option<Arc<Programs>>,
 }
 
 /// Whoever holds the lock of a place opens its session; the others wait for that.
@@ -61,7 +63,7 @@ pub(crate) struct HttpSessions {
 }
 
 impl HttpSessions {
-    /// The session of this request.
+    /// The session of this request, and its programs when the upstream is one.
     ///
     /// # Errors
     /// When it could not be opened; nothing was forwarded then.
@@ -71,7 +73,7 @@ impl HttpSessions {
         resource: &Arc<ResourceRuntime>,
         allowed: Allowed,
         client: IpAddr,
-    ) -> Result<Arc<Session>, Fault> {
+    ) -> Result<(Arc<Session>, Option<Arc<Programs>>), Fault> {
         let key = Key {
             resource: resource.name().clone(),
             principal: allowed.permit.principal().id.clone(),
@@ -87,7 +89,7 @@ impl HttpSessions {
             let same = open.resource.settings == resource.settings
                 && open.session.info().who == *allowed.permit.principal();
             if same && open.session.is_usable().await {
-                return Ok(Arc::clone(&open.session));
+                return Ok((Arc::clone(&open.session), open.programs.clone()));
             }
             // Another configuration, or a plugin that failed: the next one begins anew.
             open.session.end(EndReason::Drained);
@@ -98,12 +100,22 @@ impl HttpSessions {
             self.vacate(&key, &place);
         }
         let (session, seat) = opened?;
-        *held = Some(Open { session: Arc::clone(&session), resource: Arc::clone(resource) });
+        let programs = programs(shared, resource);
+        *held = Some(Open {
+            session: Arc::clone(&session),
+            resource: Arc::clone(resource),
+            programs: programs.clone(),
+        });
         drop(held);
-        let keeper =
-            Keeper { shared: Arc::clone(shared), key, session: Arc::clone(&session), since: Instant::now() };
+        let keeper = Keeper {
+            shared: Arc::clone(shared),
+            key,
+            session: Arc::clone(&session),
+            programs: programs.clone(),
+            since: Instant::now(),
+        };
         tokio::spawn(keeper.keep(Arc::clone(resource), seat));
-        Ok(session)
+        Ok((session, programs))
     }
 
     /// The session is over: its place is free, unless another one has it.
@@ -131,6 +143,7 @@ struct Keeper {
     shared: Arc<Shared>,
     key: Key,
     session: Arc<Session>,
+    programs: Option<Arc<Programs>>,
     since: Instant,
 }
 
@@ -161,6 +174,9 @@ impl Keeper {
         // What runs breaks off at once; its outcome belongs before the end.
         while self.session.idle_for().is_none() {
             tokio::time::sleep(LOOK_EACH).await;
+        }
+        if let Some(programs) = &self.programs {
+            programs.end().await;
         }
         self.session.settle().await;
         self.closed(&resource, reason).await;
@@ -204,6 +220,19 @@ impl Keeper {
             tracing::error!(error = %down, "the end of a session could not be recorded");
         }
     }
+}
+
+fn programs(shared: &Shared, resource: &ResourceRuntime) -> Option<Arc<Programs>> {
+    let Kind::Http(backend) = &resource.kind else { return None };
+    let name = resource.name().to_string();
+    let running = shared.running();
+    let folder = running.config.settings().server.state.join("programs").join(&name);
+    let limits = &resource.settings.limits;
+    backend.programs(folder, name, (bytes(limits.max_operation_bytes), bytes(limits.max_answer_bytes)))
+}
+
+fn bytes(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// A seat, the plugins, the record: the same steps as for every protocol.
@@ -253,7 +282,6 @@ async fn open(
             .with_detail(down.to_string())
     })?;
     shared.metrics.session_opened(resource.name());
-    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let session = HttpSession::new(HttpStart {
         inspector: guests.inspector,
         policies: guests.policies,

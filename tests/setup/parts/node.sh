@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Node prefix with node-postgres.
+# Node prefix with node-postgres, and with SDK and servers of MCP.
 
 install_node() {
     local pins="$here/node" prefix="$cache/node" key
