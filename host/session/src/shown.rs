@@ -29,9 +29,15 @@ impl Shown {
             texts.push(object);
         }
         for parameter in parameters {
+            let name = parameter.name.clone();
+            // A key of the client's own may be a value: `{"ann@example.com": 1}`.
+            if !is_field(&parameter.name) {
+                columns.push(labelled("name", "parameter"));
+                texts.push(&mut parameter.name);
+            }
             if let Some(value) = &mut parameter.value {
                 let type_name = parameter.type_name.clone();
-                columns.push(Column { type_name, ..labelled(&parameter.name, "parameter") });
+                columns.push(Column { type_name, ..labelled(&name, "parameter") });
                 texts.push(value);
             }
         }
@@ -75,6 +81,18 @@ fn is_name(value: &str) -> bool {
     value.len() <= 4 * MAX_WORD_BYTES && value.split(['.', ':']).all(is_word)
 }
 
+/// A name with perhaps a place in a list: `body.items[0].email`, `$1`.
+fn is_field(name: &str) -> bool {
+    let name = name.strip_prefix('$').unwrap_or(name);
+    let mut parts = name.split('[');
+    let first = parts.next().unwrap_or_default();
+    is_name(first)
+        && parts.all(|part| {
+            let (number, behind) = part.split_once(']').unwrap_or(("none", ""));
+            number.bytes().all(|byte| byte.is_ascii_digit()) && is_name(behind)
+        })
+}
+
 fn is_word(value: &str) -> bool {
     let bytes = value.as_bytes();
     bytes.len() <= MAX_WORD_BYTES
@@ -89,6 +107,18 @@ pub(crate) fn labelled(name: &str, label: &str) -> Column {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_fields_hold_no_values() {
+        for name in ["$1", "query.since", "body.items[0].email", "body[12]", "tag[1]", "_meta.x-y"] {
+            assert!(is_field(name), "{name}");
+        }
+        for name in
+            ["body.\"ann@example.com\"", "query.ann@example.com", "body.15551234567", "a[b]", "a[1", "a b"]
+        {
+            assert!(!is_field(name), "{name}");
+        }
+    }
 
     #[test]
     fn words_are_not_statements() {

@@ -104,22 +104,41 @@ impl Door {
         self.shared.running().resources.values().find(|resource| self.serves.is_of(resource)).cloned()
     }
 
-    fn route(&self, incoming: &Incoming) -> Option<Arc<ResourceRuntime>> {
+    /// Whose request it is. Behind several resources there may be one server, which takes `/%63rm` for `/crm`: what
+    /// could be another resource's is nobody's.
+    fn route(&self, incoming: &Incoming) -> Route {
         let (host, port) = host_and_port(&incoming.head.authority, self.port);
         let running = self.shared.running();
-        let here = running.resources.values().filter(|resource| self.serves.is_of(resource));
-        let fitting = here.filter_map(|resource| {
-            let Kind::Http(backend) = &resource.kind else { return None };
-            Some((backend.settings.fits(&host, port, &incoming.head.path)?, resource))
+        let here: Vec<_> =
+            running.resources.values().filter(|resource| self.serves.is_of(resource)).collect();
+        let fitting = |path: &str| {
+            let fitting = here.iter().filter_map(|resource| {
+                let Kind::Http(backend) = &resource.kind else { return None };
+                Some((backend.settings.fits(&host, port, path)?, *resource))
+            });
+            fitting.max_by_key(|(fit, _)| *fit)
+        };
+        let Some((fit, found)) = fitting(&incoming.head.path) else { return Route::Nobody };
+        let is_one = readings(&incoming.head.path).iter().all(|path| {
+            let same = fitting(path).is_none_or(|(_, other)| Arc::ptr_eq(other, found));
+            // Few servers take `/CRM` for `/crm`, and a prefix may have capitals: it counts if it says more.
+            let lower = fitting(&path.to_ascii_lowercase());
+            same && lower.is_none_or(|(other_fit, other)| Arc::ptr_eq(other, found) || other_fit <= fit)
         });
-        fitting.max_by_key(|(fit, _)| *fit).map(|(_, resource)| Arc::clone(resource))
+        if is_one { Route::To(Arc::clone(found)) } else { Route::Unclear }
     }
 }
 
 impl Handler for Door {
     async fn handle(&self, incoming: Incoming) -> Answer {
-        let Some(resource) = self.route(&incoming) else {
-            return own_answer(404, Vec::new(), "no resource of this gateway has this host and path");
+        let resource = match self.route(&incoming) {
+            Route::To(resource) => resource,
+            Route::Nobody => {
+                return own_answer(404, Vec::new(), "no resource of this gateway has this host and path");
+            }
+            Route::Unclear => {
+                return own_answer(400, Vec::new(), "this path could be read as one of another resource");
+            }
         };
         let Kind::Http(backend) = &resource.kind else {
             return own_answer(404, Vec::new(), "this is no HTTP resource");
@@ -180,6 +199,58 @@ async fn begin(resource: &ResourceRuntime, arrival: Arrival) -> Result<Stream, S
     }
 }
 
+enum Route {
+    To(Arc<ResourceRuntime>),
+    Nobody,
+    Unclear,
+}
+
+/// How often escapes are undone: servers do it once, some twice.
+const DECODED: usize = 3;
+
+/// What else servers may take a path for: escapes undone, slashes merged, parameters cut off, dot
+/// segments resolved.
+fn readings(path: &str) -> Vec<String> {
+    let mut decoded = vec![path.to_owned()];
+    for _ in 0..DECODED {
+        let Some(next) = decoded.last().and_then(|last| undone(last)) else { break };
+        decoded.push(next);
+    }
+    let mut all = Vec::new();
+    for path in decoded {
+        let path = path.replace('\\', "/");
+        all.push(resolved(path.split('/')));
+        all.push(resolved(path.split('/').map(|segment| segment.split(';').next().unwrap_or_default())));
+        all.push(path);
+    }
+    all
+}
+
+/// Escapes read once; none when there is none.
+fn undone(path: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let digits = behind.get(..2).filter(|_| *first == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { behind.get(2..).unwrap_or_default() } else { behind };
+    }
+    (bytes.len() < path.len()).then(|| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn resolved<'a>(segments: impl Iterator<Item = &'a str>) -> String {
+    let mut kept = Vec::new();
+    for segment in segments {
+        match segment {
+            "" | "." => {}
+            ".." => _ = kept.pop(),
+            segment => kept.push(segment),
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
 /// The authority in lower case, and its port or the listener's own.
 fn host_and_port(authority: &str, own: u16) -> (String, u16) {
     let lower = authority.to_ascii_lowercase();
@@ -195,6 +266,16 @@ fn host_and_port(authority: &str, own: u16) -> (String, u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_read_as_servers_might() {
+        for path in
+            ["/%63rm/a", "//crm/a", "/crm;x/a", "/x/../crm/a", "/x%2f..%2fcrm/a", "/%2563rm/a", "/%5ccrm/a"]
+        {
+            assert!(readings(path).iter().any(|reading| reading == "/crm/a"), "{path}: {:?}", readings(path));
+        }
+        assert!(readings("/open/%63rm").iter().all(|reading| reading.starts_with("/open")));
+    }
 
     #[test]
     fn an_authority_is_a_host_and_perhaps_a_port() {

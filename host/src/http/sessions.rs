@@ -84,38 +84,53 @@ impl HttpSessions {
             let mut places = lock(&self.places);
             Arc::clone(places.entry(key.clone()).or_default())
         };
-        let mut held = place.lock().await;
+        let mut held = Arc::clone(&place).lock_owned().await;
         if let Some(open) = &*held {
             let same = open.resource.settings == resource.settings
                 && open.session.info().who == *allowed.permit.principal();
             if same && open.session.is_usable().await {
                 return Ok((Arc::clone(&open.session), open.programs.clone()));
             }
-            // Another configuration, or a plugin that failed: the next one begins anew.
-            open.session.end(EndReason::Drained);
+            // The next one begins anew. Under another configuration what runs may end; with a plugin that has failed
+            // it cannot.
+            if same {
+                open.session.end(EndReason::Drained);
+            } else {
+                open.session.retire();
+            }
         }
         *held = None;
-        let opened = open(shared, resource, allowed, client).await;
-        if opened.is_err() {
-            self.vacate(&key, &place);
-        }
-        let (session, seat) = opened?;
-        let programs = programs(shared, resource);
-        *held = Some(Open {
-            session: Arc::clone(&session),
-            resource: Arc::clone(resource),
-            programs: programs.clone(),
+        let (shared, resource) = (Arc::clone(shared), Arc::clone(resource));
+        // In a task of its own: a session that is in the trail has its end there, too, also when the client hangs up now.
+        let opening = tokio::spawn(async move {
+            let (session, seat) = match open(&shared, &resource, allowed, client).await {
+                Ok(opened) => opened,
+                Err(fault) => {
+                    drop(held);
+                    shared.http.vacate(&key, &place);
+                    return Err(fault);
+                }
+            };
+            drop(place);
+            let programs = programs(&shared, &resource);
+            *held = Some(Open {
+                session: Arc::clone(&session),
+                resource: Arc::clone(&resource),
+                programs: programs.clone(),
+            });
+            drop(held);
+            let keeper = Keeper {
+                shared,
+                key,
+                session: Arc::clone(&session),
+                programs: programs.clone(),
+                since: Instant::now(),
+            };
+            tokio::spawn(keeper.keep(resource, seat));
+            Ok((session, programs))
         });
-        drop(held);
-        let keeper = Keeper {
-            shared: Arc::clone(shared),
-            key,
-            session: Arc::clone(&session),
-            programs: programs.clone(),
-            since: Instant::now(),
-        };
-        tokio::spawn(keeper.keep(Arc::clone(resource), seat));
-        Ok((session, programs))
+        let failed = |_| Fault::new(FaultSource::Host, "cut-short", "the session could not be opened");
+        opening.await.map_err(failed)?
     }
 
     /// The session is over: its place is free, unless another one has it.
@@ -166,6 +181,7 @@ impl Keeper {
                     Ask::End(reason) => break reason,
                 },
                 reason = self.session.ended() => break reason,
+                () = self.session.retired() => break self.until_quiet(&mut leave).await,
                 () = tokio::time::sleep(wait) => {}
             }
         };

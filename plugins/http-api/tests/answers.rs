@@ -131,7 +131,11 @@ fn what_cannot_be_masked_is_refused() {
     assert_eq!(get("{}", &wide, &[b"{\0}\0"], KEEP).refusal.as_deref(), Some("answer-not-text"));
     for content_type in ["application/octet-stream", "application/msgpack", "multipart/mixed; boundary=x"] {
         let kind = [("content-type", content_type)];
-        assert_eq!(get("{}", &kind, &[b"x"], KEEP).refusal.as_deref(), Some("answer-unseen"), "{content_type}");
+        assert_eq!(
+            get("{}", &kind, &[b"x"], KEEP).refusal.as_deref(),
+            Some("answer-unseen"),
+            "{content_type}"
+        );
         let allowed = get(r#"{"unseen_answers": "allow"}"#, &kind, &[b"x"], KEEP);
         assert_eq!(allowed.released, [1], "{content_type}");
     }

@@ -66,10 +66,13 @@ def test_nothing_is_forwarded_for_an_inspector_that_fails(weir, api, place, how)
     assert b"x-injected" not in received.lower()
     # What was judged and has broken off is no whole request.
     assert api.requests == [] and (how == "keep" or api.received == b""), "the upstream was asked"
-    new = weir.wait_for("its record", lambda: weir.trail()[records:])
-    # Either it was refused, or it was judged and then could not be sent: then it has an outcome.
-    kinds = [each["body"]["kind"] for each in new]
-    assert "refused" in kinds or kinds.count("intent") == kinds.count("outcome") > 0, kinds
+
+    def is_recorded() -> bool:
+        """Either it was refused, or it was judged and then could not be sent: then it has an outcome."""
+        kinds = [each["body"]["kind"] for each in weir.trail()[records:]]
+        return "refused" in kinds or kinds.count("intent") == kinds.count("outcome") > 0
+
+    weir.wait_for("its record", is_recorded)
     goes_on(weir, "moody", "/harmless/moody")
 
 

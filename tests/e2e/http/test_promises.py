@@ -242,8 +242,14 @@ def test_a_changed_resource_breaks_off_nothing(api):
         weir.resources[0]["limits"] = {"max_operation_bytes": "2MiB"}
         weir.write_config()
         weir.wait_for("the new configuration", lambda: len(weir.trail(kind="config-applied")) > applied)
-        other.send(get(weir, "/harmless"))
-        assert other.answer().status == 200
+
+        def another_session() -> bool:
+            other.send(get(weir, "/harmless"))
+            assert other.answer().status == 200
+            return len(weir.trail(kind="session-opened")) == 2
+
+        # It is in the trail a moment before it is in force.
+        weir.wait_for("a session under it", another_session)
         api.say(b"data: 2\n\n")
         assert stream.piece() == b"data: 2\n\n"
         api.hush()

@@ -133,6 +133,13 @@ pub(crate) fn answer_head(
     if headers.contains_key("content-length") && headers.contains_key("transfer-encoding") {
         return Err("its answer has content-length and transfer-encoding");
     }
+    if headers
+        .get_all("transfer-encoding")
+        .iter()
+        .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"chunked"))
+    {
+        return Err("its answer has a transfer-encoding that is not chunked alone");
+    }
     let length = length(headers).ok_or("its answer's content-length is not one number")?;
     let names =
         connection_names(headers).map_err(|_| "its answer's connection header cannot be understood")?;
@@ -230,10 +237,19 @@ fn target(parts: &request::Parts) -> Result<(String, Option<String>), Refusal> {
     {
         return Err(Refusal::bad("the target has characters that must be percent-encoded"));
     }
+    if path.split('/').any(is_dots) {
+        return Err(Refusal::bad("the path has dot segments"));
+    }
     if !percent_encoding_is_whole(path) {
         return Err(Refusal::bad("a '%' in the path is not followed by two hexadecimal digits"));
     }
     Ok((path.to_owned(), query.map(str::to_owned)))
+}
+
+/// `.` and `..`, also when they are encoded, and with parameters that some servers cut off.
+fn is_dots(segment: &str) -> bool {
+    let name = segment.split(';').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    matches!(name.as_str(), "." | "..")
 }
 
 fn percent_encoding_is_whole(path: &str) -> bool {

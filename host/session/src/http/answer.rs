@@ -30,6 +30,58 @@ const OF_THE_BYTES: [&str; 8] = [
     "content-range",
 ];
 
+/// What clients and caches work with. Any other header may hold a value, whatever the inspector says of it.
+const PLAIN: [&str; 48] = [
+    "accept-ch",
+    "accept-patch",
+    "accept-post",
+    "accept-ranges",
+    "age",
+    "allow",
+    "alt-svc",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-range",
+    "content-security-policy",
+    "content-security-policy-report-only",
+    "content-type",
+    "cross-origin-embedder-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "date",
+    "etag",
+    "expires",
+    "keep-alive",
+    "last-modified",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "nel",
+    "permissions-policy",
+    "pragma",
+    "proxy-authenticate",
+    "referrer-policy",
+    "report-to",
+    "retry-after",
+    "server",
+    "server-timing",
+    "set-cookie",
+    "strict-transport-security",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "vary",
+    "via",
+    "www-authenticate",
+    "x-content-type-options",
+    "x-dns-prefetch-control",
+    "x-frame-options",
+    "x-powered-by",
+    "x-xss-protection",
+];
+
 /// Why an answer goes no further.
 enum Stop {
     Gone,
@@ -144,6 +196,9 @@ impl<P: HttpPorts> Exchange<P> {
         let outcome = desk.inspector.answer(self.number, &head).await?;
         self.mask_head(&mut desk, &outcome.values, &mut head).await?;
         drop(desk);
+        if self.session.masking && outcome.values.cells.is_empty() {
+            self.mask_unnamed(&mut head).await?;
+        }
         self.take_results(&outcome).await?;
         let AnswerOutcome { show, need, .. } = outcome;
         if !head.has_body {
@@ -311,6 +366,19 @@ impl<P: HttpPorts> Exchange<P> {
             }
             Judged::Gone => Err(super::reply::cut_short()),
         }
+    }
+
+    /// Headers of which the inspector says nothing: each is a value of its own, whole.
+    async fn mask_unnamed(&self, head: &mut AnswerHead) -> Result<(), Fault> {
+        let is_plain = |name: &str| PLAIN.contains(&name) || name.starts_with("access-control-");
+        let (plain, mut others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut head.headers).into_iter().partition(|header| is_plain(&header.name));
+        if !others.is_empty() {
+            self.mask_trailers(&mut others).await?;
+        }
+        head.headers = plain;
+        head.headers.extend(others);
+        Ok(())
     }
 
     async fn mask_head(

@@ -53,6 +53,9 @@ impl<P: HttpPorts> Exchange<P> {
         if requests.is_empty() {
             return Ok(Judged::Go);
         }
+        if !self.are_new(&requests).await {
+            return Err(crate::exchange::nonsense("a number of an operation comes again"));
+        }
         let mut cases = Vec::with_capacity(requests.len());
         for request in requests {
             let fate = self.fate(&request).await;
@@ -65,6 +68,24 @@ impl<P: HttpPorts> Exchange<P> {
             is_gone = self.ask_all(&mut cases, bound, reply).await?;
         }
         self.settle(cases, is_gone).await
+    }
+
+    /// By their numbers, which the trail knows them by.
+    async fn are_new(&self, requests: &[Request]) -> bool {
+        let mut ids: Vec<_> = requests.iter().map(|request| request.id).collect();
+        ids.sort_unstable();
+        let running = &self.session.desk.lock().await.running;
+        ids.windows(2).all(|two| two.first() != two.last()) && ids.iter().all(|id| !running.contains_key(id))
+    }
+
+    /// Whether somebody would have to approve one of these.
+    pub(super) async fn would_ask(&self, requests: &[Request]) -> bool {
+        for request in requests {
+            if matches!(self.fate(request).await, Fate::Ask(_)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Asks the policies about one operation.

@@ -69,7 +69,7 @@ enum First {
 impl<P: HttpPorts> Exchange<P> {
     pub(super) fn new(session: Arc<HttpSession<P>>, number: u32, head: &RequestHead) -> Self {
         session.begin();
-        let line = format!("{} {}", head.method, head.path);
+        let line = format!("{} {}", head.method, readable(&head.path));
         Self { session, number, line, forwarded: Mutex::default(), refused: Mutex::default() }
     }
 
@@ -127,7 +127,12 @@ impl<P: HttpPorts> Exchange<P> {
             Ok(First::Forward(bytes)) => bytes,
             Ok(First::Refused(own)) => return refuse(own, body, reply).await,
             Ok(First::Gone) => return,
-            Err(fault) => return refuse(self.own_answer(&[], &fault).await, body, reply).await,
+            Err(fault) => {
+                if !shown.has_operation {
+                    self.refused_by_inspector(Vec::new(), &fault).await;
+                }
+                return refuse(self.own_answer(&[], &fault).await, body, reply).await;
+            }
         };
         change(&mut head.headers, &shown.headers);
         if shown.decoded {
@@ -162,6 +167,10 @@ impl<P: HttpPorts> Exchange<P> {
         let mut outcome = desk.inspector.request(self.number, head).await?;
         drop(desk);
         outcome.release = 0;
+        if outcome.show == Show::Unseen && !shown.ended && self.would_ask(&outcome.operations).await {
+            // Nobody has seen the body, but what is approved is what is sent: so all of it comes first.
+            self.more(body, shown).await?;
+        }
         if let Some(own) = self.take(outcome, bound, shown, Some(reply)).await? {
             return Ok(own);
         }
@@ -395,6 +404,22 @@ impl<P: HttpPorts> Exchange<P> {
         };
         Request { id: u32::MAX - self.number, continues: 0, operation }
     }
+}
+
+/// A path as people read it, so that a masker does, too: escapes of what can be seen are undone.
+fn readable(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let digits =
+            behind.get(..2).filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let escaped = digits
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())
+            .filter(|byte| *byte >= b' ' && *byte != 0x7f);
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { behind.get(2..).unwrap_or_default() } else { behind };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// What a client reads when the session ends under it.

@@ -69,6 +69,7 @@ pub struct HttpSession<P: HttpPorts> {
     ledger: Mutex<Ledger<<P::Trail as Trail>::Receipt>>,
     exchanges: AtomicU32,
     ending: watch::Sender<Option<EndReason>>,
+    retired: watch::Sender<bool>,
     active: AtomicUsize,
     last_word: std::sync::Mutex<Instant>,
     pub(super) operations: AtomicU64,
@@ -93,6 +94,7 @@ impl<P: HttpPorts> HttpSession<P> {
             ledger: Mutex::new(Ledger::new()),
             exchanges: AtomicU32::new(0),
             ending: watch::Sender::new(None),
+            retired: watch::Sender::new(false),
             active: AtomicUsize::new(0),
             last_word: std::sync::Mutex::new(Instant::now()),
             operations: AtomicU64::new(0),
@@ -130,6 +132,17 @@ impl<P: HttpPorts> HttpSession<P> {
             ending.get_or_insert(reason);
             first
         });
+    }
+
+    /// Another one takes its place: what runs goes on, and then it is over.
+    pub fn retire(&self) {
+        self.retired.send_replace(true);
+    }
+
+    /// Resolves as soon as another session has taken its place.
+    pub async fn retired(&self) {
+        // The sender lives as long as the session.
+        let _ = self.retired.subscribe().wait_for(|retired| *retired).await;
     }
 
     /// Why the session has ended, as soon as it has.

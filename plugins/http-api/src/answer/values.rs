@@ -231,10 +231,7 @@ fn write(place: Place, text: Option<&str>, out: &mut Vec<u8>) -> (u32, u32) {
             out.extend_from_slice(text.replace(|c: char| c.is_control() && c != '\t', " ").as_bytes());
         }
         (Style::Escaped, Some(text)) => crate::percent::encode_text(text, out),
-        (
-            Style::Key | Style::Text | Style::Data | Style::Line | Style::Header | Style::Escaped,
-            None,
-        ) => {}
+        (Style::Key | Style::Text | Style::Data | Style::Line | Style::Header | Style::Escaped, None) => {}
     }
     (start, stop)
 }
