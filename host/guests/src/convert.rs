@@ -2,7 +2,7 @@
 
 use crate::contract::v0_1::inspect::weir::plugin::types as owned;
 use crate::contract::v0_1::judge::weir::plugin::types as lent;
-use weir_model::{Action, Attribute, Column, Operation, Parameter, SessionInfo};
+use weir_model::{Action, Attribute, Column, Operation, Parameter, SessionInfo, Status};
 
 /// The human an agent acts for, as an attribute of its principal.
 const ON_BEHALF_OF: &str = "on-behalf-of";
@@ -160,5 +160,16 @@ pub(crate) fn take_operation(given: owned::Operation) -> Operation {
             .collect(),
         attributes: attributes(given.attributes),
         claimed: attributes(given.claimed),
+    }
+}
+
+/// How an operation ended, by the number inspectors have for it.
+pub(crate) fn take_status(given: u8) -> Result<Status, &'static str> {
+    match given {
+        0 => Ok(Status::Ok),
+        1 => Ok(Status::Error),
+        2 => Ok(Status::Skipped),
+        3 => Ok(Status::Suspended),
+        _ => Err("a result of unknown status"),
     }
 }

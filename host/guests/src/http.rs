@@ -5,7 +5,7 @@
 //! numbers of operations. What does not hold is a breach of the contract, and the instance is not asked again.
 
 use crate::contract::v0_1::inspect::exports::weir::plugin::http_inspect as guest;
-use crate::convert::{give_session, take_operation};
+use crate::convert::{give_session, take_operation, take_status};
 use crate::fault;
 use crate::instance::Fenced;
 use crate::limits::{MAX_SENTENCE_CHARS, MAX_WORD_CHARS};
@@ -19,7 +19,7 @@ use weir_session::http::traffic::{
     AnswerHead, AnswerOutcome, Header, HttpInspector, OwnAnswer, RequestHead, RequestOutcome, Show, Spans,
     Values,
 };
-use weir_session::traffic::{Request, ResultInfo, Status, TOP_BIT};
+use weir_session::traffic::{Request, ResultInfo, TOP_BIT};
 
 /// Operations of one call: a batch of JSON-RPC, the refs of a push.
 const MAX_OPERATIONS: usize = 4096;
@@ -341,16 +341,9 @@ fn values(said: guest::Values, given: Given, release: usize) -> Result<Values, &
 }
 
 fn result_info(said: guest::ResultInfo) -> Result<ResultInfo, &'static str> {
-    let status = match said.status {
-        0 => Status::Ok,
-        1 => Status::Error,
-        2 => Status::Skipped,
-        3 => Status::Suspended,
-        _ => return Err("a result of unknown status"),
-    };
     Ok(ResultInfo {
         operation: said.operation,
-        status,
+        status: take_status(said.status)?,
         rows: said.rows,
         tag: clean(said.tag, MAX_WORD_CHARS),
         code: clean(said.code, MAX_WORD_CHARS),

@@ -9,7 +9,7 @@
 //! buffers by the session.
 
 use crate::contract::v0_1::inspect::exports::weir::plugin::stream_inspect as guest;
-use crate::convert::{give_session, take_operation};
+use crate::convert::{give_session, take_operation, take_status};
 use crate::fault;
 use crate::instance::Fenced;
 use crate::limits::{MAX_SENTENCE_CHARS, MAX_WORD_CHARS};
@@ -21,8 +21,8 @@ use crate::trial::{StartFault, configured};
 use weir_model::{Fault, FaultSource, JudgedBy, Operation};
 use weir_session::ports::Inspector;
 use weir_session::traffic::{
-    ClientOutcome, Event, Masked, NULL_LENGTH, Request, ResultInfo, ServerOutcome, Status, Substitute,
-    TOP_BIT, WireColumn, kind,
+    ClientOutcome, Event, Masked, NULL_LENGTH, Request, ResultInfo, ServerOutcome, Substitute, TOP_BIT,
+    WireColumn, kind,
 };
 
 /// [`Inspector`] made of a guest.
@@ -269,16 +269,9 @@ fn wire_column(said: guest::WireColumn) -> WireColumn {
 }
 
 fn result_info(said: guest::ResultInfo) -> Result<ResultInfo, &'static str> {
-    let status = match said.status {
-        0 => Status::Ok,
-        1 => Status::Error,
-        2 => Status::Skipped,
-        3 => Status::Suspended,
-        _ => return Err("a result of unknown status"),
-    };
     Ok(ResultInfo {
         operation: said.operation,
-        status,
+        status: take_status(said.status)?,
         rows: said.rows,
         tag: clean(said.tag, MAX_WORD_CHARS),
         code: clean(said.code, MAX_WORD_CHARS),

@@ -95,6 +95,14 @@ pub struct ServerOutcome {
     pub need: u32,
 }
 
+impl ResultInfo {
+    /// How an operation ended about which nothing else is known.
+    pub(crate) fn bare(operation: u32, status: Status) -> Self {
+        let (tag, code, message) = (String::new(), String::new(), String::new());
+        Self { operation, status, rows: 0, tag, code, message }
+    }
+}
+
 /// What is put in the place of an operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Substitute {

@@ -4,12 +4,12 @@ use super::identify::Allowed;
 use super::program::Programs;
 use crate::resource::{Kind, ResourceRuntime};
 use crate::reviews::SessionApprovals;
-use crate::sessions::Seat;
+use crate::sessions::{Seat, lock};
 use crate::shared::Shared;
 use crate::trail::SessionTrail;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use weir_audit::{Event, Place, SessionEnded, SessionOpened};
 use weir_guests::{GuestHttpInspector, GuestMaskers, GuestPolicies, InspectorLimits};
@@ -222,7 +222,6 @@ impl Keeper {
         };
         self.shared.metrics.session_ended(resource.name(), &ended);
         let info = self.session.info();
-        self.shared.opened.remove(&info.id);
         tracing::debug!(session = %info.id, reason = reason.as_word(), "session ended");
         let event = Event::SessionEnded(SessionEnded {
             place: Place::of(info),
@@ -323,8 +322,4 @@ async fn open(
         info,
     });
     Ok((Arc::new(session), seat))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

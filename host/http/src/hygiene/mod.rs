@@ -7,7 +7,7 @@ mod tests;
 use crate::Refusal;
 use crate::credentials::{self, Credentials};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, request, response};
-use weir_session::http::traffic::{AnswerHead, Header, RequestHead};
+use weir_session::http::traffic::{AnswerHead, Header, OF_THE_ENCODING, RequestHead};
 
 /// Lines of a head.
 pub(crate) const MAX_HEADERS: usize = 100;
@@ -204,16 +204,8 @@ pub(crate) fn is_forbidden_trailer(name: &str) -> bool {
 /// For a body that is no longer what its encoding, digests and ranges say: decoded, or changed. An `etag` becomes weak.
 /// Also right for requests.
 pub fn identity_head(headers: &mut Vec<Header>) {
-    const GONE: [&str; 7] = [
-        "content-encoding",
-        "content-length",
-        "content-md5",
-        "digest",
-        "content-digest",
-        "repr-digest",
-        "accept-ranges",
-    ];
-    headers.retain(|header| !GONE.contains(&header.name.as_str()));
+    let is_gone = |name: &str| OF_THE_ENCODING.contains(&name) || name == "accept-ranges";
+    headers.retain(|header| !is_gone(&header.name));
     for tag in headers.iter_mut().filter(|header| header.name == "etag") {
         if !tag.value.starts_with(b"W/") {
             tag.value = [b"W/".as_slice(), &tag.value].concat().into();

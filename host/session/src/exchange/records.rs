@@ -92,15 +92,7 @@ impl<P: Ports> Exchange<P> {
         let staged = self.staged.drain(..);
         entries.extend(staged.filter_map(|item| never_forwarded(item, reason)));
         for (id, running) in std::mem::take(&mut self.running) {
-            let (rows, tag, code) = (0, String::new(), String::new());
-            let result = ResultInfo {
-                operation: id,
-                status: Status::Unknown,
-                rows,
-                tag,
-                code,
-                message: String::new(),
-            };
+            let result = ResultInfo::bare(id, Status::Unknown);
             entries.push(Entry::Outcome(running.outcome(result, message.clone())));
         }
         entries.extend(self.held.take().map(|held| never_decided(held, reason)));

@@ -5,30 +5,22 @@ use super::request::Exchange;
 use super::session::{Desk, HttpPorts};
 use super::spans::apply;
 use super::traffic::{
-    AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, Show, Source, Spans, Values,
+    AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, Show, Source, Spans,
+    Values,
 };
 use crate::exchange::nonsense;
 use crate::masking::check_lists;
 use crate::ports::Maskers;
 use crate::traffic::{Batch, Request, ResultInfo, Status, TOP_BIT};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use std::future::Future;
 use std::sync::atomic::Ordering;
 use weir_model::{Column, Fault, FaultSource};
 
 /// The maskers' slot for values; 0 is for texts that go into the trail.
 const VALUES_SLOT: u32 = 1;
-/// Headers that describe the bytes of a body that has been decoded or masked.
-const OF_THE_BYTES: [&str; 8] = [
-    "content-encoding",
-    "content-length",
-    "content-md5",
-    "digest",
-    "content-digest",
-    "repr-digest",
-    "accept-ranges",
-    "content-range",
-];
+/// Headers that speak of parts of a body as it was.
+const OF_PARTS: [&str; 2] = ["accept-ranges", "content-range"];
 
 /// What clients and caches work with. Any other header may hold a value, whatever the inspector says of it.
 const PLAIN: [&str; 48] = [
@@ -153,31 +145,20 @@ impl<P: HttpPorts> Exchange<P> {
         // What could not be reached has done nothing; of everything else nobody knows.
         let status = if fault.code == "upstream-unreachable" { Status::Error } else { Status::Unknown };
         for operation in self.open() {
-            let result = ResultInfo {
-                operation,
-                status,
-                rows: 0,
-                tag: String::new(),
-                code: fault.code.clone(),
-                message: fault.message.clone(),
-            };
-            self.end(result).await;
+            let (code, message) = (fault.code.clone(), fault.message.clone());
+            self.end(ResultInfo { code, message, ..ResultInfo::bare(operation, status) }).await;
         }
     }
 
     /// The answer is complete: what the inspector has not ended ends by its status.
     async fn end_by_status(&self, status: u16) {
         for operation in self.open() {
-            let is_ok = status < 400;
-            let result = ResultInfo {
-                operation,
-                status: if is_ok { Status::Ok } else { Status::Error },
-                rows: 0,
-                tag: status.to_string(),
-                code: if is_ok { String::new() } else { status.to_string() },
-                message: String::new(),
+            let (ended, code) = match status < 400 {
+                true => (Status::Ok, String::new()),
+                false => (Status::Error, status.to_string()),
             };
-            self.end(result).await;
+            self.end(ResultInfo { tag: status.to_string(), code, ..ResultInfo::bare(operation, ended) })
+                .await;
         }
     }
 
@@ -213,7 +194,8 @@ impl<P: HttpPorts> Exchange<P> {
         }
         let is_encoded = head.headers.iter().any(|header| header.name == "content-encoding");
         body.decode()?;
-        head.headers.retain(|header| !OF_THE_BYTES.contains(&&*header.name));
+        let is_of_the_bytes = |name: &str| OF_THE_ENCODING.contains(&name) || OF_PARTS.contains(&name);
+        head.headers.retain(|header| !is_of_the_bytes(&header.name));
         if is_encoded || self.session.masking {
             head.headers.iter_mut().for_each(weaken);
         }
@@ -228,12 +210,8 @@ impl<P: HttpPorts> Exchange<P> {
 
     async fn pass_unseen<B: Source>(&self, body: &mut B, reply: &mut Reply) -> Result<(), Stop> {
         loop {
-            let next = tokio::select! {
-                next = body.next() => next,
-                () = reply.gone() => return Err(Stop::Gone),
-            };
-            let Some(frame) = next else { return Ok(()) };
-            match frame? {
+            let Some(frame) = next(body, reply).await? else { return Ok(()) };
+            match frame {
                 Frame::Data(bytes) => {
                     self.count(bytes.len()).await;
                     self.tell(bytes, reply).await?;
@@ -252,11 +230,7 @@ impl<P: HttpPorts> Exchange<P> {
         let mut whole = BytesMut::new();
         let mut trailers = None;
         loop {
-            let next = tokio::select! {
-                next = body.next() => next,
-                () = reply.gone() => return Err(Stop::Gone),
-            };
-            match next.transpose()? {
+            match next(body, reply).await? {
                 None => break,
                 Some(Frame::Trailers(came)) => trailers = Some(came),
                 Some(Frame::Data(bytes)) => {
@@ -286,11 +260,7 @@ impl<P: HttpPorts> Exchange<P> {
     ) -> Result<(), Stop> {
         let mut buffer = BytesMut::new();
         loop {
-            let next = tokio::select! {
-                next = body.next() => next,
-                () = reply.gone() => return Err(Stop::Gone),
-            };
-            let (end, trailers) = match next.transpose()? {
+            let (end, trailers) = match next(body, reply).await? {
                 None => (true, None),
                 Some(Frame::Trailers(came)) => (true, Some(came)),
                 Some(Frame::Data(bytes)) => {
@@ -303,7 +273,7 @@ impl<P: HttpPorts> Exchange<P> {
                 continue;
             }
             let (bytes, outcome) = self.show(&buffer, end).await?;
-            let released = buffer.split_to((outcome.release as usize).min(buffer.len()));
+            buffer.advance((outcome.release as usize).min(buffer.len()));
             need = outcome.need as usize;
             self.tell(bytes, reply).await?;
             let is_unseen = outcome.show == Show::Unseen;
@@ -323,7 +293,6 @@ impl<P: HttpPorts> Exchange<P> {
                 self.tell(buffer.freeze(), reply).await?;
                 return self.pass_unseen(body, reply).await;
             }
-            drop(released);
         }
     }
 
@@ -544,6 +513,14 @@ impl<P: HttpPorts> Exchange<P> {
         }
         let message = format!("the answer is larger than the {most} bytes that are inspected");
         Err(Fault::new(FaultSource::Upstream, "answer-too-large", message))
+    }
+}
+
+/// The next piece, as long as there is somebody to tell it to.
+async fn next<B: Source>(body: &mut B, reply: &mut Reply) -> Result<Option<Frame>, Stop> {
+    tokio::select! {
+        next = body.next() => Ok(next.transpose()?),
+        () = reply.gone() => Err(Stop::Gone),
     }
 }
 

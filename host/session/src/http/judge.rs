@@ -140,7 +140,7 @@ impl<P: HttpPorts> Exchange<P> {
         &self,
         cases: &mut [Case],
         bound: &[u8],
-        reply: Option<&mut Reply>,
+        mut reply: Option<&mut Reply>,
     ) -> Result<bool, Fault> {
         let expires_at = in_milliseconds(SystemTime::now() + self.session.limits.approval_timeout);
         let mut waiting = Vec::new();
@@ -157,16 +157,13 @@ impl<P: HttpPorts> Exchange<P> {
                 }
             }
         }
-        let mut reply = reply;
         let mut is_gone = false;
         let mut waiting = waiting.into_iter();
         while let Some((index, mut pending, said)) = waiting.next() {
             let Some(case) = cases.get_mut(index) else { continue };
-            let is_refused = matches!(case.fate, Fate::Refuse { .. });
-            let review = if is_gone || is_refused {
-                None
-            } else {
-                self.wait(&mut pending, &said, reply.as_deref_mut()).await?
+            let review = match is_gone {
+                true => None,
+                false => self.wait(&mut pending, &said, reply.as_deref_mut()).await?,
             };
             let Some(review) = review else {
                 is_gone = true;

@@ -3,17 +3,17 @@
 use super::judge::Judged;
 use super::outgoing::Outgoing;
 use super::reply::{Reply, by, cut_short, plain};
-use super::session::{HttpPorts, HttpSession};
+use super::session::{HttpPorts, HttpSession, lock};
 use super::traffic::{
-    Answer, Broken, Frame, Header, HttpInspector, OwnAnswer, RequestHead, RequestOutcome, Show, Source,
-    Upstream,
+    Answer, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, OwnAnswer, RequestHead, RequestOutcome,
+    Show, Source, Upstream,
 };
 use crate::exchange::nonsense;
 use crate::ports::RefusedBy;
 use crate::traffic::Request;
 use bytes::{Bytes, BytesMut};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use weir_model::{Action, Attribute, EndReason, Fault, FaultSource, Operation};
@@ -32,9 +32,6 @@ const HOSTS_OWN: [&str; 9] = [
 ];
 /// A client that sends nothing for so long waits for an answer.
 const SILENCE: Duration = Duration::from_millis(500);
-/// Headers that describe a body as it was encoded.
-const OF_THE_ENCODING: [&str; 6] =
-    ["content-encoding", "content-length", "content-md5", "digest", "content-digest", "repr-digest"];
 
 /// One request with its answer.
 pub(super) struct Exchange<P: HttpPorts> {
@@ -477,8 +474,4 @@ async fn refuse<S: Source>(own: OwnAnswer, mut body: S, reply: &mut Reply) {
     while let Ok(Some(Ok(_))) = tokio::time::timeout(SILENCE, body.next()).await {}
     reply.own(own).await;
     while let Some(Ok(_)) = body.next().await {}
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -227,15 +227,8 @@ impl<P: HttpPorts> HttpSession<P> {
     /// These operations will get no answer any more.
     pub(super) async fn lost(&self, operations: &[u32], message: &str) {
         for operation in operations {
-            let result = ResultInfo {
-                operation: *operation,
-                status: Status::Unknown,
-                rows: 0,
-                tag: String::new(),
-                code: String::new(),
-                message: message.to_owned(),
-            };
-            self.done(result).await;
+            let result = ResultInfo::bare(*operation, Status::Unknown);
+            self.done(ResultInfo { message: message.to_owned(), ..result }).await;
         }
     }
 
@@ -255,6 +248,6 @@ impl<P: HttpPorts> HttpSession<P> {
     }
 }
 
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -11,6 +11,10 @@ use std::future::Future;
 use tokio::sync::mpsc;
 use weir_model::{Column, Fault};
 
+/// Headers that describe a body as it was encoded: none of them is true of its decoded or changed bytes.
+pub const OF_THE_ENCODING: [&str; 6] =
+    ["content-encoding", "content-length", "content-md5", "digest", "content-digest", "repr-digest"];
+
 /// One line of a head. The name is in lower case, the value as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
