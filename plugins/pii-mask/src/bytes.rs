@@ -40,3 +40,27 @@ pub fn trimmed(text: &str) -> (usize, &str) {
 pub fn starts_with_folded(bytes: &[u8], start: usize, prefix: &[u8]) -> bool {
     bytes.get(start..start + prefix.len()).is_some_and(|found| found.eq_ignore_ascii_case(prefix))
 }
+
+/// Whether `bytes` end with `suffix`, in whatever case. `suffix` is lower case.
+pub fn ends_with_folded(bytes: &[u8], suffix: &[u8]) -> bool {
+    let start = bytes.len().checked_sub(suffix.len());
+    start.is_some_and(|start| starts_with_folded(bytes, start, suffix))
+}
+
+/// The ends of runs whose beginnings ascend: what was walked over once is not walked over again, so that a text full of
+/// beginnings does not cost the square of its length.
+#[derive(Debug, Default)]
+pub struct Runs {
+    from: usize,
+    stop: usize,
+}
+
+impl Runs {
+    /// As [`run`]; always with the same `is` for the same bytes.
+    pub fn run(&mut self, bytes: &[u8], start: usize, is: impl Fn(u8) -> bool) -> usize {
+        if !(self.from..=self.stop).contains(&start) || self.stop == 0 {
+            (self.from, self.stop) = (start, run(bytes, start, is));
+        }
+        self.stop
+    }
+}

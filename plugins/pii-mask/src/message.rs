@@ -5,7 +5,7 @@
 //! is trusted unless all of it is names the statement contains and words of the server's templates. Inside
 //! a value there can be quotes and parentheses too; that is why spans reach to the last one.
 
-use crate::bytes::{at, before, is_word, run};
+use crate::bytes::{at, before, ends_with_folded, is_word, run};
 use crate::taint::Analysis;
 
 /// Replaces this part of a text; all parts are in order and do not overlap.
@@ -159,8 +159,8 @@ fn listed(text: &str, analysis: &Analysis) -> Option<Part> {
         let close = run(bytes, open + 1, |b| b != b')');
         let inside = text.get(open + 1..close).unwrap_or_default();
         // `Key (a, b)=(1, 2)`: the first list is columns, the second values.
-        let is_key = text.get(..open).unwrap_or_default().to_ascii_lowercase().ends_with("key ")
-            && at(bytes, close + 1) == b'=';
+        let head = bytes.get(..open).unwrap_or_default();
+        let is_key = ends_with_folded(head, b"key ") && at(bytes, close + 1) == b'=';
         let after_equal = before(bytes, open) == b'=';
         let is_names = inside
             .split([',', ' '])
@@ -220,8 +220,8 @@ fn numbers(bytes: &[u8], parts: &mut Vec<Part>) {
             continue;
         }
         let stop = run(bytes, place, |b| b.is_ascii_digit() || b == b'.');
-        let head = bytes.get(..place).unwrap_or_default().to_ascii_lowercase();
-        let known = PLACES.iter().any(|word| head.ends_with(word.as_bytes()));
+        let head = bytes.get(..place).unwrap_or_default();
+        let known = PLACES.iter().any(|word| ends_with_folded(head, word.as_bytes()));
         if !known {
             parts.push((place, stop));
         }

@@ -108,8 +108,15 @@ fn find_secrets(bytes: &[u8], profile: Profile, hits: &mut Vec<Hit>) {
         secret::each(bytes, |start, stop| hits.push(hit(start, stop, Kind::Secret)));
     }
     if profile.has(class::EQUAL | class::COLON) {
+        let mut assigned = secret::Assigned::default();
+        let mut hidden = 0;
         for sign in memchr::memchr2_iter(b'=', b':', bytes) {
-            if let Some((start, stop)) = secret::assigned(bytes, sign) {
+            // What lies in a value that is hidden is hidden with it.
+            if sign < hidden {
+                continue;
+            }
+            if let Some((start, stop)) = assigned.value(bytes, sign) {
+                hidden = stop;
                 hits.push(hit(start, stop, Kind::Secret));
             }
         }

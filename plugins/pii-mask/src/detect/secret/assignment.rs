@@ -3,44 +3,56 @@
 //! Traps: `${VAR}`, `<your password>`, `REDACTED`; `password: please reset it` (prose after a colon must look
 //! like a secret); `password_changed_at=…` (the name says something else).
 
-use crate::bytes::{at, before, run};
+use crate::bytes::{Runs, at, before, run};
 use crate::hint::Hint;
 use crate::kind::Kind;
 
-/// The value after the `=` or `:` at `sign`, if the name in front says it is secret.
-pub fn value(bytes: &[u8], sign: usize) -> Option<(usize, usize)> {
-    let strict = at(bytes, sign) == b':';
-    if matches!(before(bytes, sign), b'=' | b'!' | b'<' | b'>')
-        || matches!(at(bytes, sign + 1), b'=' | b'/' | b':')
-    {
-        return None;
+/// Values with a name in front, of one text.
+#[derive(Debug, Default)]
+pub struct Assigned {
+    values: Runs,
+    digits: Runs,
+}
+
+impl Assigned {
+    /// The value after the `=` or `:` at `sign`, if the name in front says it is secret. Signs ascend.
+    pub fn value(&mut self, bytes: &[u8], sign: usize) -> Option<(usize, usize)> {
+        let strict = at(bytes, sign) == b':';
+        if matches!(before(bytes, sign), b'=' | b'!' | b'<' | b'>')
+            || matches!(at(bytes, sign + 1), b'=' | b'/' | b':')
+        {
+            return None;
+        }
+        let name = name_before(bytes, sign)?;
+        // `10:30`
+        if name.len() < 2 || name.starts_with(|c: char| c.is_ascii_digit()) {
+            return None;
+        }
+        if !Hint::of_name(name).kinds.has(Kind::Secret) {
+            return None;
+        }
+        // `:=`, `=>`
+        let start = run(bytes, sign + 1, |b| matches!(b, b' ' | b'\t' | b'>'));
+        let quote = at(bytes, start);
+        let (start, stop) = match quote {
+            b'"' | b'\'' => (start + 1, run(bytes, start + 1, |b| b != quote)),
+            // A password may hold anything but what ends a pair.
+            _ => (start, self.values.run(bytes, start, is_value)),
+        };
+        let secret = bytes.get(start..stop)?;
+        let fits = match strict {
+            true => {
+                let digit = self.digits.run(bytes, start, |b| !b.is_ascii_digit()) < stop;
+                secret.len() >= 6 && digit && secret.iter().any(|b| !b.is_ascii_digit())
+            }
+            false => secret.len() >= 3,
+        };
+        (fits && !is_placeholder(secret) && !is_call(secret)).then_some((start, stop))
     }
-    let name = name_before(bytes, sign)?;
-    // `10:30`
-    if name.len() < 2 || name.starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    if !Hint::of_name(name).kinds.has(Kind::Secret) {
-        return None;
-    }
-    // `:=`, `=>`
-    let start = run(bytes, sign + 1, |b| matches!(b, b' ' | b'\t' | b'>'));
-    let quote = at(bytes, start);
-    let (start, stop) = match quote {
-        b'"' | b'\'' => (start + 1, run(bytes, start + 1, |b| b != quote)),
-        // A password may hold anything but what ends a pair.
-        _ => (
-            start,
-            run(bytes, start, |b| {
-                !b.is_ascii_whitespace() && !matches!(b, b';' | b'&' | b'"' | b'\'' | b',')
-            }),
-        ),
-    };
-    let secret = bytes.get(start..stop)?;
-    let digits = secret.iter().any(u8::is_ascii_digit);
-    let looks = secret.len() >= 6 && digits && secret.iter().any(|b| !b.is_ascii_digit());
-    let fits = if strict { looks } else { secret.len() >= 3 };
-    (fits && !is_placeholder(secret) && !is_call(secret)).then_some((start, stop))
+}
+
+fn is_value(byte: u8) -> bool {
+    !byte.is_ascii_whitespace() && !matches!(byte, b';' | b'&' | b'"' | b'\'' | b',')
 }
 
 /// Letters, digits, `_` and `-`, in quotes or not; of `User Password` the last word.

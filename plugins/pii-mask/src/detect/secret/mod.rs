@@ -10,17 +10,18 @@ mod key;
 mod pem;
 mod url;
 
-pub use assignment::{is_placeholder, value as assigned};
+pub use assignment::{Assigned, is_placeholder};
 
 use crate::bytes::{at, before};
 
 /// Reports every secret: first byte, byte after the last.
 pub fn each(bytes: &[u8], mut found: impl FnMut(usize, usize)) {
+    let mut urls = url::Urls::default();
     let mut place = 0;
     while place < bytes.len() {
         let byte = at(bytes, place);
         let stop = match byte {
-            b':' => url::password(bytes, place).map(|(start, stop)| {
+            b':' => urls.password(bytes, place).map(|(start, stop)| {
                 found(start, stop);
                 stop
             }),
