@@ -209,6 +209,7 @@ fn unusable(pipeline: &[PluginName], generation: &Generation) -> Option<String> 
 fn plugin_state(is_loaded: bool, problem: Option<&PluginProblem>) -> &'static str {
     match (is_loaded, problem) {
         (true, Some(PluginProblem::Refused(_))) => "kept",
+        (true, Some(PluginProblem::SetAside(_))) => "set-aside",
         (true, _) => "ready",
         (false, Some(PluginProblem::Refused(_))) => "failed",
         (false, _) => "missing",
@@ -343,13 +344,16 @@ fn borrowed<'a, const N: usize>(
 fn plugins(mut page: Exposition, shared: &Shared) -> Exposition {
     let all: Vec<(String, Arc<PluginMetrics>)> =
         shared.guests.metrics().into_iter().map(|(name, counters)| (name.to_string(), counters)).collect();
-    let families: [Family<PluginMetrics>; 9] = [
+    let families: [Family<PluginMetrics>; 10] = [
         ("weir_plugin_calls_total", "Calls into the plugin.", |of| &of.calls),
         ("weir_plugin_traps_total", "Calls that trapped.", |of| &of.traps),
         ("weir_plugin_time_outs_total", "Calls cut because they took too long.", |of| &of.time_outs),
         ("weir_plugin_limit_hits_total", "Calls that hit a limit of memory or output.", |of| &of.limit_hits),
         ("weir_plugin_faults_total", "Calls answered by a fault.", |of| &of.faults),
         ("weir_plugin_contract_breaches_total", "Answers that break the contract.", |of| &of.lies),
+        ("weir_plugin_shadow_differences_total", "Answers of a shadow that came to something else.", |of| {
+            &of.differences
+        }),
         ("weir_plugin_instances_total", "Instances made.", |of| &of.instances),
         ("weir_plugin_loads_total", "Versions taken into service.", |of| &of.loads),
         ("weir_plugin_refusals_total", "Versions refused.", |of| &of.refusals),

@@ -9,7 +9,7 @@ use weir_audit::{Event, PluginFacts, PluginRefused};
 use weir_config::settings::{self, Plugin, Settings};
 use weir_config::{Code, Config, Place, Problem, Severity};
 use weir_guests::{
-    Capability, FailureMode, Generation, GuestEvent, Largest, LimitOverrides, LoadProblem, PluginSpec,
+    Capability, FailureMode, Generation, GuestEvent, Largest, LimitOverrides, LoadProblem, Mode, PluginSpec,
     Rehearsed, ReloadOutcome, World,
 };
 use weir_model::{Digest, PluginName};
@@ -19,13 +19,17 @@ const PLUGIN_REFUSED: Code = Code::new("plugin-refused");
 const PLUGIN_MISSING: Code = Code::new("plugin-missing");
 const PIPELINE: Code = Code::new("pipeline-inspector");
 const FAILURE_MODE: Code = Code::new("failure-mode-inspector");
+const MODE: Code = Code::new("rollout-world");
 
 /// What to load: every plugin that a pipeline names.
 pub(crate) fn specs(settings: &Settings) -> Vec<PluginSpec> {
-    let named: BTreeSet<&PluginName> =
+    let mut named: BTreeSet<&PluginName> =
         settings.resources.iter().flat_map(|resource| &resource.pipeline).collect();
+    let tried = settings.plugins.iter().filter(|(_, plugin)| plugin.mode.of().is_some());
+    named.extend(tried.map(|(name, _)| name));
     let spec = |name: &PluginName| {
-        let of = settings.resources.iter().filter(|resource| resource.pipeline.contains(name));
+        let place = settings.plugins.get(name).and_then(|plugin| plugin.mode.of()).unwrap_or(name);
+        let of = settings.resources.iter().filter(|resource| resource.pipeline.contains(place));
         let largest = of.fold(Largest { operation_bytes: 0, answer_bytes: 0 }, |largest, resource| Largest {
             operation_bytes: largest.operation_bytes.max(clamp(resource.limits.max_operation_bytes)),
             answer_bytes: largest.answer_bytes.max(clamp(resource.limits.max_answer_bytes)),
@@ -56,6 +60,13 @@ fn spec(name: &PluginName, plugin: &Plugin, largest: Largest) -> PluginSpec {
         failure_mode: match plugin.failure_mode {
             settings::FailureMode::Closed => FailureMode::Closed,
             settings::FailureMode::Open => FailureMode::Open,
+        },
+        mode: match &plugin.mode {
+            settings::Mode::Enforce => Mode::Enforce,
+            settings::Mode::Shadow { of } => Mode::Shadow { of: of.clone() },
+            settings::Mode::Canary { of, share } => {
+                Mode::Canary { of: of.clone(), share: u32::try_from(*share).unwrap_or(0) }
+            }
         },
         ..PluginSpec::new(name.clone(), plugin.file.clone())
     }
@@ -154,8 +165,39 @@ fn misplaced(config: &Config, world: impl Fn(&PluginName) -> Option<World>) -> V
             let message = format!("{name} is no policy: only a policy may fail open");
             problems.push(config.problem(FAILURE_MODE, Severity::Error, &place, message));
         }
+        problems.extend(tried_wrongly(config, name, &plugin.mode, &world));
     }
     problems
+}
+
+/// What is tried must be able to do what it is tried for.
+fn tried_wrongly(
+    config: &Config,
+    name: &PluginName,
+    mode: &settings::Mode,
+    world: &impl Fn(&PluginName) -> Option<World>,
+) -> Option<Problem> {
+    let of = mode.of()?;
+    let (own, other) = (world(name)?, world(of)?);
+    let is_shadow = matches!(mode, settings::Mode::Shadow { .. });
+    let (message, help) = match own {
+        _ if own != other => (
+            format!("{name} is a {own}, but {of} is a {other}"),
+            "a plugin is tried with one of its own kind",
+        ),
+        World::StreamInspector | World::HttpInspector => (
+            format!("{name} is a {own}: one traffic cannot be inspected by two"),
+            "try it on a resource of its own",
+        ),
+        World::Masker if is_shadow => (
+            format!("{name} is a masker: it has no verdict that could be told beside another"),
+            "try it as a canary",
+        ),
+        World::Masker | World::Policy => return None,
+    };
+    let mut problem = config.problem(MODE, Severity::Error, &Place::plugin(name, "mode"), message);
+    problem.help = Some(help.into());
+    Some(problem)
 }
 
 fn refused(config: &Config, name: &PluginName, problem: &LoadProblem) -> Vec<Problem> {
@@ -195,6 +237,8 @@ pub(crate) enum PluginProblem {
     /// Its file was refused; an earlier version may go on.
     Refused(String),
     Gone,
+    /// It was tried and misbehaved: why.
+    SetAside(String),
 }
 
 impl fmt::Display for PluginProblem {
@@ -202,6 +246,7 @@ impl fmt::Display for PluginProblem {
         match self {
             Self::Refused(reason) => out.write_str(reason),
             Self::Gone => out.write_str("its file is gone"),
+            Self::SetAside(reason) => write!(out, "set aside: {reason}"),
         }
     }
 }
@@ -223,6 +268,9 @@ impl PluginProblems {
                 _ = problems.insert(name.clone(), PluginProblem::Refused(problem.to_string()));
             }
             GuestEvent::Removed { name, .. } => _ = problems.insert(name.clone(), PluginProblem::Gone),
+            GuestEvent::SetAside { name, reason, .. } => {
+                _ = problems.insert(name.clone(), PluginProblem::SetAside(reason.clone()));
+            }
         }
     }
 }
@@ -259,6 +307,13 @@ fn told(shared: &Shared, event: GuestEvent) -> Event {
         }
         GuestEvent::Removed { name, digest, generation } => {
             Event::PluginRemoved(facts(&name, digest, String::new(), String::new(), generation))
+        }
+        GuestEvent::SetAside { name, digest, of, reason } => {
+            let generation = shared.guests.generation().number;
+            Event::PluginSetAside(PluginRefused {
+                plugin: facts(&name, digest, String::new(), String::new(), generation),
+                reason: format!("tried with {of}: {reason}"),
+            })
         }
     }
 }

@@ -120,7 +120,8 @@ class Weir:
         self.plugins_folder = self.folder / "plugins"
         self.plugins_folder.mkdir()
         self.port, self.http_port, self.admin_port = (processes.free_port() for _ in range(3))
-        for name in sorted({name for resource in self.written_resources() for name in resource["pipeline"]}):
+        named = {name for resource in self.written_resources() for name in resource["pipeline"]}
+        for name in sorted(named | set(self.files)):
             self.install(name, self.files.get(name, PLUGINS / f"{name}.wasm"))
         self.config = self.folder / "weir.toml"
         self.write_config()

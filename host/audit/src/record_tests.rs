@@ -145,6 +145,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::PluginLoaded(facts()),
         Event::PluginRemoved(facts()),
         Event::PluginRefused(PluginRefused { plugin: facts(), reason: "no such world".into() }),
+        Event::PluginSetAside(PluginRefused { plugin: facts(), reason: "tried with a: it trapped".into() }),
         Event::ConfigApplied(ConfigApplied {
             digest,
             outcome: "applied".into(),

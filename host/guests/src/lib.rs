@@ -8,6 +8,7 @@
 //! * `load` takes a file through `surface` (what it exports and wants), `cache` (compiled before?), `settings`
 //!   (do they match its schema?) and `trial` (does it start?), or says in `problem` why not;
 //! * `registry` holds generations of loaded plugins and swaps them; `watch` tells it to look;
+//! * `rollout` is what is tried beside another or for it, and when that is over;
 //! * `instance` is one guest in its fence: a store per session and plugin, limits in memory, time and output;
 //! * `policy`, `masker`, `inspector`, `http` are the four worlds as sessions see them; `edits` applies what maskers
 //!   say.
@@ -39,6 +40,7 @@ mod pipeline;
 mod policy;
 mod problem;
 mod registry;
+mod rollout;
 mod settings;
 mod state;
 mod surface;
@@ -62,4 +64,5 @@ pub use pipeline::{
 pub use policy::GuestPolicies;
 pub use problem::{LoadProblem, Stage};
 pub use registry::{Generation, GuestEvent, ReloadOutcome};
+pub use rollout::Mode;
 pub use surface::Capability;

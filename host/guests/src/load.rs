@@ -19,6 +19,7 @@ use crate::limits::{
 };
 use crate::metrics::{PluginMetrics, RoomMetrics, count};
 use crate::problem::{LoadProblem, Stage};
+use crate::rollout::{Mode, Probation};
 use crate::state::GuestState;
 use crate::surface::{Capability, Surface, as_component};
 use crate::text::clean;
@@ -58,6 +59,7 @@ pub struct PluginSpec {
     /// What its limits follow where they are not set.
     pub largest: Largest,
     pub failure_mode: FailureMode,
+    pub mode: Mode,
     /// Refuse it if it is of another world.
     pub expected_world: Option<World>,
 }
@@ -72,6 +74,7 @@ impl PluginSpec {
             limits: LimitOverrides::default(),
             largest: Largest::default(),
             failure_mode: FailureMode::Closed,
+            mode: Mode::Enforce,
             expected_world: None,
         }
     }
@@ -86,6 +89,7 @@ impl std::fmt::Debug for PluginSpec {
             .field("capabilities", &self.capabilities)
             .field("limits", &self.limits)
             .field("failure_mode", &self.failure_mode)
+            .field("mode", &self.mode)
             .finish_non_exhaustive()
     }
 }
@@ -112,6 +116,8 @@ pub struct Loaded {
     pub settings: String,
     /// `open` did not take the session it was tried with; real ones may fare better.
     pub open_fault: Option<Fault>,
+    /// Of one that is tried.
+    pub(crate) probation: Option<Arc<Probation>>,
     pub(crate) compiled: Arc<Compiled>,
     pub(crate) bounds: Arc<Bounds>,
 }
@@ -123,6 +129,16 @@ impl Loaded {
 
     pub fn limits(&self) -> &PluginLimits {
         &self.bounds.limits
+    }
+
+    /// Whether it has not been set aside.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.set_aside().is_none()
+    }
+
+    /// Why it was set aside, if it was: it was tried, and misbehaved.
+    pub fn set_aside(&self) -> Option<&str> {
+        self.probation.as_ref().and_then(|probation| probation.over())
     }
 }
 
@@ -215,6 +231,7 @@ impl Loader {
             failure_mode: spec.failure_mode,
             settings,
             open_fault: None,
+            probation: None,
             compiled,
             bounds,
         };

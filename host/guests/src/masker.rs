@@ -161,8 +161,15 @@ impl GuestMaskers {
         let members = names.into_iter().map(|name| Member { name, held: Vec::new() }).collect();
         let mut maskers = Self { info, current, members, slots: BTreeMap::new(), next_id: 0 };
         for member in &mut maskers.members {
-            if let Some(loaded) = generation.find(&member.name) {
-                member.hold(loaded, &maskers.info, &mut maskers.next_id).await?;
+            if let Some(loaded) = generation.serving(&member.name, &maskers.info.id) {
+                match member.hold(loaded, &maskers.info, &mut maskers.next_id).await {
+                    Ok(_) => {}
+                    // A session that a canary does not take is not refused: it has the old one.
+                    Err(fault) => match &loaded.probation {
+                        Some(probation) => probation.failed(&fault),
+                        None => return Err(fault),
+                    },
+                }
             }
         }
         Ok(maskers)
@@ -174,7 +181,7 @@ impl GuestMaskers {
         let reusable = slot.reusable.as_ref().filter(|kept| kept.serves(generation, columns))?;
         let is_there = |part: &Part| {
             let held = self.members.get(part.member)?.held.iter().find(|held| held.id == part.held)?;
-            held.instance.guest.is_usable().then_some(())
+            (held.instance.guest.is_usable() && held.loaded.is_trusted()).then_some(())
         };
         slot.parts.iter().all(|part| is_there(part).is_some()).then(|| reusable.plan.clone())
     }
@@ -183,7 +190,7 @@ impl GuestMaskers {
     fn tidy(&mut self, generation: &Generation) {
         let slots = &self.slots;
         for (index, member) in self.members.iter_mut().enumerate() {
-            let newest = generation.find(&member.name);
+            let newest = generation.serving(&member.name, &self.info.id);
             member.held.retain(|held| {
                 let is_newest = newest.is_some_and(|newest| Arc::ptr_eq(newest, &held.loaded));
                 let is_bound =
@@ -214,6 +221,14 @@ impl Member {
     }
 }
 
+/// A failure of one that is tried ends the try.
+fn told<Answer>(loaded: &Loaded, answer: Result<Answer, Fault>) -> Result<Answer, Fault> {
+    if let (Err(fault), Some(probation)) = (&answer, &loaded.probation) {
+        probation.failed(fault);
+    }
+    answer
+}
+
 impl Maskers for GuestMaskers {
     fn active(&self) -> bool {
         !self.members.is_empty()
@@ -239,10 +254,11 @@ impl Maskers for GuestMaskers {
         let (mut parts, mut by) = (Vec::new(), Vec::with_capacity(self.members.len()));
         let mut reusable = true;
         for (index, member) in self.members.iter_mut().enumerate() {
-            let loaded = generation.find(&member.name).ok_or_else(|| fault::missing(&member.name))?;
-            let place = member.hold(loaded, &self.info, &mut self.next_id).await?;
+            let loaded = generation.serving(&member.name, &self.info.id);
+            let loaded = loaded.ok_or_else(|| fault::missing(&member.name))?;
+            let place = told(loaded, member.hold(loaded, &self.info, &mut self.next_id).await)?;
             let held = member.held.get_mut(place).ok_or_else(|| fault::gone(&member.name))?;
-            let wish = held.instance.plan(slot, &lent_columns, &lent_operation).await?;
+            let wish = told(loaded, held.instance.plan(slot, &lent_columns, &lent_operation).await)?;
             by.push(loaded.judged_by("mask"));
             reusable &= wish.reusable;
             if wish.wanted.contains(&true) {
@@ -279,7 +295,10 @@ impl Maskers for GuestMaskers {
             let wants_all =
                 batch.columns.iter().all(|column| part.wanted.get(usize::from(*column)) == Some(&true));
             masked = Some(match masked {
-                None if wants_all => held.instance.mask(slot, &batch, &part.rules).await?,
+                None if wants_all => {
+                    let step = held.instance.mask(slot, &batch, &part.rules).await;
+                    told(&held.loaded, step)?
+                }
                 so_far => {
                     let so_far = so_far.unwrap_or_default();
                     let too_large = || unsound("too much text for one answer");
@@ -288,7 +307,8 @@ impl Maskers for GuestMaskers {
                     if narrowed.is_empty() {
                         so_far
                     } else {
-                        let step = held.instance.mask(slot, &narrowed, &part.rules).await?;
+                        let step = held.instance.mask(slot, &narrowed, &part.rules).await;
+                        let step = told(&held.loaded, step)?;
                         edits::compose(&so_far, &step, &indices).ok_or_else(too_large)?
                     }
                 }

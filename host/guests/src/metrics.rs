@@ -45,6 +45,8 @@ pub struct PluginMetrics {
     /// Versions taken into service, and versions refused.
     pub loads: AtomicU64,
     pub refusals: AtomicU64,
+    /// Answers of a shadow that came to something else than what it was tried beside.
+    pub differences: AtomicU64,
     /// Lines the guest wrote beyond its rate.
     pub log_lines_dropped: AtomicU64,
 }

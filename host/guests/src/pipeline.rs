@@ -223,7 +223,11 @@ impl Guests {
             });
         };
         let inspector = Arc::clone(generation.find(inspector).ok_or_else(|| fault::missing(inspector))?);
-        let of_each = pipeline.iter().filter_map(|name| generation.find(name));
+        let of_each = pipeline.iter().flat_map(|name| {
+            let beside = generation.beside(name);
+            let tried = beside.map(|it| [&it.shadow, &it.canary]).into_iter().flatten().flatten();
+            generation.find(name).into_iter().chain(tried)
+        });
         let memory =
             SessionMemory::new(session_memory(of_each.map(|loaded| loaded.bounds.limits.memory_bytes)));
         let info = Arc::new(Visit::new(info.clone(), memory.clone()));

@@ -11,13 +11,16 @@ use crate::fault;
 use crate::instance::Fenced;
 use crate::limits::{MAX_FINDINGS, MAX_REVIEWERS, MAX_SENTENCE_CHARS, MAX_TAGS, MAX_WORD_CHARS};
 use crate::load::{Exports, FailureMode, Loaded};
+use crate::metrics::count;
 use crate::registry::{Current, Generation};
+use crate::rollout;
 use crate::state::Visit;
 use crate::text::clean;
 use crate::trial::{StartFault, configured};
 use std::sync::Arc;
+use std::time::Instant;
 use weir_model::{Attribute, Digest, Fault, Finding, Grantee, JudgedBy, Operation, PluginName, Verdict};
-use weir_session::ports::{Policies, PolicyAnswer, PolicyDecision, Round};
+use weir_session::ports::{Beside, Policies, PolicyAnswer, PolicyDecision, Round};
 
 /// An opened policy.
 pub(crate) struct PolicyInstance {
@@ -56,11 +59,20 @@ impl PolicyInstance {
     }
 }
 
+/// A version of a policy, and what runs of it.
+#[derive(Default)]
+struct Seat {
+    loaded: Option<Arc<Loaded>>,
+    instance: Option<PolicyInstance>,
+}
+
 /// A policy of the pipeline: its name, and what is running for it.
 struct Member {
     name: PluginName,
-    loaded: Option<Arc<Loaded>>,
-    instance: Option<PolicyInstance>,
+    /// who judges the operation of now: the plugin of that name, or its canary
+    serving: Option<Arc<Loaded>>,
+    seat: Seat,
+    shadow: Seat,
 }
 
 /// [`Policies`] made of guests.
@@ -83,10 +95,17 @@ impl GuestPolicies {
     ) -> Result<Self, Fault> {
         let mut members = Vec::with_capacity(names.len());
         for name in names {
-            let mut member = Member { name, loaded: None, instance: None };
-            if let Some(loaded) = generation.find(&member.name) {
-                member.instance = Some(PolicyInstance::open(loaded, &info).await?);
-                member.loaded = Some(Arc::clone(loaded));
+            let mut member = Member { name, serving: None, seat: Seat::default(), shadow: Seat::default() };
+            if let Some(loaded) = generation.serving(&member.name, &info.id) {
+                match PolicyInstance::open(loaded, &info).await {
+                    Ok(instance) => member.seat.instance = Some(instance),
+                    // A session that a canary does not take is not refused: it has the old one.
+                    Err(fault) => match &loaded.probation {
+                        Some(probation) => probation.failed(&fault.into()),
+                        None => return Err(fault.into()),
+                    },
+                }
+                member.seat.loaded = Some(Arc::clone(loaded));
             }
             members.push(member);
         }
@@ -102,7 +121,7 @@ impl Policies for GuestPolicies {
         let lent = LentOperation::new(operation);
         let mut answers = Vec::with_capacity(self.members.len());
         for member in &mut self.members {
-            answers.push(member.ask(&self.pinned, &self.info, &lent).await);
+            answers.push(member.ask(&self.pinned, &self.info, &lent, round).await);
         }
         answers
     }
@@ -114,41 +133,86 @@ impl Member {
         generation: &Generation,
         info: &Visit,
         operation: &LentOperation<'_>,
+        round: Round,
     ) -> PolicyAnswer {
-        let Some(loaded) = generation.find(&self.name) else {
-            (self.loaded, self.instance) = (None, None);
+        if round == Round::First {
+            self.serving = generation.serving(&self.name, &info.id).map(Arc::clone);
+        }
+        let Some(loaded) = &self.serving else {
+            self.seat = Seat::default();
             let by = JudgedBy { plugin: self.name.clone(), digest: Digest([0; 32]), answer: "failed" };
             let open_on_failure = generation.opens_when_missing(&self.name);
-            return PolicyAnswer { by, answer: Err(fault::missing(&self.name)), open_on_failure };
+            let answer = Err(fault::missing(&self.name));
+            return PolicyAnswer { by, answer, open_on_failure, beside: None };
         };
-        if !self.loaded.as_ref().is_some_and(|held| Arc::ptr_eq(held, loaded)) {
-            self.instance = None;
-            self.loaded = Some(Arc::clone(loaded));
-        }
-        let answer = self.answer(loaded, info, operation).await;
-        if self.instance.as_ref().is_some_and(|instance| !instance.guest.is_usable()) {
-            self.instance = None;
+        let started = Instant::now();
+        let answer = self.seat.ask(loaded, info, operation).await;
+        let mut beside = None;
+        if let Some(tried) = generation.beside(&self.name) {
+            if let Some(probation) = tried.canary.as_ref().and_then(|canary| canary.probation.as_ref()) {
+                probation.judged(loaded.probation.is_some(), &answer, started.elapsed());
+            }
+            match tried.shadow() {
+                Some(shadow) => beside = self.shadow.ask_beside(shadow, info, operation, &answer).await,
+                None => self.shadow = Seat::default(),
+            }
         }
         let word = answer.as_ref().map_or("failed", |decision| word(&decision.verdict));
         // A masker in the place of a policy is a mistake, not a failure the configuration speaks of.
         let open_on_failure = loaded.failure_mode == FailureMode::Open && loaded.world == World::Policy;
-        PolicyAnswer { by: loaded.judged_by(word), answer, open_on_failure }
+        PolicyAnswer { by: loaded.judged_by(word), answer, open_on_failure, beside }
     }
+}
 
-    async fn answer(
+impl Seat {
+    async fn ask(
         &mut self,
-        loaded: &Loaded,
+        loaded: &Arc<Loaded>,
         info: &Visit,
         operation: &LentOperation<'_>,
     ) -> Result<PolicyDecision, Fault> {
-        if self.instance.as_ref().is_none_or(|instance| !instance.guest.is_usable()) {
+        if !self.loaded.as_ref().is_some_and(|held| Arc::ptr_eq(held, loaded)) {
             self.instance = None;
+            self.loaded = Some(Arc::clone(loaded));
+        }
+        if self.instance.is_none() {
             self.instance = Some(PolicyInstance::open(loaded, info).await?);
         }
-        match &mut self.instance {
+        let answer = match &mut self.instance {
             Some(instance) => instance.decide(operation).await,
-            None => Err(fault::gone(&self.name)),
+            None => Err(fault::gone(&loaded.name)),
+        };
+        if self.instance.as_ref().is_some_and(|instance| !instance.guest.is_usable()) {
+            self.instance = None;
         }
+        answer
+    }
+
+    /// Asks a shadow, and tells what it said if that comes to something else than `active`.
+    async fn ask_beside(
+        &mut self,
+        shadow: &Arc<Loaded>,
+        info: &Visit,
+        operation: &LentOperation<'_>,
+        active: &Result<PolicyDecision, Fault>,
+    ) -> Option<Beside> {
+        let answer = self.ask(shadow, info, operation).await;
+        if let (Err(fault), Some(probation)) = (&answer, &shadow.probation) {
+            probation.failed(fault);
+        }
+        if !rollout::differs(&answer, active) {
+            return None;
+        }
+        count(&shadow.bounds.metrics.differences);
+        let what = match &answer {
+            Ok(PolicyDecision { verdict: Verdict::Deny { code, reason }, .. }) => format!("{code}: {reason}"),
+            Ok(PolicyDecision { verdict: Verdict::Hold { code, reason, .. }, .. }) => {
+                format!("{code}: {reason}")
+            }
+            Ok(decision) => word(&decision.verdict).to_owned(),
+            Err(fault) => fault.code.clone(),
+        };
+        Some(Beside { by: shadow.judged_by(rollout::shadow_word(&answer)), what })
     }
 }
 

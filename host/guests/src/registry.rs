@@ -12,6 +12,7 @@ use crate::load::{FailureMode, Loaded, Loader, PluginSpec, read};
 use crate::look::Look;
 use crate::metrics::{PluginMetrics, count};
 use crate::problem::{LoadProblem, Stage};
+use crate::rollout::{Beside, Mode, Probation};
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
-use weir_model::{Digest, PluginName};
+use weir_model::{Digest, PluginName, SessionId};
 
 /// Time between two looks at a file that is missing, or does not load: a copy in progress shows in it.
 pub(crate) const SETTLE_TIME: Duration = Duration::from_millis(60);
@@ -34,6 +35,8 @@ pub struct Generation {
     plugins: BTreeMap<PluginName, Arc<Loaded>>,
     /// What is known of every configured plugin, in service or not.
     roles: BTreeMap<PluginName, Role>,
+    /// Who is tried, by the name of what they are tried with.
+    beside: BTreeMap<PluginName, Beside>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,16 @@ struct Role {
 impl Generation {
     pub fn find(&self, name: &PluginName) -> Option<&Arc<Loaded>> {
         self.plugins.get(name)
+    }
+
+    /// Who serves a session under this name: the plugin, or its canary.
+    pub(crate) fn serving(&self, name: &PluginName, session: &SessionId) -> Option<&Arc<Loaded>> {
+        let canary = self.beside(name).and_then(|beside| beside.canary_for(session));
+        canary.or_else(|| self.find(name))
+    }
+
+    pub(crate) fn beside(&self, name: &PluginName) -> Option<&Beside> {
+        self.beside.get(name)
     }
 
     pub fn plugins(&self) -> impl Iterator<Item = &Arc<Loaded>> {
@@ -112,6 +125,13 @@ pub enum GuestEvent {
         name: PluginName,
         digest: Digest,
         generation: u64,
+    },
+    /// It was tried beside `of` or for it, and misbehaved: it is asked no more.
+    SetAside {
+        name: PluginName,
+        digest: Digest,
+        of: PluginName,
+        reason: String,
     },
 }
 
@@ -251,7 +271,8 @@ impl Registry {
                 running.map(|running| running.digest)
             };
             let outcome = match steps.remove(&index) {
-                Some(Step::New(loaded, look)) => {
+                Some(Step::New(mut loaded, look)) => {
+                    loaded.probation = Probation::begin(&loaded, &spec.mode, &self.events);
                     configured.seen.insert(name.clone(), look);
                     count(&self.metrics(name).loads);
                     events.push(GuestEvent::Loaded {
@@ -314,7 +335,8 @@ impl Registry {
             });
             let roles = roles.collect();
             configured.specs = specs.to_vec();
-            self.current.0.store(Arc::new(Generation { number, plugins, roles }));
+            let beside = beside(specs, &plugins);
+            self.current.0.store(Arc::new(Generation { number, plugins, roles, beside }));
             self.loader.metrics.generation.store(number, Ordering::Relaxed);
         }
         for event in events {
@@ -324,6 +346,21 @@ impl Registry {
         }
         outcomes
     }
+}
+
+/// Who is tried with whom.
+fn beside(specs: &[PluginSpec], plugins: &BTreeMap<PluginName, Arc<Loaded>>) -> BTreeMap<PluginName, Beside> {
+    let mut all: BTreeMap<PluginName, Beside> = BTreeMap::new();
+    for spec in specs {
+        let (Some(of), Some(loaded)) = (spec.mode.of(), plugins.get(&spec.name)) else { continue };
+        let beside = all.entry(of.clone()).or_default();
+        match spec.mode {
+            Mode::Shadow { .. } => beside.shadow = Some(Arc::clone(loaded)),
+            Mode::Canary { .. } => beside.canary = Some(Arc::clone(loaded)),
+            Mode::Enforce => {}
+        }
+    }
+    all
 }
 
 /// Looks at one plugin's file, and loads it if there is something new.
@@ -388,5 +425,7 @@ fn tell(event: &GuestEvent) {
         GuestEvent::Removed { name, digest, generation } => {
             tracing::warn!(plugin = %name, %digest, generation, "plugin out of service");
         }
+        // Told where it happens.
+        GuestEvent::SetAside { .. } => {}
     }
 }

@@ -3,7 +3,7 @@
 //! Pure. A policy that could not answer counts as a deny, unless the configuration names it open; if nobody
 //! has an opinion, the resource's default decides.
 
-use crate::ports::{PolicyAnswer, RefusedBy};
+use crate::ports::{Beside, PolicyAnswer, RefusedBy};
 use weir_model::{Decision, Fault, FaultSource, JudgedBy, Verdict};
 
 /// A resource's answer when every policy abstains.
@@ -57,7 +57,7 @@ pub fn fold(answers: Vec<PolicyAnswer>, default: Default, mut judged_by: Vec<Jud
     let mut verdict = Verdict::Abstain;
     let mut failed = None;
     let (mut findings, mut tags) = (Vec::new(), Vec::new());
-    for PolicyAnswer { by, answer, open_on_failure } in answers {
+    for PolicyAnswer { by, answer, open_on_failure, beside } in answers {
         let candidate = match answer {
             Ok(decision) => {
                 judged_by.push(JudgedBy { answer: word(&decision.verdict), ..by });
@@ -80,6 +80,10 @@ pub fn fold(answers: Vec<PolicyAnswer>, default: Default, mut judged_by: Vec<Jud
                 }
             }
         };
+        if let Some(Beside { by, what }) = beside {
+            tags.push(weir_model::Attribute::new(by.answer, format!("{}: {what}", by.plugin)));
+            judged_by.push(by);
+        }
         if weight(&candidate) > weight(&verdict) {
             verdict = candidate;
         }
@@ -111,6 +115,7 @@ mod tests {
             by: JudgedBy { plugin: PluginName::new("p"), digest: Digest([0; 32]), answer: "" },
             answer: Ok(PolicyDecision { verdict, findings: vec![], tags: vec![] }),
             open_on_failure: false,
+            beside: None,
         }
     }
 
@@ -146,6 +151,17 @@ mod tests {
         assert_eq!(folded(vec![Verdict::Abstain], Default::Allow), Verdict::Allow);
         assert!(matches!(folded(vec![Verdict::Abstain], Default::Deny), Verdict::Deny { .. }));
         assert!(matches!(folded(vec![], Default::Deny), Verdict::Deny { .. }));
+    }
+
+    #[test]
+    fn a_shadow_is_recorded_and_decides_nothing() {
+        let mut shadowed = answer(Verdict::Allow);
+        let by = JudgedBy { plugin: PluginName::new("next"), digest: Digest([1; 32]), answer: "shadow-deny" };
+        shadowed.beside = Some(Beside { by: by.clone(), what: "no".into() });
+        let decision = fold(vec![shadowed], Default::Deny, vec![]).decision;
+        assert_eq!(decision.verdict, Verdict::Allow);
+        assert_eq!(decision.judged_by.last(), Some(&by));
+        assert_eq!(decision.tags, vec![weir_model::Attribute::new("shadow-deny", "next: no")]);
     }
 
     #[test]

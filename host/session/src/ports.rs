@@ -46,6 +46,16 @@ pub struct PolicyAnswer {
     pub answer: Result<PolicyDecision, Fault>,
     /// The configuration names this policy `failure_mode = "open"`.
     pub open_on_failure: bool,
+    /// What a shadow of it came to, where that is something else. For the record only.
+    pub beside: Option<Beside>,
+}
+
+/// A shadow's answer that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beside {
+    pub by: JudgedBy,
+    /// Code and reason, such as they are.
+    pub what: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

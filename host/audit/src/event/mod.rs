@@ -59,6 +59,8 @@ pub enum Event {
     PluginLoaded(PluginFacts),
     PluginRemoved(PluginFacts),
     PluginRefused(PluginRefused),
+    /// It was tried beside another or for it, misbehaved, and is asked no more.
+    PluginSetAside(PluginRefused),
     ConfigApplied(ConfigApplied),
     ConfigRefused(ConfigRefused),
     /// Events were lost to a store that did not work. Written by the writer itself.
@@ -125,6 +127,7 @@ impl Event {
             Self::PluginLoaded(_) => "plugin-loaded",
             Self::PluginRemoved(_) => "plugin-removed",
             Self::PluginRefused(_) => "plugin-refused",
+            Self::PluginSetAside(_) => "plugin-set-aside",
             Self::ConfigApplied(_) => "config-applied",
             Self::ConfigRefused(_) => "config-refused",
             Self::Gap(_) => "gap",
@@ -212,7 +215,7 @@ impl Event {
             Self::Held(event) => event.detail(out),
             Self::Reviewed(event) => event.detail(out),
             Self::PluginLoaded(event) | Self::PluginRemoved(event) => event.detail(out),
-            Self::PluginRefused(event) => event.detail(out),
+            Self::PluginRefused(event) | Self::PluginSetAside(event) => event.detail(out),
             Self::ConfigApplied(event) => event.detail(out),
             Self::ConfigRefused(event) => event.detail(out),
             Self::Gap(event) => event.detail(out),

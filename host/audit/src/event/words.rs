@@ -2,7 +2,7 @@
 //! that found nothing.
 
 /// In the column `kind`.
-pub const KINDS: [&str; 21] = [
+pub const KINDS: [&str; 22] = [
     "host-started",
     "host-stopped",
     "session-opened",
@@ -19,6 +19,7 @@ pub const KINDS: [&str; 21] = [
     "plugin-loaded",
     "plugin-removed",
     "plugin-refused",
+    "plugin-set-aside",
     "config-applied",
     "config-refused",
     "gap",

@@ -11,6 +11,7 @@ mod limits;
 mod people;
 mod plugin;
 mod resource;
+mod rollout;
 mod routes;
 mod server;
 mod setting;
@@ -112,9 +113,10 @@ fn plugins(file: &raw::File<'_>, server: &Server, context: Context<'_>) -> BTree
         .filter_map(|resource| resource.pipeline.as_ref())
         .flat_map(|pipeline| pipeline.value.iter().map(|name| &name.value))
         .collect();
+    rollout::places(&file.plugins, &named, context.report);
     for written in &file.plugins {
         let name = &written.name.value;
-        if !named.contains(&name) {
+        if !named.contains(&name) && written.of.is_none() {
             let message = format!("no pipeline names the plugin {name}");
             context
                 .report

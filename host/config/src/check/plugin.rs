@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Context, setting};
+use super::{Context, rollout, setting};
 use crate::raw;
 use crate::settings::{Plugin, PluginLimits, Setting};
 
@@ -26,6 +26,7 @@ pub(super) fn plugin(written: &raw::Plugin<'_>, plugins: &Path, context: Context
             .unwrap_or(Setting::Table(BTreeMap::new())),
         capabilities,
         failure_mode: written.failure_mode.as_ref().map_or(default.failure_mode, |at| at.value),
+        mode: rollout::mode(written, context.report),
         limits: PluginLimits {
             memory_bytes: written.limits.memory.as_ref().map(|at| at.value),
             call_time: written.limits.call_time.as_ref().map(|at| at.value),

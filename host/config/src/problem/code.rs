@@ -128,6 +128,10 @@ codes! {
 
     // [plugin.NAME]
     UNUSED_PLUGIN = "unused-plugin";
+    ROLLOUT_KEYS = "rollout-keys";
+    ROLLOUT_PIPELINE = "rollout-pipeline";
+    ROLLOUT_OF = "rollout-of";
+    ROLLOUT_TWICE = "rollout-twice";
     SETTING_NUMBER = "setting-number";
     SETTING_SECRET = "setting-secret";
     SETTING_REFERENCE = "setting-reference";

@@ -24,7 +24,7 @@ pub(crate) use audit::Audit;
 pub(crate) use http::{Credential, Proof};
 pub(crate) use limits::Limits;
 pub(crate) use log::Log;
-pub(crate) use plugin::Plugin;
+pub(crate) use plugin::{ModeWord, Plugin};
 pub(crate) use program::{Program, Variable};
 pub(crate) use resource::{ListenerTls, Resource, Upstream};
 pub(crate) use server::Server;

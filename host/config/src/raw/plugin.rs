@@ -6,7 +6,7 @@ use weir_model::PluginName;
 
 use super::names;
 use crate::document::{At, Entry, Fields, Node, Report, Value, choose};
-use crate::settings::{CALL_TIME, Capability, FailureMode, MEMORY_BYTES, OUTPUT_BYTES, START_TIME};
+use crate::settings::{CALL_TIME, Capability, FailureMode, MEMORY_BYTES, OUTPUT_BYTES, SHARE, START_TIME};
 
 #[derive(Debug)]
 pub(crate) struct Plugin<'d> {
@@ -16,6 +16,9 @@ pub(crate) struct Plugin<'d> {
     pub(crate) settings: Option<&'d Node>,
     pub(crate) capabilities: Option<At<Vec<At<Capability>>>>,
     pub(crate) failure_mode: Option<At<FailureMode>>,
+    pub(crate) mode: Option<At<ModeWord>>,
+    pub(crate) of: Option<At<PluginName>>,
+    pub(crate) share: Option<At<usize>>,
     pub(crate) limits: PluginLimits,
 }
 
@@ -27,7 +30,18 @@ pub(crate) struct PluginLimits {
     pub(crate) start_time: Option<At<Duration>>,
 }
 
-const MODES: [(&str, FailureMode); 2] = [("closed", FailureMode::Closed), ("open", FailureMode::Open)];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ModeWord {
+    Enforce,
+    Shadow,
+    Canary,
+}
+
+const MODES: [(&str, ModeWord); 3] =
+    [("enforce", ModeWord::Enforce), ("shadow", ModeWord::Shadow), ("canary", ModeWord::Canary)];
+
+const FAILURE_MODES: [(&str, FailureMode); 2] =
+    [("closed", FailureMode::Closed), ("open", FailureMode::Open)];
 
 impl<'d> Plugin<'d> {
     /// `None`, and reported, when its name is none or it is not a table.
@@ -45,7 +59,13 @@ impl<'d> Plugin<'d> {
                     words.iter().filter_map(capability).collect()
                 })
             }),
-            failure_mode: fields.word("failure_mode", &MODES),
+            failure_mode: fields.word("failure_mode", &FAILURE_MODES),
+            mode: fields.word("mode", &MODES),
+            of: fields
+                .text("of")
+                .and_then(|of| names::name("plugin", of, report))
+                .map(|name| name.map(PluginName::new)),
+            share: fields.count("share", &SHARE),
             limits: fields.table("limits").map(PluginLimits::read).unwrap_or_default(),
         });
         if plugin.is_some() {

@@ -8,8 +8,9 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use super::{
-    Admin, Audit, Auth, Credential, HttpResource, HttpServer, HttpUpstream, Limits, ListenerTls, Log, Plugin,
-    PluginLimits, PostgresUpstream, Program, Resource, ResourceKind, Secret, Server, Settings, Variable,
+    Admin, Audit, Auth, Credential, HttpResource, HttpServer, HttpUpstream, Limits, ListenerTls, Log, Mode,
+    Plugin, PluginLimits, PostgresUpstream, Program, Resource, ResourceKind, Secret, Server, Settings,
+    Variable,
 };
 use crate::units::{show_duration, show_size};
 use crate::users::User;
@@ -211,7 +212,7 @@ impl<'f> Section<'f> {
     }
 
     fn plugin(mut self, plugin: &Plugin) {
-        let Plugin { file, settings, capabilities, failure_mode, limits } = plugin;
+        let Plugin { file, settings, capabilities, failure_mode, mode, limits } = plugin;
         let PluginLimits { memory_bytes, call_time, output_bytes, start_time } = limits;
         self.path("file", file);
         let json = Secret::new(settings.to_json().as_str(), "settings");
@@ -221,6 +222,13 @@ impl<'f> Section<'f> {
             &capabilities.iter().map(|capability| capability.as_word()).collect::<Vec<_>>(),
         );
         self.word("failure_mode", failure_mode);
+        self.put("mode", mode.as_word().to_owned());
+        if let Some(of) = mode.of() {
+            self.put("of", of.to_string());
+        }
+        if let Mode::Canary { share, .. } = mode {
+            self.put("share", share.to_string());
+        }
         for (key, size) in [("limits.memory", memory_bytes), ("limits.output", output_bytes)] {
             size.iter().for_each(|size| self.put(key, show_size(*size)));
         }

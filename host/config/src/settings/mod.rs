@@ -37,7 +37,8 @@ pub use limits::{
 };
 pub use log::{Log, LogFormat};
 pub use plugin::{
-    CALL_TIME, Capability, FailureMode, MEMORY_BYTES, OUTPUT_BYTES, Plugin, PluginLimits, START_TIME, Setting,
+    CALL_TIME, Capability, FailureMode, MEMORY_BYTES, Mode, OUTPUT_BYTES, Plugin, PluginLimits, SHARE,
+    START_TIME, Setting,
 };
 pub use resource::{Fallback, ListenerTls, Protocol, Resource, ResourceKind};
 pub use server::{DRAIN_TIMEOUT, MAX_SESSIONS, Server};

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Range, Secret};
+use weir_model::PluginName;
+
+use super::{Knob, Range, Secret};
 
 /// `[plugin.NAME]`; the defaults for a plugin that a pipeline names without such a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +21,42 @@ pub struct Plugin {
     pub capabilities: Vec<Capability>,
     /// What its failure means. `Open` is for policies and maskers only; the host refuses it for inspectors.
     pub failure_mode: FailureMode,
+    pub mode: Mode,
     pub limits: PluginLimits,
 }
+
+/// How a plugin takes part in the pipelines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Where pipelines name it.
+    #[default]
+    Enforce,
+    /// It judges beside `of`, wherever a pipeline names that one; the trail tells where they differ, and that is all.
+    Shadow { of: PluginName },
+    /// It takes the place of `of` in so many of a hundred sessions, until it misbehaves.
+    Canary { of: PluginName, share: usize },
+}
+
+impl Mode {
+    /// The plugin it stands beside or for.
+    pub fn of(&self) -> Option<&PluginName> {
+        match self {
+            Self::Enforce => None,
+            Self::Shadow { of } | Self::Canary { of, .. } => Some(of),
+        }
+    }
+
+    pub fn as_word(&self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow { .. } => "shadow",
+            Self::Canary { .. } => "canary",
+        }
+    }
+}
+
+/// Sessions of a hundred that a canary gets: enough to see something of it soon, few enough to be sorry about.
+pub const SHARE: Knob<usize> = Knob { default: 10, least: 1, most: 100 };
 
 /// Something a plugin may touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,6 +123,7 @@ impl Plugin {
             settings: Setting::Table(BTreeMap::new()),
             capabilities: Vec::new(),
             failure_mode: FailureMode::Closed,
+            mode: Mode::Enforce,
             limits: PluginLimits::default(),
         }
     }

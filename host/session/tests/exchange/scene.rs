@@ -139,6 +139,7 @@ impl Policies for ToyPolicies {
                 None => PolicyDecision { verdict, findings: vec![], tags: vec![] },
             }),
             open_on_failure: false,
+            beside: None,
         }]
     }
 }

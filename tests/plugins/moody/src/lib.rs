@@ -4,6 +4,8 @@ use std::hint::black_box;
 use weir_sdk::Fault;
 use weir_sdk::policy::{Decision, NoSettings, Operation, Policy, SessionInfo};
 
+/// Some milliseconds: within the time of a call, but much for a policy.
+const SLOW_TURNS: u64 = 30_000_000;
 /// Longer than any time a call is given, but not for ever.
 const LATE_TURNS: u64 = 20_000_000_000;
 
@@ -24,6 +26,7 @@ impl Policy for Moody {
                 black_box(0);
             },
             "late" => (0..LATE_TURNS).for_each(|turn| _ = black_box(turn)),
+            "slow" => (0..SLOW_TURNS).for_each(|turn| _ = black_box(turn)),
             "eat" => eat(),
             "overflow" => _ = black_box(dig(0)),
             "much" => return Decision::deny("much", "x".repeat(48 << 20)),
