@@ -15,7 +15,7 @@ use weir_admin::views::{
 use weir_admin::{AdminApi, Exposition, Histogram, KillRefused, Review, ReviewRefused, Timestamp, Unhealthy};
 use weir_approvals::{Requested, ReviewError};
 use weir_audit::{Event, LATENCY_BOUNDS_US, LoginFailed, LoginStage, Place, SessionKilled, TrailReader};
-use weir_guests::{Generation, PluginMetrics, TIME_BUCKETS_NS};
+use weir_guests::{Generation, Own, PluginMetrics, TIME_BUCKETS_NS};
 use weir_model::{EndReason, PluginName, Principal, RefusedBy, ResourceName, SessionInfo, Status};
 use weir_store::Reader;
 use weir_wire::postgres::Password;
@@ -388,10 +388,32 @@ fn plugins(mut page: Exposition, shared: &Shared) -> Exposition {
         .map(|(labels, (_, of))| (labels.as_slice(), of.resident.load(Ordering::Relaxed) as f64))
         .collect();
     page = page.gauge("weir_plugin_instances", "Instances alive.", &resident);
+    page = own(page, &all);
     page.gauge(
         "weir_plugin_generation",
         "The set of plugins in service.",
         &[(&[], shared.guests.generation().number as f64)],
+    )
+}
+
+/// What plugins count themselves. Their names are words of few letters: checked where they come in.
+fn own(page: Exposition, all: &[(String, Arc<PluginMetrics>)]) -> Exposition {
+    let all: Vec<_> = all.iter().map(|(plugin, of)| (plugin.as_str(), of.own.all())).collect();
+    let each = all.iter().flat_map(|(plugin, own)| own.iter().map(move |(name, own)| (*plugin, name, *own)));
+    let (mut counters, mut gauges) = (Vec::new(), Vec::new());
+    for (plugin, name, own) in each {
+        let labels = [("plugin", plugin), ("name", name.as_str())];
+        match own {
+            Own::Counter(number) => counters.push((labels, number)),
+            Own::Gauge(number) => gauges.push((labels, number)),
+        }
+    }
+    let gauges: Vec<(&[(&str, &str)], f64)> =
+        gauges.iter().map(|(labels, number)| (labels.as_slice(), *number)).collect();
+    page.counter("weir_plugin_own_total", "What plugins count.", &borrowed(&counters)).gauge(
+        "weir_plugin_own",
+        "What plugins measure.",
+        &gauges,
     )
 }
 

@@ -9,6 +9,7 @@ mod commands;
 mod http;
 mod log;
 mod metrics;
+mod outside;
 mod plugins;
 mod postgres;
 mod reload;

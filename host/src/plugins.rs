@@ -50,6 +50,7 @@ fn spec(name: &PluginName, plugin: &Plugin, largest: Largest) -> PluginSpec {
     PluginSpec {
         settings_json: plugin.settings.to_json().to_string(),
         capabilities: plugin.capabilities.iter().filter_map(capability).collect(),
+        http: plugin.http.clone(),
         limits: LimitOverrides {
             memory_bytes: plugin.limits.memory_bytes.map(clamp),
             call_time: plugin.limits.call_time,

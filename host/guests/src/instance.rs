@@ -7,10 +7,12 @@
 
 use crate::contract::v0_1::judge::exports::weir::plugin::lifecycle;
 use crate::fault;
+use crate::granted::Granted;
 use crate::limits::{MAX_HANDLES, PluginLimits};
 use crate::load::Code;
 use crate::log::GuestLog;
 use crate::metrics::{PluginMetrics, count};
+use crate::outside::{Nothing, Outside};
 use crate::state::{Fence, GuestState, SessionMemory, Visit, on_tick};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +22,6 @@ use wasmtime::component::Instance;
 use weir_model::{Digest, Fault, FaultSource, PluginName};
 
 /// Who an instance is an instance of, and what it may use.
-#[derive(Debug)]
 pub(crate) struct Bounds {
     pub(crate) plugin: PluginName,
     pub(crate) digest: Digest,
@@ -28,6 +29,9 @@ pub(crate) struct Bounds {
     pub(crate) call_ticks: u32,
     pub(crate) start_ticks: u32,
     pub(crate) metrics: Arc<PluginMetrics>,
+    pub(crate) outside: Arc<dyn Outside>,
+    /// origins it may reach
+    pub(crate) http: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +63,14 @@ impl Fenced {
         let state = GuestState {
             fence: Fence::new(bounds.limits.memory_bytes, memory),
             log: GuestLog::new(bounds.plugin.clone(), bounds.digest, session, Arc::clone(&bounds.metrics)),
+            granted: Granted::new(
+                Arc::clone(&bounds),
+                // Trying a file must have no effect.
+                match visit {
+                    Some(visit) if !visit.is_trial => Arc::clone(&bounds.outside),
+                    _ => Arc::new(Nothing),
+                },
+            ),
             began: Instant::now(),
         };
         let mut store = Store::try_new(code.pre.engine(), state).map_err(|error| {

@@ -15,7 +15,8 @@
 //!
 //! Invariants:
 //!
-//! * A guest touches what its imports give: the log, and the clock when granted. Nothing else is linked.
+//! * A guest touches what its imports give: the log, and what is granted to it (`granted`, `outside`). Nothing else is
+//!   linked.
 //! * A store serves one session; after a trap, a time-out, a breach of the contract or a call that was given
 //!   up it is never entered again.
 //! * Everything a guest returns is bounded and checked before anybody sees it.
@@ -27,6 +28,7 @@ mod convert;
 mod edits;
 mod engine;
 mod fault;
+mod granted;
 mod http;
 mod inspector;
 mod instance;
@@ -36,6 +38,7 @@ mod log;
 mod look;
 mod masker;
 mod metrics;
+mod outside;
 mod pipeline;
 mod policy;
 mod problem;
@@ -56,7 +59,8 @@ pub use inspector::GuestInspector;
 pub use limits::{Largest, LimitOverrides, MAX_FILE_BYTES, PluginLimits};
 pub use load::{FailureMode, Loaded, Manifest, PluginSpec};
 pub use masker::GuestMaskers;
-pub use metrics::{PluginMetrics, RoomMetrics, TIME_BUCKETS_NS};
+pub use metrics::{Own, PluginMetrics, RoomMetrics, TIME_BUCKETS_NS};
+pub use outside::{Answered, Declined, HttpAnswer, HttpRequest, Nothing, Outside};
 pub use pipeline::{
     Guests, GuestsConfig, HttpGuests, InspectorLimits, Rehearsed, SessionGuests, SessionJudges, StartError,
     Started, Status,

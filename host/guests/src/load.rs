@@ -10,7 +10,9 @@
 use crate::cache::CodeCache;
 use crate::contract::v0_1::inspect::exports::weir::plugin::{http_inspect, stream_inspect};
 use crate::contract::v0_1::judge::exports::weir::plugin::{decide, lifecycle, mask};
-use crate::contract::v0_1::judge::weir::plugin::{host_clock, host_log};
+use crate::contract::v0_1::judge::weir::plugin::{
+    host_clock, host_http, host_key_value, host_log, host_metrics, host_random,
+};
 use crate::contract::{ContractVersion, PACKAGE, SERVED, World};
 use crate::engine::GuestEngine;
 use crate::instance::{Bounds, Fenced};
@@ -18,6 +20,7 @@ use crate::limits::{
     Largest, LimitOverrides, MAX_FILE_BYTES, MAX_SENTENCE_CHARS, MAX_WORD_CHARS, PluginLimits,
 };
 use crate::metrics::{PluginMetrics, RoomMetrics, count};
+use crate::outside::Outside;
 use crate::problem::{LoadProblem, Stage};
 use crate::rollout::{Mode, Probation};
 use crate::state::GuestState;
@@ -54,7 +57,10 @@ pub struct PluginSpec {
     pub file: PathBuf,
     /// JSON; empty for none.
     pub settings_json: String,
+    /// All but [`Capability::Http`], which `http` grants.
     pub capabilities: Vec<Capability>,
+    /// Origins it may reach: `https://risk.internal`, in lower case, the port only where it is not the scheme's own.
+    pub http: Vec<String>,
     pub limits: LimitOverrides,
     /// What its limits follow where they are not set.
     pub largest: Largest,
@@ -71,6 +77,7 @@ impl PluginSpec {
             file,
             settings_json: String::new(),
             capabilities: Vec::new(),
+            http: Vec::new(),
             limits: LimitOverrides::default(),
             largest: Largest::default(),
             failure_mode: FailureMode::Closed,
@@ -180,6 +187,7 @@ pub(crate) struct Loader {
     cache: Option<CodeCache>,
     compilers: Arc<Semaphore>,
     pub(crate) metrics: Arc<RoomMetrics>,
+    outside: Arc<dyn Outside>,
     known: Mutex<HashMap<Digest, Weak<Compiled>>>,
 }
 
@@ -189,16 +197,21 @@ impl Loader {
         cache: Option<CodeCache>,
         compilers: usize,
         metrics: Arc<RoomMetrics>,
+        outside: Arc<dyn Outside>,
     ) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(&engine.engine);
         host_log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut GuestState| state)?;
         host_clock::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut GuestState| state)?;
+        host_random::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut GuestState| state)?;
+        host_key_value::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut GuestState| state)?;
+        host_metrics::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut GuestState| state)?;
+        host_http::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut GuestState| state)?;
         for served in SERVED {
             // Types only, but a component imports the interface by its name.
             linker.instance(&format!("{PACKAGE}/types@{served}"))?;
         }
         let compilers = Arc::new(Semaphore::new(compilers.max(1)));
-        Ok(Self { engine, linker, cache, compilers, metrics, known: Mutex::default() })
+        Ok(Self { engine, linker, cache, compilers, metrics, outside, known: Mutex::default() })
     }
 
     /// Brings a file's contents to the point where they serve.
@@ -219,7 +232,7 @@ impl Loader {
         {
             return Err(LoadProblem::new(Stage::World, format!("it is a {world}; a {expected} is needed")));
         }
-        compiled.surface.check_imports(spec.name.as_str(), &spec.capabilities)?;
+        compiled.surface.check_imports(spec.name.as_str(), &spec.capabilities, !spec.http.is_empty())?;
         let settings = settings::check(&spec.settings_json, &compiled.manifest.settings_schema)?;
         let bounds = self.bounds(spec, digest, world, metrics);
         let mut loaded = Loaded {
@@ -259,6 +272,8 @@ impl Loader {
             start_ticks: self.engine.ticks(limits.start_time),
             limits,
             metrics,
+            outside: Arc::clone(&self.outside),
+            http: spec.http.clone(),
         })
     }
 
@@ -309,7 +324,7 @@ impl Loader {
     ) -> Result<(Surface, Code), LoadProblem> {
         let component = as_component(bytes)?;
         let surface = Surface::read(&component)?;
-        surface.check_imports(spec.name.as_str(), &spec.capabilities)?;
+        surface.check_imports(spec.name.as_str(), &spec.capabilities, !spec.http.is_empty())?;
         let cached = self.cache.as_ref().and_then(|cache| cache.get(&self.engine.engine, digest));
         let compiled = match cached {
             Some(compiled) => compiled,

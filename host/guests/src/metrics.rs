@@ -2,7 +2,9 @@
 //!
 //! One value per plugin *name*, kept over replacements, so a counter never jumps back while the host runs.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Upper bounds of the time histogram's buckets, in nanoseconds; the last bucket has none.
@@ -47,8 +49,53 @@ pub struct PluginMetrics {
     pub refusals: AtomicU64,
     /// Answers of a shadow that came to something else than what it was tried beside.
     pub differences: AtomicU64,
+    /// What the plugin counts itself.
+    pub own: OwnMetrics,
     /// Lines the guest wrote beyond its rate.
     pub log_lines_dropped: AtomicU64,
+}
+
+/// A number of the plugin's own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Own {
+    Counter(u64),
+    Gauge(f64),
+}
+
+/// So many names a plugin may have; what is beyond is dropped.
+const MAX_OWN: usize = 64;
+
+/// The numbers of one plugin, by name. A name stays what it was first: a counter or a gauge.
+#[derive(Debug, Default)]
+pub struct OwnMetrics(Mutex<BTreeMap<String, Own>>);
+
+impl OwnMetrics {
+    pub fn all(&self) -> BTreeMap<String, Own> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn count(&self, name: String, by: u64) {
+        self.change(name, Own::Counter(0), |own| {
+            if let Own::Counter(number) = own {
+                *number = number.saturating_add(by);
+            }
+        });
+    }
+
+    pub(crate) fn set(&self, name: String, value: f64) {
+        self.change(name, Own::Gauge(0.0), |own| {
+            if let Own::Gauge(number) = own {
+                *number = value;
+            }
+        });
+    }
+
+    fn change(&self, name: String, first: Own, change: impl FnOnce(&mut Own)) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < MAX_OWN || all.contains_key(&name) {
+            change(all.entry(name).or_insert(first));
+        }
+    }
 }
 
 impl PluginMetrics {

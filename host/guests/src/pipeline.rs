@@ -10,6 +10,7 @@ use crate::limits::session_memory;
 use crate::load::{Loaded, Loader, PluginSpec, read};
 use crate::masker::GuestMaskers;
 use crate::metrics::{PluginMetrics, RoomMetrics};
+use crate::outside::Outside;
 use crate::policy::GuestPolicies;
 use crate::problem::{LoadProblem, Stage};
 use crate::registry::{Generation, GuestEvent, Registry, ReloadOutcome};
@@ -22,7 +23,7 @@ use weir_model::{Fault, FaultSource, PluginName, SessionInfo};
 use weir_session::ports::Maskers;
 
 /// How the room is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct GuestsConfig {
     /// The folder that is watched; specs may name files elsewhere.
     pub plugins: PathBuf,
@@ -31,6 +32,8 @@ pub struct GuestsConfig {
     pub engine: EngineConfig,
     /// Whether changed files take effect while the host runs.
     pub watch: bool,
+    /// What plugins reach that were granted it.
+    pub outside: Arc<dyn Outside>,
 }
 
 /// All plugins of a host.
@@ -122,7 +125,8 @@ impl Guests {
                 .inspect_err(|why| tracing::warn!(%why, "compiled plugins are not kept"))
                 .ok()
         });
-        let loader = Loader::new(engine, cache, config.engine.compilers, metrics).map_err(show)?;
+        let loader = Loader::new(engine, cache, config.engine.compilers, metrics, config.outside);
+        let loader = loader.map_err(show)?;
         let (sender, events) = mpsc::unbounded_channel();
         let registry = Arc::new(Registry::new(Arc::new(loader), sender));
         let outcomes = registry.apply(specs).await;

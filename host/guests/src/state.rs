@@ -1,5 +1,6 @@
 //! What the host keeps for one instance: the fence it runs in, and who it is.
 
+use crate::granted::Granted;
 use crate::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::log::GuestLog;
 use std::ops::Deref;
@@ -14,11 +15,17 @@ use weir_model::SessionInfo;
 pub(crate) struct Visit {
     info: SessionInfo,
     pub(crate) memory: SessionMemory,
+    /// Nobody's session: a plugin is tried with it.
+    pub(crate) is_trial: bool,
 }
 
 impl Visit {
     pub(crate) fn new(info: SessionInfo, memory: SessionMemory) -> Self {
-        Self { info, memory }
+        Self { info, memory, is_trial: false }
+    }
+
+    pub(crate) fn trial(info: SessionInfo, memory: SessionMemory) -> Self {
+        Self { info, memory, is_trial: true }
     }
 }
 
@@ -55,6 +62,7 @@ impl SessionMemory {
 pub(crate) struct GuestState {
     pub(crate) fence: Fence,
     pub(crate) log: GuestLog,
+    pub(crate) granted: Granted,
     /// Zero of `monotonic-ns`: a guest learns nothing of the machine's uptime.
     pub(crate) began: Instant,
 }

@@ -15,15 +15,24 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Capability {
     Clock,
+    Random,
+    KeyValue,
+    Metrics,
+    /// Granted by the origins it may reach.
+    Http,
 }
 
 impl Capability {
-    pub const ALL: [Self; 1] = [Self::Clock];
+    pub const ALL: [Self; 5] = [Self::Clock, Self::Random, Self::KeyValue, Self::Metrics, Self::Http];
 
     /// The word the configuration grants it by.
     pub fn as_word(self) -> &'static str {
         match self {
             Self::Clock => "clock",
+            Self::Random => "random",
+            Self::KeyValue => "key-value",
+            Self::Metrics => "metrics",
+            Self::Http => "http",
         }
     }
 
@@ -34,6 +43,10 @@ impl Capability {
     fn interface(self) -> &'static str {
         match self {
             Self::Clock => "host-clock",
+            Self::Random => "host-random",
+            Self::KeyValue => "host-key-value",
+            Self::Metrics => "host-metrics",
+            Self::Http => "host-http",
         }
     }
 }
@@ -130,7 +143,12 @@ impl Surface {
     }
 
     /// Whether it may have all it wants.
-    pub(crate) fn check_imports(&self, plugin: &str, granted: &[Capability]) -> Result<(), LoadProblem> {
+    pub(crate) fn check_imports(
+        &self,
+        plugin: &str,
+        granted: &[Capability],
+        http: bool,
+    ) -> Result<(), LoadProblem> {
         if let Some(name) = self.strange.first() {
             let name = clean(name.clone(), NAME_CHARS);
             let problem = LoadProblem::new(
@@ -143,11 +161,20 @@ impl Surface {
                      (Rust: wasm32-unknown-unknown; componentize-py and componentize-qjs: --stub-wasi)",
                 ),
                 false => {
-                    problem.help("plugins may import weir:plugin/host-log and, when granted, host-clock")
+                    let granted: Vec<_> = Capability::ALL.iter().map(|each| each.interface()).collect();
+                    let granted = granted.join(", ");
+                    problem
+                        .help(format!("plugins may import weir:plugin/host-log and, when granted, {granted}"))
                 }
             });
         }
-        let missing: Vec<_> = self.wishes.iter().filter(|wish| !granted.contains(wish)).collect();
+        if self.wishes.contains(&Capability::Http) && !http {
+            let message = "it wants to send HTTP requests, and no origin is granted";
+            let help = format!("to grant one, write\n[plugin.{plugin}]\nhttp = [\"https://HOST\"]");
+            return Err(LoadProblem::new(Stage::Imports, message).help(help));
+        }
+        let granted_otherwise = |wish: &&Capability| **wish != Capability::Http && !granted.contains(wish);
+        let missing: Vec<_> = self.wishes.iter().filter(granted_otherwise).collect();
         if missing.is_empty() {
             return Ok(());
         }

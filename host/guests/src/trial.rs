@@ -17,7 +17,7 @@ use weir_model::{Fault, Principal, PrincipalKind, ResourceName, SessionId, Sessi
 
 pub(crate) async fn run(loaded: &Loaded) -> Result<Option<Fault>, LoadProblem> {
     let memory = SessionMemory::new(loaded.bounds.limits.memory_bytes);
-    let info = Visit::new(made_up(), memory);
+    let info = Visit::trial(made_up(), memory);
     let opened = match loaded.world {
         World::StreamInspector => {
             let limits = InspectorLimits { max_operation_bytes: 1 << 20, max_answer_bytes: 1 << 20 };

@@ -62,6 +62,7 @@ async fn plugin_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
             cache: None,
             engine: EngineConfig { max_sessions: 1, pooling: false, ..EngineConfig::default() },
             watch: false,
+            outside: std::sync::Arc::new(weir_guests::Nothing),
         },
         plugins::specs(config.settings()),
     )

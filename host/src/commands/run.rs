@@ -8,6 +8,7 @@ use super::load::load;
 use crate::admin_api::Api;
 use crate::log::LogControl;
 use crate::metrics::Metrics;
+use crate::outside::Granted;
 use crate::plugins;
 use crate::reload::{self, Listeners};
 use crate::shared::{Running, Shared};
@@ -24,7 +25,7 @@ use weir_config::{Config, Problems};
 use weir_guests::{EngineConfig, Guests, GuestsConfig};
 use weir_model::EndReason;
 use weir_net::{BindError, Listener};
-use weir_store::{Trail, TrailSettings};
+use weir_store::{KeyValue, Trail, TrailSettings};
 use weir_wire::postgres::MockScram;
 
 pub(crate) fn run(path: &Path) -> anyhow::Result<ExitCode> {
@@ -53,6 +54,7 @@ async fn serve(config: Config, since: SystemTime, log: LogControl) -> anyhow::Re
     if recovered.operations + recovered.holds > 0 {
         tracing::warn!(recovered.operations, recovered.holds, "closed what the last run had left open");
     }
+    let kept = KeyValue::open(state).await?;
     let started = Guests::start(
         GuestsConfig {
             plugins: settings.server.plugins.clone(),
@@ -62,6 +64,7 @@ async fn serve(config: Config, since: SystemTime, log: LogControl) -> anyhow::Re
                 ..EngineConfig::default()
             },
             watch: true,
+            outside: Arc::new(Granted::new(kept.clone())),
         },
         plugins::specs(&settings),
     )
@@ -107,6 +110,7 @@ async fn serve(config: Config, since: SystemTime, log: LogControl) -> anyhow::Re
     let _ = admin.await;
     plugin_events.abort();
     tokens.abort();
+    kept.close().await;
     trail.stop("signal").await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)

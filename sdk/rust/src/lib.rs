@@ -33,7 +33,7 @@
 //! The contract itself, with every promise and obligation, is in `wit/`.
 
 pub use weir_sdk_common::{
-    Attribute, Column, Fault, NoSettings, Operation, Parameter, Principal, SessionInfo, log,
+    Attribute, Column, Fault, NoSettings, Operation, Parameter, Principal, SessionInfo, granted, log,
 };
 pub use weir_sdk_http::{self as http, export_http_inspector};
 pub use weir_sdk_inspector::{self as inspector, export_stream_inspector};

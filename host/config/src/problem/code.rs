@@ -128,6 +128,7 @@ codes! {
 
     // [plugin.NAME]
     UNUSED_PLUGIN = "unused-plugin";
+    HTTP_ORIGIN = "http-origin";
     ROLLOUT_KEYS = "rollout-keys";
     ROLLOUT_PIPELINE = "rollout-pipeline";
     ROLLOUT_OF = "rollout-of";

@@ -15,6 +15,7 @@ pub(crate) struct Plugin<'d> {
     /// A table; what is in it is the plugin's language and read in `check/settings.rs`.
     pub(crate) settings: Option<&'d Node>,
     pub(crate) capabilities: Option<At<Vec<At<Capability>>>>,
+    pub(crate) http: Option<At<Vec<At<String>>>>,
     pub(crate) failure_mode: Option<At<FailureMode>>,
     pub(crate) mode: Option<At<ModeWord>>,
     pub(crate) of: Option<At<PluginName>>,
@@ -59,6 +60,7 @@ impl<'d> Plugin<'d> {
                     words.iter().filter_map(capability).collect()
                 })
             }),
+            http: fields.different_texts("http"),
             failure_mode: fields.word("failure_mode", &FAILURE_MODES),
             mode: fields.word("mode", &MODES),
             of: fields

@@ -212,7 +212,7 @@ impl<'f> Section<'f> {
     }
 
     fn plugin(mut self, plugin: &Plugin) {
-        let Plugin { file, settings, capabilities, failure_mode, mode, limits } = plugin;
+        let Plugin { file, settings, capabilities, http, failure_mode, mode, limits } = plugin;
         let PluginLimits { memory_bytes, call_time, output_bytes, start_time } = limits;
         self.path("file", file);
         let json = Secret::new(settings.to_json().as_str(), "settings");
@@ -221,6 +221,7 @@ impl<'f> Section<'f> {
             "capabilities",
             &capabilities.iter().map(|capability| capability.as_word()).collect::<Vec<_>>(),
         );
+        self.list("http", http);
         self.word("failure_mode", failure_mode);
         self.put("mode", mode.as_word().to_owned());
         if let Some(of) = mode.of() {

@@ -19,6 +19,8 @@ pub struct Plugin {
     pub settings: Setting,
     /// What it may touch besides its input. Without repetitions, sorted.
     pub capabilities: Vec<Capability>,
+    /// Origins it may send HTTP requests to: `https://risk.internal`. Naming them grants it.
+    pub http: Vec<String>,
     /// What its failure means. `Open` is for policies and maskers only; the host refuses it for inspectors.
     pub failure_mode: FailureMode,
     pub mode: Mode,
@@ -64,6 +66,12 @@ pub const SHARE: Knob<usize> = Knob { default: 10, least: 1, most: 100 };
 pub enum Capability {
     /// Time.
     Clock,
+    /// Random bytes.
+    Random,
+    /// A small store of its own.
+    KeyValue,
+    /// Numbers of its own on `/metrics`.
+    Metrics,
 }
 
 /// What happens to an operation when the plugin fails on it.
@@ -122,6 +130,7 @@ impl Plugin {
             file,
             settings: Setting::Table(BTreeMap::new()),
             capabilities: Vec::new(),
+            http: Vec::new(),
             failure_mode: FailureMode::Closed,
             mode: Mode::Enforce,
             limits: PluginLimits::default(),
@@ -130,11 +139,19 @@ impl Plugin {
 }
 
 impl Capability {
-    pub(crate) const WORDS: [(&str, Self); 1] = [("clock", Self::Clock)];
+    pub(crate) const WORDS: [(&str, Self); 4] = [
+        ("clock", Self::Clock),
+        ("random", Self::Random),
+        ("key-value", Self::KeyValue),
+        ("metrics", Self::Metrics),
+    ];
 
     pub fn as_word(self) -> &'static str {
         match self {
             Self::Clock => "clock",
+            Self::Random => "random",
+            Self::KeyValue => "key-value",
+            Self::Metrics => "metrics",
         }
     }
 }

@@ -21,6 +21,10 @@ pub(crate) mod judge {
             world judge {
                 import weir:plugin/host-log@0.1.0;
                 import weir:plugin/host-clock@0.1.0;
+                import weir:plugin/host-random@0.1.0;
+                import weir:plugin/host-key-value@0.1.0;
+                import weir:plugin/host-metrics@0.1.0;
+                import weir:plugin/host-http@0.1.0;
                 export weir:plugin/lifecycle@0.1.0;
                 export weir:plugin/decide@0.1.0;
                 export weir:plugin/mask@0.1.0;
@@ -28,6 +32,10 @@ pub(crate) mod judge {
         ",
         world: "weir:host/judge",
         ownership: Borrowing { duplicate_if_necessary: true },
+        imports: {
+            "weir:plugin/host-key-value@0.1.0": async,
+            "weir:plugin/host-http@0.1.0": async,
+        },
         exports: { default: async },
     });
 }

@@ -3,6 +3,7 @@
 use crate::support::*;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tempfile::TempDir;
 use weir_guests::{Guests, GuestsConfig, PluginSpec, ReloadOutcome};
@@ -15,6 +16,7 @@ async fn start(folder: &Path) -> [u64; 3] {
         cache: Some(folder.join("cache")),
         engine: small_engine(),
         watch: false,
+        outside: Arc::new(weir_guests::Nothing),
     };
     let started = Guests::start(config, vec![spec]).await.unwrap();
     assert!(matches!(started.outcomes[0].1, ReloadOutcome::Applied { .. }));

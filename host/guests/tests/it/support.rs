@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -81,6 +81,7 @@ pub(crate) async fn house(files: &[(&str, Vec<u8>)], watch: bool, adjust: impl F
         cache: Some(folder.path().join("cache")),
         engine: small_engine(),
         watch,
+        outside: Arc::new(weir_guests::Nothing),
     };
     let started = Guests::start(config, specs).await.unwrap();
     House { folder, guests: started.guests, outcomes: started.outcomes, events: started.events }

@@ -33,7 +33,7 @@ pub(super) fn folder(state: &Path) -> Result<PathBuf, OpenError> {
 }
 
 /// Makes sure the file exists and only its owner can read it. SQLite gives its companions the same mode.
-pub(super) fn private_file(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn private_file(path: &Path) -> Result<(), OpenError> {
     let file = open(path)?;
     file.set_permissions(Permissions::from_mode(0o600)).map_err(|error| failed(path, error))
 }

@@ -17,6 +17,7 @@ mod schema;
 mod sessions;
 
 pub use inspect::Damage;
+pub(crate) use lock::private_file;
 pub use read::Reader;
 
 use append::Appender;

@@ -2,6 +2,7 @@
 
 #[doc(hidden)]
 pub mod bindings;
+pub mod granted;
 pub mod log;
 #[doc(hidden)]
 pub mod state;
