@@ -2,6 +2,7 @@
 
 use crate::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::log::GuestLog;
+use crate::wasi::Wasi;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,6 +56,7 @@ impl SessionMemory {
 pub(crate) struct GuestState {
     pub(crate) fence: Fence,
     pub(crate) log: GuestLog,
+    pub(crate) wasi: Wasi,
     /// Zero of `monotonic-ns`: a guest learns nothing of the machine's uptime.
     pub(crate) began: Instant,
 }
