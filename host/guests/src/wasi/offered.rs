@@ -82,10 +82,8 @@ fn time(
     interface: &'static str,
     name: &str,
 ) -> wasmtime::Result<()> {
-    let datetime = |since: std::time::Duration| Datetime {
-        seconds: since.as_secs(),
-        nanoseconds: since.subsec_nanos(),
-    };
+    let datetime =
+        |since: std::time::Duration| Datetime { seconds: since.as_secs(), nanoseconds: since.subsec_nanos() };
     match (interface, name) {
         ("wasi:clocks/monotonic-clock", "now") => {
             to.func_wrap(name, |store: Context<'_>, (): ()| Ok((store.data().wasi.monotonic(),)))
@@ -97,9 +95,9 @@ fn time(
         ("wasi:clocks/monotonic-clock", "subscribe-instant" | "subscribe-duration") => {
             to.func_wrap(name, |_: Context<'_>, (_,): (u64,)| Ok((handle(),)))
         }
-        ("wasi:clocks/wall-clock", "now") => to.func_wrap(name, move |store: Context<'_>, (): ()| {
-            Ok((datetime(store.data().wasi.wall()),))
-        }),
+        ("wasi:clocks/wall-clock", "now") => {
+            to.func_wrap(name, move |store: Context<'_>, (): ()| Ok((datetime(store.data().wasi.wall()),)))
+        }
         ("wasi:clocks/wall-clock", "resolution") => to.func_wrap(name, move |_: Context<'_>, (): ()| {
             Ok((datetime(std::time::Duration::from_nanos(1)),))
         }),
@@ -121,22 +119,20 @@ fn poll(to: &mut LinkerInstance<'_, GuestState>, name: &str) -> wasmtime::Result
 /// Inputs have ended. Outputs take everything; what is written becomes debug lines.
 fn streams(to: &mut LinkerInstance<'_, GuestState>, name: &str) -> wasmtime::Result<()> {
     match name {
-        "[method]input-stream.read" | "[method]input-stream.blocking-read" => {
-            to.func_wrap(name, |_: Context<'_>, (_, _): (Handle, u64)| {
+        "[method]input-stream.read" | "[method]input-stream.blocking-read" => to
+            .func_wrap(name, |_: Context<'_>, (_, _): (Handle, u64)| {
                 Ok((Err::<Vec<u8>, _>(StreamError::Closed),))
-            })
-        }
-        "[method]input-stream.skip" | "[method]input-stream.blocking-skip" => {
-            to.func_wrap(name, |_: Context<'_>, (_, _): (Handle, u64)| {
+            }),
+        "[method]input-stream.skip" | "[method]input-stream.blocking-skip" => to
+            .func_wrap(name, |_: Context<'_>, (_, _): (Handle, u64)| {
                 Ok((Err::<u64, _>(StreamError::Closed),))
-            })
-        }
+            }),
         "[method]input-stream.subscribe" | "[method]output-stream.subscribe" => {
             to.func_wrap(name, |_: Context<'_>, (_,): (Handle,)| Ok((handle(),)))
         }
-        "[method]output-stream.check-write" => to.func_wrap(name, |_: Context<'_>, (_,): (Handle,)| {
-            Ok((Ok::<_, StreamError>(WRITABLE_BYTES),))
-        }),
+        "[method]output-stream.check-write" => {
+            to.func_wrap(name, |_: Context<'_>, (_,): (Handle,)| Ok((Ok::<_, StreamError>(WRITABLE_BYTES),)))
+        }
         "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
             to.func_wrap(name, |mut store: Context<'_>, (_, bytes): (Handle, Vec<u8>)| {
                 store.data_mut().print(&bytes);
