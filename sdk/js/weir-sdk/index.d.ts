@@ -64,6 +64,7 @@ export declare class Batch implements Iterable<[cell: number, column: number, by
     ends: ArrayLike<number>;
     columns: ArrayLike<number>;
     [Symbol.iterator](): Iterator<[cell: number, column: number, bytes: Uint8Array]>;
+    bytes(cell: number): Uint8Array;
     static of(...values: [column: number, text: string][]): Batch;
 }
 export declare class Edits {

@@ -21,12 +21,12 @@ export class Plugin extends Masker {
     mask(shape, values) {
         const edits = new Edits();
         const rules = this.#rules.get(shape);
-        for (const [cell, column, bytes] of values) {
-            if (rules[column] === SALARY) {
+        for (let cell = 0; cell < values.ends.length; cell++) {
+            if (rules[values.columns[cell]] === SALARY) {
                 edits.null(cell, SALARY);
                 continue;
             }
-            const at = bytes.lastIndexOf(AT);
+            const at = values.bytes(cell).lastIndexOf(AT);
             if (at > 0) {
                 edits.replace(cell, 0, at, "***", EMAIL);
             }
