@@ -35,7 +35,7 @@ pub(crate) struct Bounds {
 }
 
 /// Calls in which a guest has seen nothing of a client but who it is.
-const BEFORE_ANY_OPERATION: [&str; 4] = ["start", "describe", "configure", "open"];
+pub(crate) const BEFORE_ANY_OPERATION: [&str; 4] = ["start", "describe", "configure", "open"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
