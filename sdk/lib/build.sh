@@ -30,10 +30,6 @@ arguments() {
     else
         fail "$folder/world.wit exports neither decide nor mask: it is no policy and no masker"
     fi
-    # Two builds of one language take turns: tools are installed once.
-    mkdir -p "$cache"
-    exec 9> "$cache/lock"
-    flock 9
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     # The world of the plugin beside the contract.
@@ -42,14 +38,19 @@ arguments() {
     cp "$sdk"/../wit/*.wit "$work/wit/deps/weir/"
 }
 
-# once NAME KEY COMMAND…: runs the command unless NAME was done with just this KEY.
+# once NAME KEY COMMAND…: runs the command unless NAME was done with just this KEY. Builds at the same time take turns.
 once() {
     local stamp="$cache/$1.done" key=$2
     shift 2
-    [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$key" ] || return 0
-    rm -f "$stamp"
-    "$@"
-    printf '%s\n' "$key" > "$stamp"
+    mkdir -p "$cache"
+    exec 9> "$cache/lock"
+    flock 9
+    if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$key" ]; then
+        rm -f "$stamp"
+        "$@"
+        printf '%s\n' "$key" > "$stamp"
+    fi
+    exec 9>&-
 }
 
 # deliver FILE: into its place at once, so that a gateway that watches the folder never sees half of it.
