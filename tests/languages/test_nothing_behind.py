@@ -74,6 +74,15 @@ def test_the_clock_goes_when_it_is_granted(gateway):
     assert int(found(weir, "when")["wall"]) > YEAR_2023
 
 
+def test_an_exception_refuses_and_is_told_by_kind_and_place(gateway):
+    weir = gateway()
+    assert "plugin probe could not do its work" in ask(weir, "select 'stumble'").stderr
+    (refused,) = weir.trail(kind="refused")
+    assert "decide: exception: ValueError at plugin.py:" in str(refused)
+    assert "stumbled over" not in str(refused)
+    assert found(weir, "after")["variables"] == "{}"
+
+
 def test_who_sleeps_or_leaves_is_refused_and_the_next_operation_is_judged(gateway):
     weir = gateway()
     # Without a clock an hour is over at once; leaving ends the instance, not the gateway.

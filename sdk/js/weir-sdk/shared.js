@@ -5,6 +5,10 @@ import { Fault, logTo } from "./index.js";
 
 logTo(hostLog);
 
+// QuickJS has no console. What is printed may hold values, so it is for debugging only.
+const print = (...all) => hostLog(1, all.map(String).join(" "));
+globalThis.console ??= { log: print, debug: print, info: print, warn: print, error: print };
+
 /** This instance's plugin, once it is configured. */
 export const current = { plugin: undefined };
 

@@ -26,6 +26,8 @@ class Plugin(Policy):
 
     def decide(self, operation: Operation) -> Decision:
         print("a value that somebody printed", file=sys.stderr)
+        if "stumble" in operation.text:
+            raise ValueError("a value that somebody stumbled over")
         if "hang" in operation.text:
             time.sleep(3600)
         if "leave" in operation.text:
