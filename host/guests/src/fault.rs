@@ -1,8 +1,8 @@
 //! Faults that this room raises: what the client reads names the plugin and nothing more, what the operator
 //! reads has the guest's own words, disarmed.
 
-use crate::instance::Bounds;
-use crate::limits::{MAX_DETAIL_CHARS, MAX_SENTENCE_CHARS, MAX_WORD_CHARS};
+use crate::instance::{BEFORE_ANY_OPERATION, Bounds};
+use crate::limits::{MAX_DETAIL_CHARS, MAX_SENTENCE_CHARS, MAX_WORD_CHARS, PluginLimits};
 use crate::metrics::count;
 use crate::state::Fence;
 use crate::text::{clean, escape};
@@ -82,5 +82,26 @@ pub(crate) fn stopped(bounds: &Bounds, call: &str, fence: &Fence, error: &wasmti
     };
     count(counter);
     let source = if code == code::CAPACITY { FaultSource::Host } else { FaultSource::Plugin };
-    Fault::new(source, code, message).with_detail(format!("{call}: {}", escape(&text, MAX_DETAIL_CHARS)))
+    let mut detail = format!("{call}: {}", escape(&text, MAX_DETAIL_CHARS));
+    if let Some((key, now)) = limit_behind(code, call, &bounds.limits) {
+        detail = format!("the limit is `{key}` of [plugin.{name}.limits], now {now}\n{detail}");
+    }
+    Fault::new(source, code, message).with_detail(detail)
+}
+
+/// The key of the configuration that would have to be raised, and what it says now.
+fn limit_behind(code: &str, call: &str, limits: &PluginLimits) -> Option<(&'static str, String)> {
+    let size = |bytes: usize| match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mib => format!("{mib} MiB"),
+    };
+    match code {
+        code::MEMORY => Some(("memory", size(limits.memory_bytes))),
+        code::OUTPUT => Some(("output", size(limits.output_bytes))),
+        code::TIME_OUT if BEFORE_ANY_OPERATION.contains(&call) => {
+            Some(("start_time", format!("{:?}", limits.start_time)))
+        }
+        code::TIME_OUT => Some(("call_time", format!("{:?}", limits.call_time))),
+        _ => None,
+    }
 }

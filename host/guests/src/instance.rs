@@ -8,12 +8,14 @@
 use crate::contract::v0_1::judge::exports::weir::plugin::lifecycle;
 use crate::fault;
 use crate::granted::Granted;
-use crate::limits::{MAX_HANDLES, PluginLimits};
+use crate::limits::{MAX_DETAIL_CHARS, MAX_HANDLES, PluginLimits};
 use crate::load::Code;
 use crate::log::GuestLog;
 use crate::metrics::{PluginMetrics, count};
 use crate::outside::{Nothing, Outside};
 use crate::state::{Fence, GuestState, SessionMemory, Visit, on_tick};
+use crate::text::escape;
+use crate::wasi::Wasi;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -26,6 +28,8 @@ pub(crate) struct Bounds {
     pub(crate) plugin: PluginName,
     pub(crate) digest: Digest,
     pub(crate) limits: PluginLimits,
+    /// It was granted the clock.
+    pub(crate) clock: bool,
     pub(crate) call_ticks: u32,
     pub(crate) start_ticks: u32,
     pub(crate) metrics: Arc<PluginMetrics>,
@@ -33,6 +37,9 @@ pub(crate) struct Bounds {
     /// origins it may reach
     pub(crate) http: Vec<String>,
 }
+
+/// Calls in which a guest has seen nothing of a client but who it is.
+pub(crate) const BEFORE_ANY_OPERATION: [&str; 4] = ["start", "describe", "configure", "open"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
@@ -71,6 +78,7 @@ impl Fenced {
                     _ => Arc::new(Nothing),
                 },
             ),
+            wasi: Wasi::new(bounds.clock),
             began: Instant::now(),
         };
         let mut store = Store::try_new(code.pre.engine(), state).map_err(|error| {
@@ -143,7 +151,14 @@ impl Fenced {
             }
             Err(error) => {
                 self.life = Life::Dead;
-                let fault = fault::stopped(&self.bounds, call, &self.store.data().fence, &error);
+                let state = self.store.data();
+                let mut fault = fault::stopped(&self.bounds, call, &state.fence, &error);
+                // What an interpreter printed tells more than where its own code stopped. Later it may hold values.
+                let printed = state.wasi.last_lines();
+                if BEFORE_ANY_OPERATION.contains(&call) && !printed.is_empty() {
+                    let printed = escape(&printed, MAX_DETAIL_CHARS);
+                    fault.detail = format!("it printed:\n{printed}\n{}", fault.detail);
+                }
                 let (plugin, digest) = (self.bounds.plugin.as_str(), self.bounds.digest.short());
                 tracing::warn!(plugin, digest, call, code = %fault.code, "plugin stopped");
                 tracing::debug!(plugin, digest, detail = %fault.detail, "where it stopped");

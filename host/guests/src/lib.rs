@@ -15,8 +15,8 @@
 //!
 //! Invariants:
 //!
-//! * A guest touches what its imports give: the log, and what is granted to it (`granted`, `outside`). Nothing else is
-//!   linked.
+//! * A guest touches what its imports give: the log, and what is granted to it (`granted`, `outside`). Of WASI there
+//!   are stand-ins with nothing behind them (`wasi`), for languages that cannot do without. Nothing else is linked.
 //! * A store serves one session; after a trap, a time-out, a breach of the contract or a call that was given
 //!   up it is never entered again.
 //! * Everything a guest returns is bounded and checked before anybody sees it.
@@ -49,6 +49,7 @@ mod state;
 mod surface;
 mod text;
 mod trial;
+mod wasi;
 mod watch;
 
 pub use contract::{ContractVersion, SERVED, World};

@@ -26,7 +26,7 @@ use crate::rollout::{Mode, Probation};
 use crate::state::GuestState;
 use crate::surface::{Capability, Surface, as_component};
 use crate::text::clean;
-use crate::{settings, trial};
+use crate::{settings, trial, wasi};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -270,6 +270,7 @@ impl Loader {
             digest,
             call_ticks: self.engine.ticks(limits.call_time),
             start_ticks: self.engine.ticks(limits.start_time),
+            clock: spec.capabilities.contains(&Capability::Clock),
             limits,
             metrics,
             outside: Arc::clone(&self.outside),
@@ -338,8 +339,10 @@ impl Loader {
                 compiled
             }
         };
-        let pre = self
-            .linker
+        let mut linker = self.linker.clone();
+        wasi::define(&mut linker, &compiled)
+            .map_err(|error| problem(Stage::Imports, "its imports do not fit", &error))?;
+        let pre = linker
             .instantiate_pre(&compiled)
             .map_err(|error| problem(Stage::Imports, "its imports do not fit", &error))?;
         let exports = |error: &wasmtime::Error| problem(Stage::World, "its exports do not fit", error);

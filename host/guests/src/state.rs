@@ -3,6 +3,7 @@
 use crate::granted::Granted;
 use crate::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::log::GuestLog;
+use crate::wasi::Wasi;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,6 +64,7 @@ pub(crate) struct GuestState {
     pub(crate) fence: Fence,
     pub(crate) log: GuestLog,
     pub(crate) granted: Granted,
+    pub(crate) wasi: Wasi,
     /// Zero of `monotonic-ns`: a guest learns nothing of the machine's uptime.
     pub(crate) began: Instant,
 }

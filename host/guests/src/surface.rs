@@ -7,6 +7,7 @@
 use crate::contract::{ContractVersion, PACKAGE, SERVED, World};
 use crate::problem::{LoadProblem, Stage};
 use crate::text::clean;
+use crate::wasi;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
@@ -136,6 +137,7 @@ impl Surface {
             match (interface.as_deref(), wish) {
                 (_, Some(wish)) => _ = wishes.insert(wish),
                 (Some("types" | "host-log"), None) => {}
+                (None, None) if wasi::is_known(&name) => {}
                 _ => _ = strange.insert(name),
             }
         }
@@ -157,8 +159,8 @@ impl Surface {
             );
             return Err(match name.starts_with("wasi:") {
                 true => problem.help(
-                    "plugins have no file, network or environment; build without WASI \
-                     (Rust: wasm32-unknown-unknown; componentize-py and componentize-qjs: --stub-wasi)",
+                    "of WASI 0.2, plugins may import cli, clocks, filesystem, io, random and sockets, with nothing \
+                     behind them; build without the rest (componentize-js: --disable http --disable fetch-event)",
                 ),
                 false => {
                     let granted: Vec<_> = Capability::ALL.iter().map(|each| each.interface()).collect();

@@ -26,6 +26,13 @@ async fn whatever_stops_a_policy_the_next_operation_works() {
         let fault = ask_fault(&mut session, text).await;
         assert_eq!(fault.code, code, "{text}: {fault:?}");
         assert!(fault.message.starts_with("plugin policy "), "{fault:?}");
+        let limit = match code {
+            "plugin-memory" => "the limit is `memory` of [plugin.policy.limits], now 32 MiB\n",
+            "plugin-output" => "the limit is `output` of [plugin.policy.limits], now 4 MiB\n",
+            "plugin-timeout" => "the limit is `call_time` of [plugin.policy.limits], now ",
+            _ => "decide: ",
+        };
+        assert!(fault.detail.starts_with(limit), "{fault:?}");
         let after = ask(&mut session, "remember").await;
         assert_eq!(tag(&after, "seen"), "remember", "a fresh instance after {text}");
     }
@@ -102,6 +109,10 @@ async fn a_version_that_fails_its_trial_is_refused() {
             panic!("{settings}: {:?}", house.outcomes);
         };
         assert_eq!((problem.stage, problem.message.as_str()), (Stage::Start, message), "{problem:?}");
+        if message.ends_with("too long") {
+            let limit = "the limit is `start_time` of [plugin.policy.limits], now 100ms\n";
+            assert!(problem.help.starts_with(limit), "{problem:?}");
+        }
     }
 }
 

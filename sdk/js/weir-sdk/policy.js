@@ -1,0 +1,18 @@
+// A class `Plugin` that extends Policy, as the contract's world `policy`.
+
+import { current, guarded, lifecycleOf } from "./shared.js";
+
+export const exportsOf = (Plugin) => ({
+    lifecycle: lifecycleOf(Plugin),
+    decide: {
+        open(info) {
+            guarded(() => current.plugin.open(info));
+        },
+        decide(operation) {
+            return guarded(() => {
+                const { verdict, findings, tags } = current.plugin.decide(operation);
+                return { verdict, findings, tags };
+            });
+        },
+    },
+});

@@ -1,0 +1,29 @@
+"""Salaries become NULL, and of an e-mail address its domain stays."""
+
+from weir_sdk import Batch, Column, Edits, Masker, Operation, Plan
+
+RULES = {"salary": 0, "email": 1}
+
+
+class Plugin(Masker):
+    name = "hide-salaries"
+    description = "Hides salaries and the names in e-mail addresses"
+
+    def __init__(self, settings: dict):
+        #: of each shape: the rule of each column
+        self.rules: dict[int, list[int | None]] = {}
+
+    def plan(self, shape: int, columns: list[Column], operation: Operation) -> Plan:
+        rules = self.rules[shape] = [RULES.get(column.source) for column in columns]
+        wanted = [index for index, rule in enumerate(rules) if rule is not None]
+        return Plan(wanted, list(RULES), reusable=True)
+
+    def mask(self, shape: int, values: Batch) -> Edits:
+        edits = Edits()
+        rules = self.rules[shape]
+        for cell, (column, text) in enumerate(values):
+            if rules[column] == RULES["salary"]:
+                edits.null(cell, RULES["salary"])
+            elif (at := text.rfind(b"@")) > 0:
+                edits.replace(cell, 0, at, "***", RULES["email"])
+        return edits
