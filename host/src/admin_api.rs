@@ -134,7 +134,7 @@ impl AdminApi for Api {
         });
         let recorded = self.shared.record_durably(event).await;
         recorded.map_err(|down| KillRefused::NotRecorded(down.to_string()))?;
-        self.shared.sessions.end(|info| (info.id.as_str() == id).then_some(EndReason::Revoked));
+        self.shared.sessions.end(|live| (live.info.id.as_str() == id).then_some(EndReason::Revoked));
         Ok(())
     }
 

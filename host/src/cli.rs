@@ -1,7 +1,8 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use weir_model::CertificateName;
 
 /// A programmable access gateway: it stands between people or AI agents and the systems they reach, decides,
 /// masks, asks, and records.
@@ -46,6 +47,7 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
     /// Add a user; the password is asked for, or read from standard input
+    #[command(group(ArgGroup::new("other-proof").args(["tokens", "certificates"]).multiple(true)))]
     Add {
         name: String,
         /// A group; may be given several times
@@ -63,8 +65,12 @@ pub(crate) enum UserCommand {
         /// loopback, instead of with SCRAM
         #[arg(long)]
         tokens: bool,
-        /// No password at all: the user comes with tokens only
-        #[arg(long, requires = "tokens", conflicts_with = "password_stdin")]
+        /// What stands for the user in a client certificate: `uri:…`, `email:…`, `dns:…`, `sha256:…` (of the certificate),
+        /// `key-sha256:…` or `cn:…`; may be given several times
+        #[arg(long = "certificate", value_parser = certificate)]
+        certificates: Vec<CertificateName>,
+        /// No password at all: the user comes with tokens or certificates only
+        #[arg(long, requires = "other-proof", conflicts_with = "password_stdin")]
         no_password: bool,
     },
     /// Change a user's password
@@ -78,6 +84,12 @@ pub(crate) enum UserCommand {
     Remove { name: String },
     /// List the users
     List,
+}
+
+fn certificate(text: &str) -> Result<CertificateName, String> {
+    CertificateName::parse(text).map_err(|_| {
+        "write `uri:…`, `email:…`, `dns:…`, `sha256:…`, `key-sha256:…` or `cn:…`; no patterns".to_owned()
+    })
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -56,8 +56,7 @@ impl Changes {
         let mut files = vec![running.config.file().to_owned(), settings.server.users.clone()];
         for resource in &settings.resources {
             // Renewed certificates are picked up like a changed configuration.
-            files.extend(resource.tls.iter().flat_map(|tls| [tls.certificate.clone(), tls.key.clone()]));
-            files.extend(resource.upstream_ca().map(Path::to_owned));
+            files.extend(resource.files().map(Path::to_owned));
         }
         let since = since.checked_sub(CLOCK_GRAIN).unwrap_or(since);
         let seen = |file: &Path| stamp(file).filter(|(modified, ..)| *modified < since);

@@ -6,10 +6,11 @@ use crate::postgres::upstream::{Account, AccountError};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 use weir_access::Rules;
-use weir_config::settings::{Fallback, PostgresUpstream, Resource, ResourceKind};
+use weir_config::settings::{ClientProof, Fallback, ListenerTls, PostgresUpstream, Resource, ResourceKind};
 use weir_model::ResourceName;
-use weir_net::{ServerTls, ServerTlsError};
+use weir_net::{ClientCertificate, ClientCertificates, ServerTls, ServerTlsError};
 use weir_session::decide::Default as DefaultVerdict;
 use weir_wire::postgres::{CleartextPolicy, DatabaseName};
 
@@ -70,7 +71,7 @@ impl ResourceRuntime {
             _ => return Err(HttpBackendError::Unknown.into()),
         };
         let tls = match &settings.tls {
-            Some(tls) => Some(ServerTls::load(&tls.certificate, &tls.key, alpn)?),
+            Some(tls) => Some(ServerTls::load(&tls.certificate, &tls.key, alpn, clients(tls))?),
             None => None,
         };
         let rules = Rules { resource: settings.name.clone(), allow: settings.allow.clone() };
@@ -79,6 +80,15 @@ impl ResourceRuntime {
 
     pub(crate) fn name(&self) -> &ResourceName {
         &self.settings.name
+    }
+
+    /// Whether a client's certificate is good for this resource now. Which user it is, is another question.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub(crate) fn stands(&self, certificate: &ClientCertificate) -> Result<(), String> {
+        let tls = self.tls.as_ref().ok_or("there is no TLS here")?;
+        tls.stands(certificate, SystemTime::now())
     }
 
     /// What happens to an operation about which no policy has said anything.
@@ -93,6 +103,14 @@ impl ResourceRuntime {
     pub(crate) fn cleartext(&self, client: IpAddr) -> CleartextPolicy {
         if client.is_loopback() { CleartextPolicy::AllowOnPlain } else { CleartextPolicy::OnlyOverTls }
     }
+}
+
+fn clients(tls: &ListenerTls) -> Option<ClientCertificates<'_>> {
+    tls.clients.as_ref().map(|clients| ClientCertificates {
+        authorities: &clients.ca,
+        revoked: clients.crl.as_deref(),
+        required: clients.proof == ClientProof::Required,
+    })
 }
 
 impl PostgresBackend {

@@ -4,8 +4,10 @@ use crate::postgres::upstream::Account;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 use tokio::sync::{Notify, watch};
 use weir_model::{EndReason, ResourceName, SessionId, SessionInfo};
+use weir_net::ClientCertificate;
 use weir_session::ports::{Ask, Leave};
 use weir_wire::postgres::{BackendKey, CancelRequest};
 
@@ -24,6 +26,8 @@ pub(crate) struct Sessions {
 /// One live session.
 pub(crate) struct Live {
     pub(crate) info: Arc<SessionInfo>,
+    /// what the client came with, and the session ends with
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
     end: watch::Sender<Option<EndReason>>,
     cancel: Notify,
     /// where the protocol has cancel requests
@@ -117,10 +121,17 @@ impl Sessions {
         lock(&self.live).values().map(|live| Arc::clone(&live.info)).collect()
     }
 
+    /// When the next certificate expires that a session came with; `None` when none does.
+    pub(crate) fn next_expiry(&self, now: SystemTime) -> Option<SystemTime> {
+        let live = lock(&self.live);
+        let certificates = live.values().filter_map(|live| live.certificate.as_ref());
+        certificates.map(|certificate| certificate.facts().expires).filter(|at| *at > now).min()
+    }
+
     /// Asks sessions to end, each with its own reason or none.
-    pub(crate) fn end(&self, mut reason: impl FnMut(&SessionInfo) -> Option<EndReason>) {
+    pub(crate) fn end(&self, mut reason: impl FnMut(&Live) -> Option<EndReason>) {
         for live in lock(&self.live).values() {
-            if let Some(reason) = reason(&live.info) {
+            if let Some(reason) = reason(live) {
                 live.end.send_replace(Some(reason));
             }
         }
@@ -179,9 +190,14 @@ async fn forward_cancel(
 
 impl Reservation {
     /// The session is live from now on.
-    pub(crate) fn enter(self, info: Arc<SessionInfo>, cancels: Option<Cancels>) -> Seat {
+    pub(crate) fn enter(
+        self,
+        info: Arc<SessionInfo>,
+        certificate: Option<Arc<ClientCertificate>>,
+        cancels: Option<Cancels>,
+    ) -> Seat {
         let (end, cancel, gone) = (watch::Sender::new(None), Notify::new(), AtomicBool::new(false));
-        let live = Arc::new(Live { info, end, cancel, cancels, gone });
+        let live = Arc::new(Live { info, certificate, end, cancel, cancels, gone });
         lock(&self.sessions.live).insert(live.info.id.clone(), Arc::clone(&live));
         if let Some(cancels) = &live.cancels {
             lock(&self.sessions.keys).insert(cancels.key.process_id, Arc::clone(&live));

@@ -20,6 +20,7 @@ use weir_config::users::User;
 use weir_guests::Guests;
 use weir_identity::{Account, Tokens, Users, Verifier};
 use weir_model::{EndReason, Principal, ResourceName, SessionId, SessionInfo, TOKEN_ID};
+use weir_net::ClientCertificate;
 use weir_wire::postgres::MockScram;
 
 /// Built once, by `commands::run`; passed down, never global.
@@ -73,6 +74,7 @@ fn account(user: &User) -> anyhow::Result<Account> {
         },
         password: password.with_context(|| format!("the password of {}", user.name))?,
         tokens: user.tokens,
+        certificates: user.certificates.clone(),
         disabled: user.disabled,
         expires: user.expires,
     })
@@ -104,11 +106,12 @@ impl Shared {
         }
     }
 
-    /// When the next user expires; `None` when none does.
+    /// When the next user expires, or the next certificate of a session; `None` when none does.
     pub(crate) fn next_expiry(&self) -> Option<SystemTime> {
         let now = SystemTime::now();
         let running = self.running();
-        running.config.users().iter().filter_map(|user| user.expires).filter(|at| *at > now).min()
+        let users = running.config.users().iter().filter_map(|user| user.expires).filter(|at| *at > now);
+        users.chain(self.sessions.next_expiry(now)).min()
     }
 
     pub(crate) fn running(&self) -> Arc<Running> {
@@ -128,24 +131,32 @@ impl Shared {
         self.tokens.store(Arc::new(tokens));
     }
 
-    /// Whether a session may be, by the users, tokens and rules of this moment.
-    pub(crate) fn is_permitted(&self, info: &SessionInfo) -> bool {
+    /// Whether a session may be, by the users, tokens, certificates and rules of this moment.
+    pub(crate) fn is_permitted(&self, info: &SessionInfo, certificate: Option<&ClientCertificate>) -> bool {
         let (running, now) = (self.running(), SystemTime::now());
         let principal = running.users.principal(&info.who.id, now).ok();
-        let rules = running.resources.get(&info.resource).map(|resource| &resource.rules);
+        let Some(resource) = running.resources.get(&info.resource) else { return false };
         let token = info.attributes.iter().find(|attribute| attribute.name == TOKEN_ID);
         let stands = token.is_none_or(|token| {
             self.tokens().standing(&token.value, &info.who.id, &info.resource, now).is_ok()
         });
-        match (principal, rules) {
-            (Some(principal), Some(rules)) => stands && rules.authorize(&principal).is_ok(),
-            _ => false,
-        }
+        // The certificate is good, and it is still this user's alone.
+        let stands = stands
+            && certificate.is_none_or(|certificate| {
+                resource.stands(certificate).is_ok()
+                    && running
+                        .users
+                        .of_certificate(certificate.facts(), now)
+                        .is_ok_and(|owner| owner.id == info.who.id)
+            });
+        principal.is_some_and(|principal| stands && resource.rules.authorize(&principal).is_ok())
     }
 
-    /// Ends the sessions whose user, token or permission is gone.
+    /// Ends the sessions whose user, token, certificate or permission is gone.
     pub(crate) fn end_what_is_no_longer_permitted(&self) {
-        self.sessions.end(|info| (!self.is_permitted(info)).then_some(EndReason::Revoked));
+        self.sessions.end(|live| {
+            (!self.is_permitted(&live.info, live.certificate.as_deref())).then_some(EndReason::Revoked)
+        });
     }
 
     /// # Errors

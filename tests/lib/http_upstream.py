@@ -20,6 +20,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import canaries
@@ -91,6 +92,8 @@ class HttpUpstream:
     base: str = ""
     #: ALPN, in the order of preference; None: none
     alpn: list[str] | None = None
+    #: with it, whoever shows no certificate that it has signed is sent away
+    clients: Path | None = None
     requests: list[Seen] = field(default_factory=list)
 
     def __enter__(self) -> HttpUpstream:
@@ -109,6 +112,9 @@ class HttpUpstream:
         if self.own:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(self.own.certificate, self.own.key)
+            if self.clients:
+                self._context.load_verify_locations(self.clients)
+                self._context.verify_mode = ssl.CERT_REQUIRED
             if self.alpn:
                 self._context.set_alpn_protocols(self.alpn)
         threading.Thread(target=self._accept, daemon=True).start()

@@ -48,6 +48,8 @@ class User:
     groups: tuple[str, ...] = ("engineers",)
     kind: str = "human"
     on_behalf_of: str | None = None
+    #: what stands for them in a client certificate
+    certificates: tuple[str, ...] = ()
 
     @property
     def secret(self) -> str:
@@ -130,6 +132,7 @@ class Weir:
             arguments = ["user", "add", user.name, "--kind", user.kind, "--password-stdin"]
             arguments += [part for group in user.groups for part in ("--group", group)]
             arguments += ["--on-behalf-of", user.on_behalf_of] if user.on_behalf_of else []
+            arguments += [part for name in user.certificates for part in ("--certificate", name)]
             self.command(*arguments, input=user.secret + "\n")
 
     @property

@@ -44,6 +44,10 @@ fn load(text: &str) -> Config {
         .with_file("certificates/internal-ca.pem", "certificate", 0o644)
         .with_file("certificates/weir.pem", "certificate", 0o644)
         .with_file("certificates/weir.key", "key", 0o600)
+        .with_file("certificates/weir-client.pem", "certificate", 0o644)
+        .with_file("secrets/weir-client.key", "key", 0o600)
+        .with_file("certificates/clients-ca.pem", "certificate", 0o644)
+        .with_file("certificates/clients.crl", "list", 0o644)
         .with_file("secrets/orders", "s3cret\n", 0o600)
         .with_file("pii-mask-2.wasm", "component", 0o644)
         .with_file("weir.toml", text.replace("\"weir-secret\"", "\"prints\""), 0o644);

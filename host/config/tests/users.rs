@@ -17,7 +17,7 @@ use common::Pretend;
 use expect_test::expect;
 use weir_config::users::{EditError, User, add, load, remove, set_password};
 use weir_config::{Machine, Secret};
-use weir_model::PrincipalKind;
+use weir_model::{CertificateName, PrincipalKind};
 
 const VERIFIER: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:\
                         wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
@@ -47,6 +47,7 @@ fn user(name: &str) -> User {
         on_behalf_of: None,
         password: Some(Secret::new(VERIFIER, "test")),
         tokens: false,
+        certificates: Vec::new(),
         disabled: false,
         expires: None,
     }
@@ -116,6 +117,7 @@ fn what_is_written_is_what_is_read() {
         on_behalf_of: Some("ann".into()),
         password: None,
         tokens: true,
+        certificates: vec![CertificateName::parse("uri:spiffe://example.org/codex").unwrap()],
         disabled: true,
         expires: Some(UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
         ..user("ann-codex")

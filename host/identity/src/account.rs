@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use weir_model::Principal;
+use weir_model::{CertificateName, Principal};
 
 use crate::{Refusal, Verifier};
 
@@ -16,6 +16,8 @@ pub struct Account {
     /// May show a token where a password is asked for, so the password is asked for in clear (through TLS, or without
     /// leaving this machine): SCRAM cannot carry a token.
     pub tokens: bool,
+    /// The certificates that stand for it: each that has one of these names, and no name of somebody else.
+    pub certificates: Vec<CertificateName>,
     /// Not let in, for now.
     pub disabled: bool,
     /// Not let in from this moment on.

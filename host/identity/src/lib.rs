@@ -1,7 +1,8 @@
 //! From a proof to an identity: who is it that knocks.
 //!
 //! A client names itself and proves it: with a SCRAM exchange, which the wire room runs against a verifier from here,
-//! or with a password or a [token](Token) in clear over TLS, which is compared here. What comes out is a [`Principal`]
+//! with a password or a [token](Token) in clear over TLS, which is compared here, or with a certificate that TLS has
+//! checked, and whose names are looked for here. What comes out is a [`Principal`]
 //! or a [`Refusal`].
 //!
 //! ```text

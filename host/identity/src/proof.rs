@@ -1,21 +1,23 @@
-//! What a client shows in clear, through TLS: a password or a token. One door for every protocol that has such a thing:
-//! HTTP's bearer and Basic, and PostgreSQL's password message.
+//! What a client shows: in clear, through TLS, a password or a token, or a certificate that TLS has checked. One door for
+//! every protocol that has such a thing: HTTP's bearer and Basic, PostgreSQL's password message, and TLS of both.
 
 use std::time::SystemTime;
 
-use weir_model::{Principal, ResourceName};
+use weir_model::{CertificateFacts, Digest, Principal, ResourceName};
 use weir_wire::postgres::Password;
 
 use crate::token::{Tokens, parts};
 use crate::{Refusal, Users};
 
-/// What a client shows. Both are secrets in memory that is wiped.
+/// What a client shows. Secrets are in memory that is wiped.
 #[derive(Clone, Copy, Debug)]
 pub enum Proof<'a> {
     /// A token alone; it says itself whose it is.
     Bearer(&'a Password),
     /// A name with a password, or with a token in its place. With a token the name is the user's, or empty.
     Basic { user: &'a str, password: &'a Password },
+    /// A certificate whose chain and key have been checked, and perhaps a name, which then must be its user's.
+    Certificate { user: Option<&'a str>, shown: &'a CertificateFacts },
 }
 
 /// Who it is, and how that was proven.
@@ -25,12 +27,18 @@ pub struct Proven {
     /// The ID of the token; `None` for a password. Keep it with the session: [`Tokens::standing`] says when the session
     /// must end.
     pub token: Option<String>,
+    /// The fingerprint of the certificate, if it was one.
+    pub certificate: Option<Digest>,
 }
 
 impl Proven {
-    /// A word for the trail: `password`, or `token` and its ID.
+    /// A word for the trail: `password`, `token` and its ID, `certificate` and its fingerprint.
     pub fn method(&self) -> String {
-        self.token.as_ref().map_or_else(|| "password".to_owned(), |id| format!("token {id}"))
+        match (&self.token, &self.certificate) {
+            (Some(id), _) => format!("token {id}"),
+            (None, Some(sha256)) => format!("certificate {sha256}"),
+            (None, None) => "password".to_owned(),
+        }
     }
 }
 
@@ -51,27 +59,42 @@ pub fn identify(
     let (name, secret) = match proof {
         Proof::Bearer(secret) => (None, secret),
         Proof::Basic { user, password } => (Some(user), password),
+        Proof::Certificate { user, shown } => return by_certificate(users, user, shown, now),
     };
     match (parts(secret.expose()), name) {
         (Some((id, secret)), name) => {
             let token = tokens.proven(id, secret)?;
             let name = name.filter(|name| !name.is_empty()).unwrap_or(&token.user);
             token.standing(name, resource, now)?;
-            Ok(Proven { principal: users.principal(&token.user, now)?, token: Some(token.id.clone()) })
+            let principal = users.principal(&token.user, now)?;
+            Ok(Proven { principal, token: Some(token.id.clone()), certificate: None })
         }
         (None, Some(name)) => {
             let principal = users.verify_password(name, secret, now)?;
-            Ok(Proven { principal, token: None })
+            Ok(Proven { principal, token: None, certificate: None })
         }
         (None, None) => Err(Refusal::NoToken),
     }
+}
+
+fn by_certificate(
+    users: &Users,
+    name: Option<&str>,
+    shown: &CertificateFacts,
+    now: SystemTime,
+) -> Result<Proven, Refusal> {
+    let principal = users.of_certificate(shown, now)?;
+    if name.is_some_and(|name| name != principal.id) {
+        return Err(Refusal::CertificateOfOther { certificate: shown.sha256, owner: principal.id });
+    }
+    Ok(Proven { principal, token: None, certificate: Some(shown.sha256) })
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use weir_model::PrincipalKind;
+    use weir_model::{CertificateName, PrincipalKind};
     use weir_wire::postgres::ScramVerifier;
 
     use super::*;
@@ -92,6 +115,7 @@ mod tests {
             },
             password: Some(Verifier::Scram(verifier)),
             tokens: true,
+            certificates: vec![CertificateName::CommonName(name.into())],
             disabled,
             expires: None,
         }
@@ -171,6 +195,26 @@ mod tests {
         assert_eq!(scene.bearer(), Err(Refusal::TokenElsewhere(id(&scene))));
         let scene = Scene::new(|token| token.resources = vec![ResourceName::new("here")]);
         assert!(scene.bearer().is_ok());
+    }
+
+    #[test]
+    fn a_certificate_and_a_name_are_of_one_user() {
+        let scene = Scene::new(|_| {});
+        let sha256 = Digest([7; 32]);
+        let names = vec![CertificateName::CommonName("ann".into())];
+        let shown = CertificateFacts { sha256, names, expires: NOW + HOUR };
+        let at = |user| {
+            let proof = Proof::Certificate { user, shown: &shown };
+            identify(&scene.users, &scene.tokens, proof, &ResourceName::new("here"), NOW)
+                .map(|proven| (proven.principal.id.clone(), proven.method()))
+        };
+        let is_ann = Ok(("ann".to_owned(), format!("certificate {sha256}")));
+        assert_eq!(at(None), is_ann);
+        assert_eq!(at(Some("ann")), is_ann);
+        for other in ["bob", "Ann", "", "zoe"] {
+            let refused = Refusal::CertificateOfOther { certificate: sha256, owner: "ann".into() };
+            assert_eq!(at(Some(other)), Err(refused), "{other}");
+        }
     }
 
     #[test]

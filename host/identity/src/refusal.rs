@@ -1,6 +1,6 @@
 //! Why somebody is not let in: one text for all clients, another for the log.
 
-use weir_model::{Fault, FaultSource};
+use weir_model::{Digest, Fault, FaultSource};
 
 /// Why somebody is not let in. The text is for the log and never for the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +30,14 @@ pub enum Refusal {
     TokenOfOther(String),
     #[error("token {0}: it is not for this resource")]
     TokenElsewhere(String),
+    #[error("certificate {0}: no user has any of its names")]
+    UnknownCertificate(Digest),
+    #[error("certificate {certificate}: it names more than one user: {}", users.join(", "))]
+    CertificateOfMany { certificate: Digest, users: Vec<String> },
+    #[error("certificate {certificate}: it is {owner}'s")]
+    CertificateOfOther { certificate: Digest, owner: String },
+    #[error("certificate {0}: it has expired")]
+    CertificateExpired(Digest),
     /// An agent whose human is not let in either.
     #[error("the agent acts for {owner}: {reason}")]
     Owner { owner: String, reason: Box<Refusal> },
@@ -57,6 +65,10 @@ impl Refusal {
             Self::TokenExpired(_) => "token-expired",
             Self::TokenOfOther(_) => "token-of-other",
             Self::TokenElsewhere(_) => "token-elsewhere",
+            Self::UnknownCertificate(_) => "unknown-certificate",
+            Self::CertificateOfMany { .. } => "certificate-of-many",
+            Self::CertificateOfOther { .. } => "certificate-of-other",
+            Self::CertificateExpired(_) => "certificate-expired",
             Self::Owner { .. } => "owner",
         }
     }
@@ -76,6 +88,7 @@ mod tests {
             Refusal::WrongPassword,
             Refusal::Disabled,
             Refusal::TokenRevoked("k".into()),
+            Refusal::UnknownCertificate(Digest([1; 32])),
             owner,
         ];
         let faults: Vec<Fault> = reasons.iter().map(|reason| reason.fault("x")).collect();

@@ -1,9 +1,9 @@
 //! All local users of one generation of the configuration.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
 
-use weir_model::Principal;
+use weir_model::{CertificateFacts, CertificateName, Principal};
 use weir_wire::postgres::{Password, ScramVerifier};
 
 use crate::work::StandIns;
@@ -13,6 +13,8 @@ use crate::{Account, Refusal, Verifier};
 #[derive(Clone, Debug)]
 pub struct Users {
     accounts: HashMap<String, Account>,
+    /// Whose a name is.
+    certificates: HashMap<CertificateName, BTreeSet<String>>,
     stand_ins: StandIns,
 }
 
@@ -45,7 +47,13 @@ impl Users {
             }
         }
         let stand_ins = StandIns::new(by_name.values().filter_map(|account| account.password.as_ref()));
-        Ok(Self { accounts: by_name, stand_ins })
+        let mut certificates: HashMap<CertificateName, BTreeSet<String>> = HashMap::new();
+        for account in by_name.values() {
+            for name in &account.certificates {
+                certificates.entry(name.clone()).or_default().insert(account.principal.id.clone());
+            }
+        }
+        Ok(Self { accounts: by_name, certificates, stand_ins })
     }
 
     pub fn len(&self) -> usize {
@@ -114,6 +122,27 @@ impl Users {
         if fits { Ok(account.principal.clone()) } else { Err(Refusal::WrongPassword) }
     }
 
+    /// The principal that a certificate stands for. Cheap. Whether the certificate is to be believed has been asked before.
+    ///
+    /// # Errors
+    /// When its names are those of nobody or of more than one, or as for [`principal`](Self::principal).
+    pub fn of_certificate(&self, shown: &CertificateFacts, now: SystemTime) -> Result<Principal, Refusal> {
+        if shown.expires <= now {
+            return Err(Refusal::CertificateExpired(shown.sha256));
+        }
+        let named: BTreeSet<&String> =
+            shown.names.iter().filter_map(|name| self.certificates.get(name)).flatten().collect();
+        let mut named = named.into_iter();
+        match (named.next(), named.next()) {
+            (Some(user), None) => self.principal(user, now),
+            (None, _) => Err(Refusal::UnknownCertificate(shown.sha256)),
+            (Some(first), Some(second)) => {
+                let users = [first, second].into_iter().chain(named).cloned().collect();
+                Err(Refusal::CertificateOfMany { certificate: shown.sha256, users })
+            }
+        }
+    }
+
     fn let_in(&self, name: &str, now: SystemTime) -> Result<&Account, Refusal> {
         let account = self.account(name).ok_or(Refusal::UnknownUser)?;
         account.standing(now)?;
@@ -130,7 +159,7 @@ impl Users {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use weir_model::PrincipalKind;
+    use weir_model::{Digest, PrincipalKind};
 
     use super::*;
 
@@ -151,6 +180,7 @@ mod tests {
             },
             password: password.map(verifier),
             tokens: false,
+            certificates: Vec::new(),
             disabled: false,
             expires: None,
         }
@@ -236,6 +266,45 @@ mod tests {
         assert!(matches!(users.credential("eve", NOW), Credential::Scram(_)));
         let later = NOW + Duration::from_secs(11);
         assert_eq!(users.credential("eve", later), Credential::Unknown(Refusal::Expired));
+    }
+
+    #[test]
+    fn a_certificate_stands_for_the_one_user_that_it_names() {
+        let name = |text: &str| CertificateName::parse(text).unwrap();
+        let with = |user: &str, names: &[&str]| Account {
+            certificates: names.iter().map(|text| name(text)).collect(),
+            ..account(user, None)
+        };
+        let dora = Account { disabled: true, ..with("dora", &["cn:dora"]) };
+        let agent =
+            Account { certificates: vec![name("uri:spiffe://x/agent")], ..agent("dora-cursor", "dora") };
+        let users = Users::new([
+            with("ann", &["email:ann@x", "uri:spiffe://x/ann", "uri:spiffe://x/both"]),
+            with("bob", &["dns:bob.x", "uri:spiffe://x/both"]),
+            dora,
+            agent,
+        ])
+        .unwrap();
+        let expires = NOW + Duration::from_secs(10);
+        let sha256 = Digest([7; 32]);
+        let shown = |names: &[&str]| CertificateFacts {
+            sha256,
+            names: names.iter().map(|text| name(text)).collect(),
+            expires,
+        };
+        let at = |names: &[&str], now| users.of_certificate(&shown(names), now).map(|who| who.id);
+        let of_many = |users: &[&str]| {
+            let users = users.iter().map(|user| (*user).to_owned()).collect();
+            Err(Refusal::CertificateOfMany { certificate: sha256, users })
+        };
+        assert_eq!(at(&["dns:x", "email:ann@x", "uri:spiffe://x/ann"], NOW), Ok("ann".into()));
+        assert_eq!(at(&["email:ANN@x", "cn:ann"], NOW), Err(Refusal::UnknownCertificate(sha256)));
+        assert_eq!(at(&[], NOW), Err(Refusal::UnknownCertificate(sha256)));
+        assert_eq!(at(&["dns:bob.x", "email:ann@x"], NOW), of_many(&["ann", "bob"]));
+        assert_eq!(at(&["uri:spiffe://x/both"], NOW), of_many(&["ann", "bob"]));
+        assert_eq!(at(&["email:ann@x"], expires), Err(Refusal::CertificateExpired(sha256)));
+        assert_eq!(at(&["cn:dora"], NOW), Err(Refusal::Disabled));
+        assert!(matches!(at(&["uri:spiffe://x/agent"], NOW), Err(Refusal::Owner { .. })));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! looks like on a wire, in a file or in a plugin is the business of the room that writes it there.
 //! The words are those of the glossary in ARCHITECTURE.md and of the plugin contract (`wit/types.wit`).
 
+mod certificate;
 mod decision;
 mod ending;
 mod ids;
@@ -11,6 +12,7 @@ mod operation;
 mod principal;
 mod session;
 
+pub use certificate::{CERTIFICATE, CertificateFacts, CertificateName, CertificateNameError};
 pub use decision::{Applied, Decision, Finding, JudgedBy, Verdict};
 pub use ending::{Abandoned, RefusedBy, Status};
 pub use ids::{Digest, PluginName, ResourceName, SessionId};

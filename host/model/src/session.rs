@@ -2,7 +2,8 @@
 
 use crate::{Attribute, Principal, ResourceName, SessionId};
 
-/// The attribute of a session that says how its principal was proven: `scram-sha-256`, `password`, or `token` and its ID.
+/// The attribute of a session that says how its principal was proven: `scram-sha-256`, `password`, `token` and its
+/// ID, or `certificate` and its fingerprint.
 pub const LOGIN_METHOD: &str = "login-method";
 
 /// The attribute of a session that came with a token: the token's ID. The session ends with the token.

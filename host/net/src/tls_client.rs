@@ -6,7 +6,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::path::{Path, PathBuf};
@@ -39,32 +39,57 @@ pub enum ClientTlsError {
     NoRoots,
     #[error("TLS cannot be set up: {0}")]
     Setup(String),
+    #[error("the gateway's own certificate for the upstream cannot be used: {0}")]
+    Own(String),
     #[error("`{0}` is not a host name TLS can check")]
     Name(String),
 }
 
+/// What we show an upstream that asks who we are.
+#[derive(Clone, Copy)]
+pub struct OwnCertificate<'a> {
+    /// A chain in PEM, leaf first.
+    pub certificate: &'a Path,
+    /// Its key: the text of a PEM file.
+    pub key: &'a str,
+}
+
 impl ClientTls {
-    /// `authorities` is a PEM file; without it the system's roots are trusted. `alpn` are the names offered.
+    /// `authorities` is a PEM file; without it the system's roots are trusted. `alpn` are the names offered, `own` is
+    /// shown to whoever asks.
     ///
     /// # Errors
-    /// When the file cannot be read, or there is nobody to trust.
-    pub fn load(verify: Verify, authorities: Option<&Path>, alpn: &[&str]) -> Result<Self, ClientTlsError> {
+    /// When a file cannot be read, there is nobody to trust, or the own certificate and its key do not fit.
+    pub fn load(
+        verify: Verify,
+        authorities: Option<&Path>,
+        alpn: &[&str],
+        own: Option<OwnCertificate<'_>>,
+    ) -> Result<Self, ClientTlsError> {
         let setup = |error: rustls::Error| ClientTlsError::Setup(error.to_string());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(setup)?;
-        let mut config = match verify {
-            Verify::Full => builder.with_root_certificates(roots(authorities)?).with_no_client_auth(),
+        let builder = match verify {
+            Verify::Full => builder.with_root_certificates(roots(authorities)?),
             Verify::Ca => {
                 let roots = Arc::new(roots(authorities)?);
                 let verifier = Arc::new(Lenient { roots: Some(roots), provider });
-                builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+                builder.dangerous().with_custom_certificate_verifier(verifier)
             }
             Verify::Require => {
                 let verifier = Arc::new(Lenient { roots: None, provider });
-                builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+                builder.dangerous().with_custom_certificate_verifier(verifier)
             }
+        };
+        let mut config = match own {
+            Some(own) => {
+                let (chain, key) = own.read()?;
+                let unfit = |error: rustls::Error| ClientTlsError::Own(error.to_string());
+                builder.with_client_auth_cert(chain, key).map_err(unfit)?
+            }
+            None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
@@ -81,6 +106,24 @@ impl ClientTls {
         let certificates = stream.get_ref().1.peer_certificates();
         let end_point = certificates.and_then(<[_]>::first).and_then(server_end_point);
         Ok((Stream::ToUpstream(Box::new(stream)), end_point))
+    }
+}
+
+impl OwnCertificate<'_> {
+    fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), ClientTlsError> {
+        let unread = |what: &str, error: rustls::pki_types::pem::Error| {
+            ClientTlsError::Own(format!("{what} cannot be read: {error}"))
+        };
+        let chain: Vec<_> = CertificateDer::pem_file_iter(self.certificate)
+            .and_then(Iterator::collect)
+            .map_err(|error| unread(&self.certificate.display().to_string(), error))?;
+        if chain.is_empty() {
+            return Err(ClientTlsError::Own(format!("{} holds no certificate", self.certificate.display())));
+        }
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes());
+        // What is wrong with the text of a key may be a piece of it.
+        let key = key.map_err(|_| ClientTlsError::Own("the key is no private key in PEM".to_owned()))?;
+        Ok((chain, key))
     }
 }
 

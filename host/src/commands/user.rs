@@ -22,7 +22,16 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
         }
     };
     match command {
-        UserCommand::Add { name, groups, kind, on_behalf_of, password_stdin, tokens, no_password } => {
+        UserCommand::Add {
+            name,
+            groups,
+            kind,
+            on_behalf_of,
+            password_stdin,
+            tokens,
+            certificates,
+            no_password,
+        } => {
             let password = if no_password {
                 None
             } else {
@@ -41,6 +50,7 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
                 on_behalf_of,
                 password,
                 tokens,
+                certificates,
                 disabled: false,
                 expires: None,
             };

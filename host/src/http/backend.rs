@@ -1,6 +1,7 @@
 //! What is behind an HTTP resource: the pool of connections, the credential, the paths.
 
 use super::program::{ProgramBody, Programs};
+use crate::postgres::upstream::own_certificate;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::path::PathBuf;
@@ -49,7 +50,10 @@ impl HttpBackend {
             Http2::PriorKnowledge => (weir_http::Http2::PriorKnowledge, &["h2"]),
         };
         let tls = match server.tls {
-            true => Some(ClientTls::load(Verify::Full, server.ca.as_deref(), alpn)?),
+            true => {
+                let own = server.shown.as_ref().map(own_certificate);
+                Some(ClientTls::load(Verify::Full, server.ca.as_deref(), alpn, own)?)
+            }
             false => None,
         };
         let authority = authority(server);

@@ -1,6 +1,6 @@
 //! From an accepted connection to an exchange.
 
-use super::identify::{Denied, Proofs};
+use super::identify::{Denied, Proofs, Shown};
 use super::{own_answer, unavailable};
 use crate::resource::{Kind, ResourceRuntime};
 use crate::shared::Shared;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use weir_http::{Handler, Incoming, Limits, Peer, Refusal, serve_connection};
 use weir_model::ResourceName;
-use weir_net::{Arrival, Listener, Stream};
+use weir_net::{Arrival, ClientCertificate, Listener, Stream, is_about_certificate};
 use weir_session::http::traffic::{Answer, Header};
 
 /// After a failed accept (out of file descriptors), how long before the next try.
@@ -70,6 +70,7 @@ pub(crate) async fn serve(
             serves: serves.clone(),
             proofs: Arc::clone(&proofs),
             port: listener.address().port(),
+            certificate: None,
         };
         tokio::spawn(door.client(arrival, place, stopped.clone()));
     }
@@ -81,18 +82,26 @@ struct Door {
     serves: Serves,
     proofs: Arc<Proofs>,
     port: u16,
+    /// What the client of this connection has shown in its TLS handshake.
+    certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Door {
-    async fn client(self, arrival: Arrival, place: OwnedSemaphorePermit, stopped: watch::Receiver<bool>) {
+    async fn client(mut self, arrival: Arrival, place: OwnedSemaphorePermit, stopped: watch::Receiver<bool>) {
         let client = arrival.client;
         let Some(first) = self.any() else { return };
         let within = first.settings.limits.login_timeout;
-        let stream = match tokio::time::timeout(within, begin(&first, arrival)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(%client, error, "a connection did not begin"),
+        let (stream, certificate) = match tokio::time::timeout(within, begin(&first, arrival)).await {
+            Ok(Ok(begun)) => begun,
+            Ok(Err(NotBegun::Broken(error))) => {
+                return tracing::debug!(%client, error, "a connection did not begin");
+            }
+            Ok(Err(NotBegun::Certificate(reason))) => {
+                return super::identify::certificate_refused(&self.shared, &first, client.ip(), reason).await;
+            }
             Err(_) => return tracing::debug!(%client, "a client did not say anything in time"),
         };
+        self.certificate = certificate;
         let peer = Peer { address: client.ip(), secure: stream.is_tls() };
         let limits = Limits { head_time: within, ..Limits::default() };
         serve_connection(stream, peer, limits, Arc::new(self), stopped).await;
@@ -147,7 +156,8 @@ impl Handler for Door {
             return own_answer(403, Vec::new(), "this resource is only served over TLS");
         }
         let Incoming { head, credentials, body, client, secure } = incoming;
-        let proven = match self.proofs.identify(&self.shared, &resource, credentials, client, secure).await {
+        let shown = Shown { credentials, certificate: self.certificate.clone(), client, secure };
+        let proven = match self.proofs.identify(&self.shared, &resource, shown).await {
             Ok(proven) => proven,
             Err(Denied::Who { told }) => {
                 return own_answer(401, challenges(backend.settings.auth, &resource), told);
@@ -181,21 +191,42 @@ fn challenges(auth: weir_config::settings::Auth, resource: &ResourceRuntime) -> 
     headers
 }
 
-/// TLS if the client begins with it.
-async fn begin(resource: &ResourceRuntime, arrival: Arrival) -> Result<Stream, String> {
+/// Why there is no connection.
+enum NotBegun {
+    Broken(String),
+    /// The client's certificate is not good, or missing.
+    Certificate(String),
+}
+
+impl From<&str> for NotBegun {
+    fn from(reason: &str) -> Self {
+        Self::Broken(reason.to_owned())
+    }
+}
+
+/// TLS if the client begins with it, with the certificate it shows.
+async fn begin(
+    resource: &ResourceRuntime,
+    arrival: Arrival,
+) -> Result<(Stream, Option<Arc<ClientCertificate>>), NotBegun> {
     let mut first = [0];
     match arrival.socket.peek(&mut first).await {
         Ok(1) => {}
-        Ok(_) => return Err("it hung up".to_owned()),
-        Err(error) => return Err(error.to_string()),
+        Ok(_) => return Err("it hung up".into()),
+        Err(error) => return Err(NotBegun::Broken(error.to_string())),
     }
     match (first, &resource.tls) {
         ([TLS_HANDSHAKE], Some(tls)) => {
-            let (stream, _) = tls.accept(arrival.socket).await.map_err(|error| format!("TLS: {error}"))?;
-            Ok(stream)
+            let (stream, _) = tls.accept(arrival.socket).await.map_err(|error| {
+                let reason = format!("the TLS handshake failed: {error}");
+                let refused = is_about_certificate(&error);
+                if refused { NotBegun::Certificate(reason) } else { NotBegun::Broken(reason) }
+            })?;
+            let certificate = tls.client_certificate(&stream).map_err(NotBegun::Certificate)?;
+            Ok((stream, certificate))
         }
-        ([TLS_HANDSHAKE], None) => Err("it began with TLS, and there is no certificate (`tls`)".to_owned()),
-        _ => Ok(Stream::Plain(arrival.socket)),
+        ([TLS_HANDSHAKE], None) => Err("it began with TLS, and there is no certificate (`tls`)".into()),
+        _ => Ok((Stream::Plain(arrival.socket), None)),
     }
 }
 

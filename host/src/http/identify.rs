@@ -1,4 +1,7 @@
-//! Who sends a request: a token, or a name with a password or a token.
+//! Who sends a request: a token, a name with a password or a token, or the certificate of the connection.
+//!
+//! Whoever shows a certificate is the user whom it names, or nobody. What a request brings besides must be the same
+//! user's.
 //!
 //! HTTP proves it with each request, and checking a password is slow on purpose. So a password that was right is
 //! remembered for a short while, as a keyed hash and for the users of this moment only.
@@ -14,6 +17,7 @@ use weir_access::Permit;
 use weir_audit::{Event, LoginFailed, LoginStage};
 use weir_http::{Credentials, Secret};
 use weir_identity::{Proof, Proven, Users, identify};
+use weir_net::ClientCertificate;
 use weir_wire::postgres::Password;
 
 /// How long a password that was right is not checked again.
@@ -25,7 +29,16 @@ const MOST: usize = 4096;
 pub(super) struct Allowed {
     pub(super) permit: Permit,
     pub(super) token: Option<String>,
+    pub(super) certificate: Option<Arc<ClientCertificate>>,
     pub(super) method: String,
+}
+
+/// What a request and its connection bring to prove who sends it.
+pub(super) struct Shown {
+    pub(super) credentials: Option<Credentials>,
+    pub(super) certificate: Option<Arc<ClientCertificate>>,
+    pub(super) client: IpAddr,
+    pub(super) secure: bool,
 }
 
 /// Why a request goes no further.
@@ -51,21 +64,43 @@ impl Proofs {
         &self,
         shared: &Arc<Shared>,
         resource: &Arc<ResourceRuntime>,
-        credentials: Option<Credentials>,
-        client: IpAddr,
-        secure: bool,
+        shown: Shown,
     ) -> Result<Allowed, Denied> {
+        let Shown { credentials, certificate, client, secure } = shown;
         let Kind::Http(backend) = &resource.kind else {
             return Err(Denied::Not { told: "this is no HTTP resource".to_owned() });
         };
         let auth = backend.settings.auth;
+        let brings_something = credentials.is_some();
         let credentials = match credentials {
             Some(Credentials::Bearer(_)) if !auth.bearer => None,
             Some(Credentials::Basic { .. }) if !auth.basic => None,
             Some(Credentials::Other) | None => None,
             Some(credentials) => Some(credentials),
         };
+        let by_certificate = match &certificate {
+            Some(certificate) => match owner(shared, resource, certificate) {
+                Ok(proven) => Some(proven),
+                Err(reason) => {
+                    record(shared, resource, LoginStage::Identify, Err(String::new()), client, reason).await;
+                    return Err(Denied::Who { told: "this certificate is not valid here" });
+                }
+            },
+            None => None,
+        };
+        if brings_something && credentials.is_none() && by_certificate.is_some() {
+            // It claims something that is not looked at here, so nobody knows whether it is the same user.
+            let (who, reason) = (Err(String::new()), "an authorization that this resource does not take");
+            record(shared, resource, LoginStage::Identify, who, client, reason.to_owned()).await;
+            return Err(Denied::Who {
+                told: "the certificate is enough here; this authorization is not taken",
+            });
+        }
         let Some(credentials) = credentials else {
+            if let Some(proven) = by_certificate {
+                let method = proven.method();
+                return allowed(shared, resource, proven, certificate, method, client).await;
+            }
             return Err(Denied::Who {
                 told: "this resource asks who you are: send a token or a name and password",
             });
@@ -82,15 +117,19 @@ impl Proofs {
                 return Err(Denied::Who { told: "this token, or name and password, is not valid here" });
             }
         };
-        let (token, method) = (proven.token.clone(), proven.method());
-        match resource.rules.authorize(&proven.principal) {
-            Ok(permit) => Ok(Allowed { permit, token, method }),
-            Err(denied) => {
-                let (who, told) = (Ok(proven.principal.id), denied.to_string());
-                record(shared, resource, LoginStage::Authorize, who, client, told.clone()).await;
-                Err(Denied::Not { told })
+        let mut method = proven.method();
+        if let Some(by_certificate) = by_certificate {
+            let (own, other) = (&by_certificate.principal.id, &proven.principal.id);
+            if own != other {
+                let reason =
+                    format!("{} is {own}'s, and the authorization is {other}'s", by_certificate.method());
+                record(shared, resource, LoginStage::Identify, Err(name), client, reason).await;
+                let told = "the certificate and the authorization are not those of one user".to_owned();
+                return Err(Denied::Not { told });
             }
+            method = format!("{method}, {}", by_certificate.method());
         }
+        allowed(shared, resource, proven, certificate, method, client).await
     }
 
     /// The name that was claimed, and what is proven.
@@ -183,6 +222,49 @@ impl Proofs {
         }
         known.insert(digest, (Instant::now(), users, proven));
     }
+}
+
+/// Whose certificate it is, if it is good here.
+fn owner(
+    shared: &Shared,
+    resource: &ResourceRuntime,
+    certificate: &ClientCertificate,
+) -> Result<Proven, String> {
+    let facts = certificate.facts();
+    resource.stands(certificate).map_err(|why| format!("certificate {}: {why}", facts.sha256))?;
+    let proof = Proof::Certificate { user: None, shown: facts };
+    let (users, tokens) = (Arc::clone(&shared.running().users), shared.tokens());
+    identify(&users, &tokens, proof, resource.name(), SystemTime::now())
+        .map_err(|refusal| refusal.to_string())
+}
+
+/// A permit, if the rules give one.
+async fn allowed(
+    shared: &Shared,
+    resource: &ResourceRuntime,
+    proven: Proven,
+    certificate: Option<Arc<ClientCertificate>>,
+    method: String,
+    client: IpAddr,
+) -> Result<Allowed, Denied> {
+    match resource.rules.authorize(&proven.principal) {
+        Ok(permit) => Ok(Allowed { permit, token: proven.token, certificate, method }),
+        Err(denied) => {
+            let (who, told) = (Ok(proven.principal.id), denied.to_string());
+            record(shared, resource, LoginStage::Authorize, who, client, told.clone()).await;
+            Err(Denied::Not { told })
+        }
+    }
+}
+
+/// A connection that did not begin because of the client's certificate. `resource` is one of those at its address.
+pub(super) async fn certificate_refused(
+    shared: &Shared,
+    resource: &ResourceRuntime,
+    client: IpAddr,
+    reason: String,
+) {
+    record(shared, resource, LoginStage::Greet, Err(String::new()), client, reason).await;
 }
 
 /// Somebody was not let in; `who`: proven, or only claimed.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use weir_audit::{Event, Place, SessionEnded, SessionOpened};
 use weir_guests::{GuestHttpInspector, GuestMaskers, GuestPolicies, InspectorLimits};
-use weir_model::{Attribute, EndReason, Fault, FaultSource, ResourceName, SessionId, SessionInfo};
+use weir_model::{Attribute, Digest, EndReason, Fault, FaultSource, ResourceName, SessionId, SessionInfo};
 use weir_session::exchange::{Ended, Limits};
 use weir_session::http::{HttpPorts, HttpSession, HttpStart};
 use weir_session::ports::{Ask, Leave};
@@ -44,6 +44,7 @@ struct Key {
     principal: String,
     client: IpAddr,
     token: Option<String>,
+    certificate: Option<Digest>,
 }
 
 /// An open session with what it was opened with.
@@ -79,6 +80,7 @@ impl HttpSessions {
             principal: allowed.permit.principal().id.clone(),
             client,
             token: allowed.token.clone(),
+            certificate: allowed.certificate.as_ref().map(|shown| shown.facts().sha256),
         };
         let place = {
             let mut places = lock(&self.places);
@@ -258,7 +260,7 @@ async fn open(
     client: IpAddr,
 ) -> Result<(Arc<Session>, Seat), Fault> {
     let host = |code: &str, message: String| Fault::new(FaultSource::Host, code, message);
-    let Allowed { permit, token, method } = allowed;
+    let Allowed { permit, token, certificate, method } = allowed;
     let limits = &resource.settings.limits;
     let most = (shared.max_sessions, limits.max_sessions_per_user);
     let reserved = shared.sessions.reserve(permit.resource(), &permit.principal().id, most);
@@ -268,6 +270,8 @@ async fn open(
         Attribute::new(weir_model::LOGIN_METHOD, method),
     ];
     attributes.extend(token.map(|id| Attribute::new(weir_model::TOKEN_ID, id)));
+    let fingerprint = certificate.as_ref().map(|shown| shown.facts().sha256.to_string());
+    attributes.extend(fingerprint.map(|sha256| Attribute::new(weir_model::CERTIFICATE, sha256)));
     let info = SessionInfo {
         id: SessionId::new(uuid::Uuid::now_v7().simple().to_string()),
         resource: permit.resource().clone(),
@@ -286,9 +290,9 @@ async fn open(
     let judges = shared.guests.open_judges(&info, &resource.settings.pipeline).await?;
     let guests = shared.guests.open_http_inspector(judges, &info, inspected).await?;
     let recorded = Arc::new(info.clone());
-    let seat = reserved.enter(Arc::clone(&recorded), None);
+    let seat = reserved.enter(Arc::clone(&recorded), certificate.clone(), None);
     // A reload may have been between the permit and the seat.
-    if !shared.is_permitted(&info) {
+    if !shared.is_permitted(&info, certificate.as_deref()) {
         return Err(host("revoked", "the permission to open this resource has just ended".to_owned()));
     }
     let event = Event::SessionOpened(SessionOpened::new(recorded));

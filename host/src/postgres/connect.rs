@@ -7,7 +7,7 @@ use std::sync::Arc;
 use weir_access::Permit;
 use weir_audit::LoginStage;
 use weir_guests::SessionJudges;
-use weir_model::{Attribute, Fault, LOGIN_METHOD, SessionId, SessionInfo, TOKEN_ID};
+use weir_model::{Attribute, CERTIFICATE, Fault, LOGIN_METHOD, SessionId, SessionInfo, TOKEN_ID};
 use weir_wire::postgres::{DatabaseName, ErrorReport, SqlState};
 
 impl PostgresHouse {
@@ -88,6 +88,12 @@ impl PostgresHouse {
             ]
             .into_iter()
             .chain(identity.token.iter().map(|id| Attribute::new(TOKEN_ID, id.as_str())))
+            .chain(
+                identity
+                    .certificate
+                    .iter()
+                    .map(|shown| Attribute::new(CERTIFICATE, shown.facts().sha256.to_string())),
+            )
             .collect(),
             claimed: brought.claims(),
         }

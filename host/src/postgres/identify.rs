@@ -1,4 +1,5 @@
-//! The proof: SCRAM against a verifier, or in clear a password against a hash, or a token.
+//! The proof: the certificate of the TLS handshake, SCRAM against a verifier, or in clear a password against a hash, or a
+//! token. Whoever shows a certificate is the user whom it names, or nobody: it is not followed by another question.
 //!
 //! SCRAM cannot carry a token: it proves that both sides know a secret that the server has named by its salt, before it
 //! knows which of a user's tokens will come. So users with `tokens = true` are asked in clear, inside TLS or on this
@@ -10,7 +11,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use weir_access::Permit;
 use weir_audit::LoginStage;
-use weir_identity::{Proof, Proven, identify};
+use weir_identity::{Proof, Proven, Users, identify};
+use weir_net::{ClientCertificate, Stream};
 use weir_wire::postgres::{
     CleartextPolicy, Credential, ErrorReport, LoginMechanism, PasswordVerdict, ServerStep, SqlState,
 };
@@ -24,7 +26,22 @@ impl PostgresHouse {
         // Why an unknown or locked user does not get in is for our log; the client goes through the motions.
         let mut refusal = None;
         let mut shown = None;
+        let certificate = match self.certificate(&talk.stream, &users, &name) {
+            Ok(Some((certificate, proven))) => {
+                shown = Some(proven);
+                Some(certificate)
+            }
+            Ok(None) => None,
+            Err(reason) => {
+                let report = ErrorReport::fatal(
+                    SqlState::INVALID_AUTHORIZATION,
+                    format!("certificate authentication failed for user \"{name}\""),
+                );
+                return Err(talk.turned_away(Some(report), reason));
+            }
+        };
         let credential = match users.credential(&name, SystemTime::now()) {
+            _ if certificate.is_some() => Credential::Proven,
             weir_identity::Credential::Scram(verifier) => Credential::Scram(verifier),
             weir_identity::Credential::Password => Credential::Password,
             weir_identity::Credential::Either(verifier) => {
@@ -75,7 +92,8 @@ impl PostgresHouse {
                         Ok(principal) => {
                             let method = method(proven.mechanism, shown.as_ref());
                             let token = shown.and_then(|shown| shown.token);
-                            Ok(Identity { stream: talk.stream, proven, principal, method, token, client })
+                            let stream = talk.stream;
+                            Ok(Identity { stream, proven, principal, method, token, certificate, client })
                         }
                         Err(reason) => {
                             let report = ErrorReport::fatal(
@@ -95,6 +113,24 @@ impl PostgresHouse {
         }
     }
 
+    /// The certificate that the client has shown, if it is good and the user's.
+    fn certificate(
+        &self,
+        stream: &Stream,
+        users: &Users,
+        user: &str,
+    ) -> Result<Option<(Arc<ClientCertificate>, Proven)>, String> {
+        let Some(tls) = &self.resource.tls else { return Ok(None) };
+        let Some(certificate) = tls.client_certificate(stream)? else { return Ok(None) };
+        let facts = certificate.facts();
+        self.resource.stands(&certificate).map_err(|why| format!("certificate {}: {why}", facts.sha256))?;
+        let proof = Proof::Certificate { user: Some(user), shown: facts };
+        let (tokens, now) = (self.shared.tokens(), SystemTime::now());
+        let proven = identify(users, &tokens, proof, self.resource.name(), now);
+        let proven = proven.map_err(|refusal| refusal.to_string())?;
+        Ok(Some((certificate, proven)))
+    }
+
     pub(super) fn authorize_principal(&self, identity: Identity) -> Result<(Identity, Permit), TurnedAway> {
         match self.resource.rules.authorize(&identity.principal) {
             Ok(permit) => Ok((identity, permit)),
@@ -111,6 +147,8 @@ fn method(mechanism: LoginMechanism, shown: Option<&Proven>) -> String {
     match mechanism {
         LoginMechanism::ScramSha256 => "scram-sha-256".to_owned(),
         LoginMechanism::ScramSha256Plus => "scram-sha-256-plus".to_owned(),
-        LoginMechanism::Password => shown.map_or_else(|| "password".to_owned(), Proven::method),
+        LoginMechanism::Password | LoginMechanism::Certificate => {
+            shown.map_or_else(|| "password".to_owned(), Proven::method)
+        }
     }
 }

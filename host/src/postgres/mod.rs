@@ -23,7 +23,7 @@ use weir_access::Permit;
 use weir_audit::{Event, LoginFailed, LoginStage, Place, SessionEnded};
 use weir_guests::{GuestInspector, GuestMaskers, GuestPolicies, SessionJudges};
 use weir_model::{Attribute, EndReason, JudgedBy, Principal, ResourceName, SessionId, SessionInfo};
-use weir_net::{Arrival, Stream};
+use weir_net::{Arrival, ClientCertificate, Stream};
 use weir_session::exchange::{Ended, Start};
 use weir_session::life::House;
 use weir_session::ports::Ports;
@@ -56,6 +56,8 @@ pub(crate) struct Identity {
     method: String,
     /// the ID of the token, if it was one
     token: Option<String>,
+    /// what the client showed in the TLS handshake, if that was the proof
+    certificate: Option<Arc<ClientCertificate>>,
     client: std::net::IpAddr,
 }
 

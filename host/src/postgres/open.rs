@@ -34,9 +34,10 @@ impl PostgresHouse {
                 upstream_key: upstream.ready.key.clone(),
                 account: Arc::clone(&self.backend.account),
             };
-            let seat = reserved.enter(Arc::clone(&info), Some(cancels));
+            let certificate = identity.certificate.clone();
+            let seat = reserved.enter(Arc::clone(&info), certificate, Some(cancels));
             // A reload may have been between the permit and the seat.
-            if !self.shared.is_permitted(&info) {
+            if !self.shared.is_permitted(&info, identity.certificate.as_deref()) {
                 let message = "the permission to open this resource has just ended".to_owned();
                 return Err((ErrorReport::fatal(SqlState::INSUFFICIENT_PRIVILEGE, message.clone()), message));
             }

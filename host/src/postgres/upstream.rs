@@ -6,8 +6,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use weir_config::settings::{Endpoint, PostgresUpstream, TlsMode};
-use weir_net::{ClientTls, Stream, Verify};
+use weir_config::settings::{self, Endpoint, PostgresUpstream, TlsMode};
+use weir_net::{ClientTls, OwnCertificate, Stream, Verify};
 use weir_wire::postgres::{
     CleartextPolicy, DatabaseName, EndPointHash, KeyRequest, Nonce, Password, Ready, ScramKeys,
     StartupParameters, UpstreamLogin, UpstreamLoginError, UpstreamLoginOptions, UpstreamStep, UpstreamTls,
@@ -65,15 +65,22 @@ pub(crate) enum AccountError {
     UnixSocket,
 }
 
+/// As the room of TLS takes it.
+pub(crate) fn own_certificate(shown: &settings::OwnCertificate) -> OwnCertificate<'_> {
+    OwnCertificate { certificate: &shown.certificate, key: shown.key.expose() }
+}
+
 impl Account {
     /// Reads what the configuration says about the upstream: loads the authorities to trust.
     pub(crate) fn of(upstream: &PostgresUpstream) -> Result<Self, AccountError> {
         let ca = upstream.ca.as_deref();
+        let own = upstream.shown.as_ref().map(own_certificate);
+        let tls = |verify| ClientTls::load(verify, ca, &["postgresql"], own).map(Some);
         let tls = match upstream.tls {
             TlsMode::Disable => None,
-            TlsMode::Require => Some(ClientTls::load(Verify::Require, ca, &["postgresql"])?),
-            TlsMode::VerifyCa => Some(ClientTls::load(Verify::Ca, ca, &["postgresql"])?),
-            TlsMode::VerifyFull => Some(ClientTls::load(Verify::Full, ca, &["postgresql"])?),
+            TlsMode::Require => tls(Verify::Require)?,
+            TlsMode::VerifyCa => tls(Verify::Ca)?,
+            TlsMode::VerifyFull => tls(Verify::Full)?,
         };
         if matches!(upstream.endpoint, Endpoint::Unix(_)) {
             return Err(AccountError::UnixSocket);

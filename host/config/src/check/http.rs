@@ -44,7 +44,11 @@ fn server(written: &raw::Resource, text: &At<String>, context: Context<'_>) -> O
     let report = context.report;
     let ca = written.upstream_ca.as_ref().map(|path| context.file("upstream_ca", path));
     let credential = written.http.credential.as_ref().map(|written| credential(written, context));
+    let shown = super::upstream::own_certificate(written, context);
     let url = url::http::read(text, report)?;
+    if !url.tls {
+        super::upstream::without_tls(written, "http://", report);
+    }
     if !url.tls && !url.endpoint.is_local() {
         report
             .warning(
@@ -65,6 +69,7 @@ fn server(written: &raw::Resource, text: &At<String>, context: Context<'_>) -> O
         None => None,
     };
     Some(HttpServer {
+        shown: if super::upstream::mentions_certificate(written) { Some(shown?) } else { None },
         ca_contents: ca.as_deref().map(|ca| context.contents(&[ca])),
         ca,
         endpoint: url.endpoint,
@@ -137,6 +142,8 @@ fn of_servers_only(written: &raw::Resource, context: Context<'_>) {
         ("credential", written.http.credential_key, by_variable),
         ("http2", written.http.http2_key, nothing),
         ("upstream_ca", written.upstream_ca.as_ref().map(|path| path.span), nothing),
+        ("upstream_certificate", written.upstream_certificate.as_ref().map(|path| path.span), nothing),
+        ("upstream_key", written.upstream_key_key, nothing),
     ];
     for (key, span, help) in keys {
         if let Some(span) = span {

@@ -8,7 +8,9 @@ use super::{Context, http, limits, upstream};
 use crate::document::{At, Report};
 use crate::problem::code;
 use crate::raw;
-use crate::settings::{Fallback, Limits, ListenerTls, Protocol, Resource, ResourceKind};
+use crate::settings::{
+    ClientAuthorities, ClientProof, Fallback, Limits, ListenerTls, Protocol, Resource, ResourceKind,
+};
 
 /// `None` when something it cannot be without is missing or wrong, which has been reported.
 pub(super) fn resource(written: &raw::Resource, base: &Limits, context: Context<'_>) -> Option<Resource> {
@@ -22,6 +24,9 @@ pub(super) fn resource(written: &raw::Resource, base: &Limits, context: Context<
         Some(Protocol::Postgres) | None => upstream::postgres(written, context).map(ResourceKind::Postgres),
     };
     let tls = written.tls.as_ref().and_then(|tls| listener_tls(tls, context));
+    if let Some(tls) = &written.tls {
+        client_certificates(tls, written.protocol.as_ref().map(|at| at.value), report);
+    }
     let pipeline = written.pipeline.as_ref().map(|pipeline| self::pipeline(pipeline, report));
     if let Some(listen) = &written.listen
         && !written.mentions_tls
@@ -66,9 +71,53 @@ fn listener_tls(written: &raw::ListenerTls, context: Context<'_>) -> Option<List
         Some(full)
     });
     let required = written.required.as_ref().is_none_or(|at| at.value);
+    let clients = client_authorities(written, context);
     let (certificate, key) = (certificate?.0, key?);
     let contents = context.contents(&[&certificate, &key]);
-    Some(ListenerTls { certificate, key, contents, required })
+    let clients = if written.mentions_client_ca { Some(clients?) } else { None };
+    Some(ListenerTls { certificate, key, contents, required, clients })
+}
+
+/// `None` when there are none, or a file cannot be used, which has been reported.
+fn client_authorities(written: &raw::ListenerTls, context: Context<'_>) -> Option<ClientAuthorities> {
+    let ca = written.client_ca.as_ref().and_then(|path| context.file("client_ca", path));
+    let crl = written.client_crl.as_ref().map(|path| context.file("client_crl", path));
+    let ca = ca?.0;
+    // What could not be used has been reported.
+    let crl = match crl {
+        Some(found) => Some(found?.0),
+        None => None,
+    };
+    let contents = match &crl {
+        Some(crl) => context.contents(&[&ca, crl]),
+        None => context.contents(&[&ca]),
+    };
+    let proof = written.client_certificates.as_ref().map_or(ClientProof::Optional, |at| at.value);
+    Some(ClientAuthorities { ca, crl, contents, proof })
+}
+
+/// Keys about certificates of clients that mean nothing, or not what they say.
+fn client_certificates(written: &raw::ListenerTls, protocol: Option<Protocol>, report: &Report) {
+    let crl = written.client_crl.as_ref().map(|path| ("client_crl", path.span));
+    let proof = written.client_certificates.as_ref().map(|word| ("client_certificates", word.span));
+    for (key, span) in crl.into_iter().chain(proof).filter(|_| !written.mentions_client_ca) {
+        let message = format!("`{key}` means nothing without `client_ca`");
+        report
+            .error(code::CLIENT_CA_MISSING, span, message)
+            .help("name the authorities that sign clients' certificates: `client_ca = \"clients-ca.pem\"`");
+    }
+    let insists = written.client_certificates.as_ref().filter(|at| at.value == ClientProof::Required);
+    let in_clear = written.required.as_ref().is_some_and(|at| !at.value);
+    // For http `required = false` is wrong in itself.
+    if let Some(at) = insists.filter(|_| in_clear && protocol != Some(Protocol::Http)) {
+        report
+            .error(
+                code::CLIENT_CERTIFICATES_IN_CLEAR,
+                at.span,
+                "clients without TLS show no certificate, and `required = false` lets them in",
+            )
+            .help("leave out `required = false`, or write `client_certificates = \"optional\"`");
+    }
 }
 
 fn pipeline(written: &At<Vec<At<PluginName>>>, report: &Report) -> Vec<PluginName> {

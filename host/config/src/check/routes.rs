@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::document::{Report, Span};
 use crate::problem::code;
 use crate::raw;
-use crate::settings::{HostPattern, Protocol};
+use crate::settings::{ClientProof, HostPattern, Protocol};
 
 /// What tells apart the requests of resources on one address.
 struct Route<'r> {
@@ -94,7 +94,9 @@ fn same_tls(a: &raw::Resource, b: &raw::Resource) -> bool {
         (Some(a), Some(b)) => {
             let text = |tls: &raw::ListenerTls| {
                 let value = |at: &Option<crate::document::At<String>>| at.as_ref().map(|at| at.value.clone());
-                (value(&tls.certificate), value(&tls.key))
+                let proof = tls.client_certificates.as_ref().map(|at| at.value);
+                let files = [&tls.certificate, &tls.key, &tls.client_ca, &tls.client_crl].map(value);
+                (files, proof.unwrap_or(ClientProof::Optional))
             };
             text(a) == text(b)
         }

@@ -5,8 +5,8 @@ use super::url::postgres as url;
 use crate::document::{Report, Span};
 use crate::problem::code;
 use crate::raw;
-use crate::secret;
-use crate::settings::{Endpoint, PostgresUpstream, TlsMode};
+use crate::secret::{self, Reference};
+use crate::settings::{Endpoint, OwnCertificate, PostgresUpstream, TlsMode};
 
 /// `None` when the URL or the password cannot be used, which has been reported.
 pub(super) fn postgres(written: &raw::Resource, context: Context<'_>) -> Option<PostgresUpstream> {
@@ -16,6 +16,7 @@ pub(super) fn postgres(written: &raw::Resource, context: Context<'_>) -> Option<
         .as_ref()
         .map(|reference| secret::resolve(reference, context.folder, context.outside, report));
     let ca = written.upstream_ca.as_ref().map(|path| context.file("upstream_ca", path));
+    let shown = own_certificate(written, context);
     let databases =
         written.databases.iter().flat_map(|list| &list.value).map(|name| name.value.clone()).collect();
 
@@ -36,11 +37,15 @@ pub(super) fn postgres(written: &raw::Resource, context: Context<'_>) -> Option<
         let why = format!("sslmode={} looks at no certificate", tls.as_word());
         unused_ca(path.span, &why, "sslmode=verify-full uses it", report);
     }
+    if tls == TlsMode::Disable {
+        without_tls(written, "sslmode=disable", report);
+    }
     let ca = match ca {
         Some(found) => Some(found?.0),
         None => None,
     };
     Some(PostgresUpstream {
+        shown: if mentions_certificate(written) { Some(shown?) } else { None },
         ca_contents: ca.as_deref().map(|ca| context.contents(&[ca])),
         endpoint: url.endpoint,
         user: url.user,
@@ -53,6 +58,49 @@ pub(super) fn postgres(written: &raw::Resource, context: Context<'_>) -> Option<
         tls,
         ca,
     })
+}
+
+pub(super) fn mentions_certificate(written: &raw::Resource) -> bool {
+    written.upstream_certificate.is_some() || written.upstream_key_key.is_some()
+}
+
+/// The gateway's own certificate. `None` when there is none, or it cannot be used, which has been reported.
+pub(super) fn own_certificate(written: &raw::Resource, context: Context<'_>) -> Option<OwnCertificate> {
+    let certificate =
+        written.upstream_certificate.as_ref().map(|path| context.file("upstream_certificate", path));
+    let key = written
+        .upstream_key
+        .as_ref()
+        .map(|reference| secret::resolve(reference, context.folder, context.outside, context.report));
+    let alone = match (&written.upstream_certificate, written.upstream_key_key) {
+        (Some(path), None) => {
+            Some((path.span, "upstream_certificate", "upstream_key = { file = \"weir.key\" }"))
+        }
+        (None, Some(span)) => Some((span, "upstream_key", "upstream_certificate = \"weir.pem\"")),
+        _ => None,
+    };
+    if let Some((span, key, other)) = alone {
+        context
+            .report
+            .error(code::CERTIFICATE_WITHOUT_KEY, span, format!("`{key}` is of no use alone"))
+            .help(format!("write both, with `{other}`"));
+    }
+    let certificate = certificate??.0;
+    let key_file = match &written.upstream_key.as_ref()?.value {
+        Reference::File(path) => Some(context.path(path)),
+        Reference::Variable(_) | Reference::Command(_) => None,
+    };
+    Some(OwnCertificate { contents: context.contents(&[&certificate]), certificate, key: key??, key_file })
+}
+
+/// A certificate that nobody gets to see.
+pub(super) fn without_tls(written: &raw::Resource, what: &str, report: &Report) {
+    if let Some(path) = &written.upstream_certificate {
+        let message = format!("{what} has no TLS handshake in which `upstream_certificate` could be shown");
+        report
+            .error(code::CERTIFICATE_WITHOUT_TLS, path.span, message)
+            .help("talk TLS to the upstream, or leave it out");
+    }
 }
 
 /// Authorities that nothing is checked with.

@@ -98,6 +98,8 @@ codes! {
     UNKNOWN_USER = "unknown-user";
     EMPTY_PIPELINE = "empty-pipeline";
     REPEATED_PLUGIN = "repeated-plugin";
+    CLIENT_CA_MISSING = "client-ca-missing";
+    CLIENT_CERTIFICATES_IN_CLEAR = "client-certificates-in-clear";
 
     // [[resource]] of the protocol http
     SHARED_LISTEN = "shared-listen";
@@ -125,6 +127,8 @@ codes! {
     URL_SSLMODE = "url-sslmode";
     WEAK_SSLMODE = "weak-sslmode";
     UNUSED_CA = "unused-ca";
+    CERTIFICATE_WITHOUT_KEY = "certificate-without-key";
+    CERTIFICATE_WITHOUT_TLS = "certificate-without-tls";
 
     // [plugin.NAME]
     UNUSED_PLUGIN = "unused-plugin";
@@ -150,4 +154,6 @@ codes! {
     PASSWORD_SCRAM = "password-scram";
     PASSWORD_ARGON2 = "password-argon2";
     BAD_DATE = "bad-date";
+    CERTIFICATE_NAME = "certificate-name";
+    DUPLICATE_CERTIFICATE = "duplicate-certificate";
 }

@@ -6,10 +6,10 @@ use weir_model::{Grantee, PluginName};
 
 use super::http::{self, Http};
 use super::{Limits, Program, names};
-use crate::document::{At, Fields, Wanted};
+use crate::document::{At, Fields, Span, Wanted};
 use crate::problem::code;
 use crate::secret::{self, Reference};
-use crate::settings::{Fallback, Protocol};
+use crate::settings::{ClientProof, Fallback, Protocol};
 
 #[derive(Debug)]
 pub(crate) struct Resource {
@@ -19,6 +19,10 @@ pub(crate) struct Resource {
     pub(crate) tls: Option<ListenerTls>,
     pub(crate) upstream: Option<Upstream>,
     pub(crate) upstream_ca: Option<At<String>>,
+    pub(crate) upstream_certificate: Option<At<String>>,
+    pub(crate) upstream_key: Option<At<Reference>>,
+    /// Where `upstream_key` is, good or not.
+    pub(crate) upstream_key_key: Option<Span>,
     pub(crate) password: Option<At<Reference>>,
     pub(crate) databases: Option<At<Vec<At<String>>>>,
     pub(crate) http: Http,
@@ -43,6 +47,11 @@ pub(crate) struct ListenerTls {
     pub(crate) certificate: Option<At<String>>,
     pub(crate) key: Option<At<String>>,
     pub(crate) required: Option<At<bool>>,
+    pub(crate) client_ca: Option<At<String>>,
+    pub(crate) client_crl: Option<At<String>>,
+    pub(crate) client_certificates: Option<At<ClientProof>>,
+    /// `client_ca` is there, good or not.
+    pub(crate) mentions_client_ca: bool,
 }
 
 const POSTGRES_EXAMPLES: &[(&str, &str)] = &[
@@ -97,6 +106,9 @@ impl Resource {
             tls: fields.table("tls").map(ListenerTls::read),
             upstream: upstream(&mut fields, is_http),
             upstream_ca: fields.text("upstream_ca"),
+            upstream_certificate: fields.text("upstream_certificate"),
+            upstream_key_key: fields.take("upstream_key").map(|entry| entry.key.span),
+            upstream_key: fields.take("upstream_key").and_then(|entry| secret::read(entry, report)),
             password: match is_http {
                 true => None,
                 false => fields.take("password").and_then(|entry| secret::read(entry, report)),
@@ -149,6 +161,10 @@ impl ListenerTls {
             certificate: fields.text("certificate"),
             key: fields.text("key"),
             required: fields.flag("required"),
+            mentions_client_ca: fields.take("client_ca").is_some(),
+            client_ca: fields.text("client_ca"),
+            client_crl: fields.text("client_crl"),
+            client_certificates: fields.word("client_certificates", &ClientProof::WORDS),
         };
         fields.finish();
         tls

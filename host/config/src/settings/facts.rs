@@ -8,9 +8,9 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use super::{
-    Admin, Audit, Auth, Credential, HttpResource, HttpServer, HttpUpstream, Limits, ListenerTls, Log, Mode,
-    Plugin, PluginLimits, PostgresUpstream, Program, Resource, ResourceKind, Secret, Server, Settings,
-    Variable,
+    Admin, Audit, Auth, ClientAuthorities, Credential, HttpResource, HttpServer, HttpUpstream, Limits,
+    ListenerTls, Log, Mode, OwnCertificate, Plugin, PluginLimits, PostgresUpstream, Program, Resource,
+    ResourceKind, Secret, Server, Settings, Variable,
 };
 use crate::units::{show_duration, show_size};
 use crate::users::User;
@@ -118,11 +118,19 @@ impl<'f> Section<'f> {
         let Resource { name: _, kind, listen, tls, allow, reviewers, pipeline, fallback, limits } = resource;
         self.put("protocol", resource.protocol().as_word().to_owned());
         self.put("listen", listen.to_string());
-        if let Some(ListenerTls { certificate, key, contents, required }) = tls {
+        if let Some(ListenerTls { certificate, key, contents, required, clients }) = tls {
             self.path("tls.certificate", certificate);
             self.path("tls.key", key);
             self.put("tls.contents", contents.to_string());
             self.put("tls.required", required.to_string());
+            if let Some(ClientAuthorities { ca, crl, contents, proof }) = clients {
+                self.path("tls.client_ca", ca);
+                self.put("tls.client_ca.contents", contents.to_string());
+                self.word("tls.client_certificates", proof);
+                if let Some(crl) = crl {
+                    self.path("tls.client_crl", crl);
+                }
+            }
         }
         match kind {
             ResourceKind::Postgres(upstream) => self.postgres(upstream),
@@ -137,7 +145,7 @@ impl<'f> Section<'f> {
     }
 
     fn postgres(&mut self, upstream: &PostgresUpstream) {
-        let PostgresUpstream { endpoint, user, password, database, databases, tls, ca, ca_contents } =
+        let PostgresUpstream { endpoint, user, password, database, databases, tls, ca, ca_contents, shown } =
             upstream;
         self.put("upstream.address", endpoint.to_string());
         self.put("upstream.user", user.clone());
@@ -152,6 +160,15 @@ impl<'f> Section<'f> {
         }
         if let Some(password) = password {
             self.secret("password", password);
+        }
+        self.own_certificate(shown.as_ref());
+    }
+
+    fn own_certificate(&mut self, shown: Option<&OwnCertificate>) {
+        if let Some(OwnCertificate { certificate, contents, key, key_file: _ }) = shown {
+            self.path("upstream_certificate", certificate);
+            self.put("upstream_certificate.contents", contents.to_string());
+            self.secret("upstream_key", key);
         }
     }
 
@@ -171,7 +188,8 @@ impl<'f> Section<'f> {
     }
 
     fn http_server(&mut self, server: &HttpServer) {
-        let HttpServer { endpoint, tls, base, ca, ca_contents, http2, credential } = server;
+        let HttpServer { endpoint, tls, base, ca, ca_contents, shown, http2, credential } = server;
+        self.own_certificate(shown.as_ref());
         self.put("upstream.address", endpoint.to_string());
         self.put("upstream.tls", tls.to_string());
         self.put("upstream.base", base.clone());
@@ -239,10 +257,12 @@ impl<'f> Section<'f> {
     }
 
     fn user(mut self, user: &User) {
-        let User { name: _, kind, groups, on_behalf_of, password, tokens, disabled, expires } = user;
+        let User { name: _, kind, groups, on_behalf_of, password, tokens, certificates, disabled, expires } =
+            user;
         self.put("kind", kind.as_word().to_owned());
         self.list("groups", groups);
         self.put("tokens", tokens.to_string());
+        self.list("certificates", certificates);
         self.put("disabled", disabled.to_string());
         if let Some(owner) = on_behalf_of {
             self.put("on_behalf_of", owner.clone());

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use weir_model::Digest;
 
-use super::{Endpoint, Secret};
+use super::{Endpoint, OwnCertificate, Secret};
 
 /// `hosts`, `path_prefix`, `strip_prefix`, `auth`, `cookies` and `upstream` of a `[[resource]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub struct HttpServer {
     pub ca: Option<PathBuf>,
     /// Of what it holds: other authorities are a change.
     pub ca_contents: Option<Digest>,
+    /// What the gateway shows in the TLS handshake. Only with TLS.
+    pub shown: Option<OwnCertificate>,
     pub http2: Http2,
     /// What the upstream gets in place of what the client proved itself with.
     pub credential: Option<Credential>,
@@ -262,6 +264,7 @@ mod tests {
                 base: base.to_owned(),
                 ca: None,
                 ca_contents: None,
+                shown: None,
                 http2: Http2::Auto,
                 credential: None,
             }),

@@ -40,11 +40,11 @@ pub use plugin::{
     CALL_TIME, Capability, FailureMode, MEMORY_BYTES, Mode, OUTPUT_BYTES, Plugin, PluginLimits, SHARE,
     START_TIME, Setting,
 };
-pub use resource::{Fallback, ListenerTls, Protocol, Resource, ResourceKind};
+pub use resource::{ClientAuthorities, ClientProof, Fallback, ListenerTls, Protocol, Resource, ResourceKind};
 pub use server::{DRAIN_TIMEOUT, MAX_SESSIONS, Server};
 pub(crate) use server::{PLUGINS, STATE, USERS};
 pub(crate) use upstream::POSTGRES_PORT;
-pub use upstream::{Endpoint, PostgresUpstream, TlsMode};
+pub use upstream::{Endpoint, OwnCertificate, PostgresUpstream, TlsMode};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq)]

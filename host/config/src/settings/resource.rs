@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use weir_model::{Digest, Grantee, PluginName, ResourceName};
 
-use super::{HttpResource, HttpUpstream, Limits, PostgresUpstream};
+use super::{HttpResource, HttpUpstream, Limits, OwnCertificate, PostgresUpstream};
 
 /// `[[resource]]`
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,29 @@ pub struct ListenerTls {
     pub contents: Digest,
     /// Whether a client that does not want TLS is refused.
     pub required: bool,
+    /// `None`: clients are not asked for certificates of theirs.
+    pub clients: Option<ClientAuthorities>,
+}
+
+/// `client_ca`, `client_crl` and `client_certificates` of a `tls`: certificates that prove who a client is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAuthorities {
+    /// The authorities whose signature counts, in PEM. Exists.
+    pub ca: PathBuf,
+    /// What they have revoked, in PEM. Exists.
+    pub crl: Option<PathBuf>,
+    /// Of what both hold: another list is a change.
+    pub contents: Digest,
+    pub proof: ClientProof,
+}
+
+/// `client_certificates` of a `tls`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientProof {
+    /// Who shows none proves themselves otherwise.
+    Optional,
+    /// Who shows none is refused. Only with TLS for everybody.
+    Required,
 }
 
 /// `default` of a `[[resource]]`
@@ -85,6 +108,38 @@ impl Resource {
             },
         }
     }
+}
+
+impl Resource {
+    /// The gateway's own certificate at the upstream.
+    fn shown(&self) -> Option<&OwnCertificate> {
+        match &self.kind {
+            ResourceKind::Postgres(upstream) => upstream.shown.as_ref(),
+            ResourceKind::Http(http) => http.server().and_then(|server| server.shown.as_ref()),
+        }
+    }
+
+    /// Certificates, keys and lists in files: when one of them changes, this resource has.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let shown = self
+            .shown()
+            .into_iter()
+            .flat_map(|shown| std::iter::once(shown.certificate.as_path()).chain(shown.key_file.as_deref()));
+        self.tls.iter().flat_map(ListenerTls::files).chain(self.upstream_ca()).chain(shown)
+    }
+}
+
+impl ListenerTls {
+    /// All files it is made of.
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let of_clients =
+            self.clients.iter().flat_map(|clients| std::iter::once(&clients.ca).chain(&clients.crl));
+        [&self.certificate, &self.key].into_iter().chain(of_clients).map(PathBuf::as_path)
+    }
+}
+
+impl ClientProof {
+    pub(crate) const WORDS: [(&str, Self); 2] = [("optional", Self::Optional), ("required", Self::Required)];
 }
 
 impl Protocol {

@@ -25,6 +25,21 @@ pub struct PostgresUpstream {
     pub ca: Option<PathBuf>,
     /// Of what it holds: other authorities are a change.
     pub ca_contents: Option<Digest>,
+    /// What the gateway shows in the TLS handshake. Only with TLS.
+    pub shown: Option<OwnCertificate>,
+}
+
+/// `upstream_certificate` and `upstream_key`: the gateway's own certificate at an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnCertificate {
+    /// A chain in PEM, the own certificate first. Exists.
+    pub certificate: PathBuf,
+    /// Of what it holds: a renewed certificate is a change.
+    pub contents: Digest,
+    /// Its private key in PEM.
+    pub key: Secret,
+    /// Where the key is, if it is in a file.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Where to connect to.

@@ -15,6 +15,7 @@ use crate::secret::Secret;
 
 pub(super) fn users(written: &[raw::User], report: &Report) -> Vec<User> {
     unique(written, report);
+    unique_certificates(written, report);
     written.iter().filter_map(|user| self::user(user, written, report)).collect()
 }
 
@@ -25,6 +26,28 @@ fn unique(written: &[raw::User], report: &Report) {
             report
                 .error(code::DUPLICATE_USER, name.span, format!("two users are called {}", name.value))
                 .note(format!("the first is at {}", report.place(first.span)));
+        }
+    }
+}
+
+/// A certificate is one user's, so each of its names is, too. A name of one user twice is no matter.
+fn unique_certificates(written: &[raw::User], report: &Report) {
+    let names = |user: &'_ raw::User| {
+        user.certificates.iter().flat_map(|list| list.value.clone()).collect::<Vec<_>>()
+    };
+    for (index, user) in written.iter().enumerate() {
+        for name in names(user) {
+            let earlier =
+                written.iter().take(index).flat_map(names).find(|earlier| earlier.value == name.value);
+            if let Some(first) = earlier {
+                report
+                    .error(
+                        code::DUPLICATE_CERTIFICATE,
+                        name.span,
+                        format!("two users have the certificate {}", name.value),
+                    )
+                    .note(format!("the first is at {}", report.place(first.span)));
+            }
         }
     }
 }
@@ -43,6 +66,12 @@ fn user(written: &raw::User, all: &[raw::User], report: &Report) -> Option<User>
         on_behalf_of: written.on_behalf_of.as_ref().map(|name| name.value.clone()),
         password: password.map(|text| Secret::new(text.value.as_str(), "the users file")),
         tokens: written.tokens.as_ref().is_some_and(|flag| flag.value),
+        certificates: written
+            .certificates
+            .iter()
+            .flat_map(|list| &list.value)
+            .map(|at| at.value.clone())
+            .collect(),
         disabled: written.disabled.as_ref().is_some_and(|flag| flag.value),
         expires: match expires {
             Some(moment) => Some(moment?),

@@ -147,7 +147,7 @@ fn push(list: &mut Item, table: Table) {
 }
 
 fn table_of(user: &User) -> Table {
-    let User { name, kind, groups, on_behalf_of, password, tokens, disabled, expires } = user;
+    let User { name, kind, groups, on_behalf_of, password, tokens, certificates, disabled, expires } = user;
     let mut table = Table::new();
     table.decor_mut().set_prefix("\n");
     table.insert("name", value(name.as_str()));
@@ -163,6 +163,10 @@ fn table_of(user: &User) -> Table {
     }
     if *tokens {
         table.insert("tokens", value(true));
+    }
+    if !certificates.is_empty() {
+        let names = certificates.iter().map(ToString::to_string);
+        table.insert("certificates", value(names.collect::<Array>()));
     }
     if *disabled {
         table.insert("disabled", value(true));

@@ -6,6 +6,7 @@
 //! kind = "human"                       # or "agent", "service"
 //! groups = ["engineers"]
 //! password = "SCRAM-SHA-256$4096:…"    # a verifier, from which nobody gets the password back
+//! certificates = ["email:ann@x.org"]   # a client certificate with this name is ann; also uri:, dns:, sha256:, key-sha256:, cn:
 //!
 //! [[user]]
 //! name = "ann-cursor"
@@ -26,7 +27,7 @@ mod raw;
 use std::path::Path;
 use std::time::SystemTime;
 
-use weir_model::PrincipalKind;
+use weir_model::{CertificateName, PrincipalKind};
 
 use crate::document::{Report, Source, Span, parse};
 use crate::outside::{Outside, ThingKind};
@@ -49,6 +50,8 @@ pub struct User {
     pub password: Option<Secret>,
     /// May show a token (`weir token create`) where PostgreSQL asks for a password, which is then asked for in clear.
     pub tokens: bool,
+    /// What stands for this user in a client certificate. No other user of the file has one of them.
+    pub certificates: Vec<CertificateName>,
     /// May not log in, for now.
     pub disabled: bool,
     /// May not log in from this moment on.

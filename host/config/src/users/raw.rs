@@ -1,6 +1,6 @@
 //! `users.toml` as written.
 
-use weir_model::PrincipalKind;
+use weir_model::{CertificateName, CertificateNameError, PrincipalKind};
 
 use crate::document::{At, Fields, Node, Report, Value};
 use crate::problem::code;
@@ -14,6 +14,7 @@ pub(super) struct User {
     pub(super) on_behalf_of: Option<At<String>>,
     pub(super) password: Option<At<String>>,
     pub(super) tokens: Option<At<bool>>,
+    pub(super) certificates: Option<At<Vec<At<CertificateName>>>>,
     pub(super) disabled: Option<At<bool>>,
     /// A date or a moment, quoted or not.
     pub(super) expires: Option<At<String>>,
@@ -52,6 +53,9 @@ impl User {
             on_behalf_of: fields.text("on_behalf_of"),
             password: fields.text("password"),
             tokens: fields.flag("tokens"),
+            certificates: fields.different_texts("certificates").map(|list| {
+                list.map(|names| names.iter().filter_map(|name| certificate(name, report)).collect())
+            }),
             disabled: fields.flag("disabled"),
             expires: expires(&mut fields),
         };
@@ -79,6 +83,31 @@ fn word(what: &str, name: At<String>, report: &Report) -> Option<At<String>> {
     report
         .error(code::USER_NAME, name.span, format!("\"{text}\" cannot be the name of a {what}"))
         .help("write ASCII letters, digits and any of `. _ - @ +`, a letter or digit first, at most 63");
+    None
+}
+
+/// A name in a certificate that stands for a user.
+fn certificate(text: &At<String>, report: &Report) -> Option<At<CertificateName>> {
+    let fault = match CertificateName::parse(&text.value) {
+        Ok(name) => return Some(At::new(name, text.span)),
+        Err(fault) => fault,
+    };
+    let help = match fault {
+        CertificateNameError::Kind => {
+            "write `uri:…`, `email:…` or `dns:…` (subject alternative names), `sha256:…` (of the certificate), \
+             `key-sha256:…` (of its public key) or `cn:…`"
+        }
+        CertificateNameError::Text => {
+            "write printable characters without spaces, 1024 at most; `cn:` may have spaces"
+        }
+        CertificateNameError::Pattern => "a user's name is no pattern; write it in full",
+        CertificateNameError::Digits => {
+            "write 64 hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256` prints them"
+        }
+    };
+    let message =
+        format!("`certificates`: \"{}\" is nothing that a certificate says", text.value.escape_debug());
+    report.error(code::CERTIFICATE_NAME, text.span, message).help(help);
     None
 }
 

@@ -33,7 +33,7 @@ impl Certificate {
 async fn spoken(offered: &'static [&'static str], wanted: &[&str], http2: Http2) -> String {
     let certificate = Certificate::of("localhost");
     let server =
-        ServerTls::load(&certificate.path("cert.pem"), &certificate.path("key.pem"), offered).unwrap();
+        ServerTls::load(&certificate.path("cert.pem"), &certificate.path("key.pem"), offered, None).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let handler = handler(|incoming| async move { text(200, &format!("secure: {}", incoming.secure)) });
@@ -47,7 +47,7 @@ async fn spoken(offered: &'static [&'static str], wanted: &[&str], http2: Http2)
             tokio::spawn(serve_connection(stream, peer, Limits::default(), handler, stopping.clone()));
         }
     });
-    let tls = ClientTls::load(Verify::Full, Some(&certificate.path("cert.pem")), wanted).unwrap();
+    let tls = ClientTls::load(Verify::Full, Some(&certificate.path("cert.pem")), wanted, None).unwrap();
     let dial = dial("localhost".to_owned(), port, Some(tls), Duration::from_secs(5));
     let pool = Pool::new(dial, PoolOptions { http2, ..PoolOptions::new(format!("localhost:{port}"), true) });
     let head = RequestHead {

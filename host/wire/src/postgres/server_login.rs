@@ -14,7 +14,7 @@
 //! [`ServerStep::NeedCredential`] and [`ServerStep::CheckPassword`]. It keeps no deadline.
 //!
 //! **Invariants.** [`Authenticated`] comes only out of a proof: a SCRAM proof that fits a real verifier, or the host's word for a
-//! clear password. `SSLRequest` and `GSSENCRequest` are taken once each, and not inside TLS. Between SSLRequest and the handshake
+//! clear password or a certificate. `SSLRequest` and `GSSENCRequest` are taken once each, and not inside TLS. Between SSLRequest and the handshake
 //! not one byte is taken. A machine that refused stays refused.
 //! Source: PostgreSQL documentation, "Start-up", "SASL Authentication", "SSL Session Encryption".
 
@@ -90,6 +90,9 @@ pub enum Credential {
     /// With a password in clear, which the host compares: for passwords kept under other hashes, and for tokens. Where
     /// unknown users would be told apart by it, give it for them too, and refuse after comparing with something.
     Password,
+    /// It is proven already: the certificate that the client showed in the TLS handshake is this user's, says the host.
+    /// Inside TLS only.
+    Proven,
     /// There is no such user: go through a SCRAM exchange that cannot succeed.
     Unknown,
     /// Not at all, for a reason the client may read.
@@ -114,6 +117,8 @@ pub enum LoginMechanism {
     ScramSha256Plus,
     /// A password in clear that the host accepted.
     Password,
+    /// The certificate of the TLS handshake, whose owner the host knows.
+    Certificate,
 }
 
 /// A user name with its proof, and what the user asked for. Only a [`ServerLogin`] makes one.
@@ -227,6 +232,10 @@ impl ServerLogin {
         };
         match credential {
             Credential::Reject(report) => return Err(ServerLoginError::Rejected(report)),
+            Credential::Proven if self.transport == ClientTransport::Plain => {
+                return Err(ServerLoginError::Misuse("a certificate was shown without TLS"));
+            }
+            Credential::Proven => self.state = State::Proven(request, LoginMechanism::Certificate),
             Credential::Scram(verifier) => {
                 self.offer_scram(request, ScramServer::new(verifier, nonce, binding));
             }

@@ -131,6 +131,24 @@ fn a_password_in_clear_is_for_the_host_to_compare() {
 }
 
 #[test]
+fn who_showed_a_certificate_is_asked_for_nothing_and_only_inside_tls() {
+    let mut login = login(ServerTls::Offered);
+    told(&mut login, STARTUP);
+    let plain = login.credential(Credential::Proven, nonce());
+    assert!(matches!(plain, Err(ServerLoginError::Misuse(_))), "{plain:?}");
+    let mock = MockScram::new([7; 32], 4096);
+    let options =
+        ServerLoginOptions { tls: ServerTls::Required, cleartext: CleartextPolicy::OnlyOverTls, mock };
+    let mut login = ServerLogin::new(options, ClientTransport::Tls(None));
+    told(&mut login, STARTUP);
+    login.credential(Credential::Proven, nonce()).unwrap();
+    login.feed(b"Q...");
+    let Ok(ServerStep::Authenticated(proven)) = login.step() else { panic!() };
+    assert_eq!((proven.user.as_str(), proven.mechanism), ("u", LoginMechanism::Certificate));
+    assert_eq!(proven.leftover, b"Q...");
+}
+
+#[test]
 fn broken_password_messages_are_refused() {
     let check = |message: &[u8], expect: &str| {
         let mock = MockScram::new([7; 32], 4096);
