@@ -108,12 +108,17 @@ impl Context {
             .draft("git.update-ref", "write", text, Service::ReceivePack)
             .object(format!("{} {name}", self.repository.name))
             .object(format!("{} {name}", self.repository.spelled))
-            .object(name.clone())
-            .attribute("git-ref", name)
-            .attribute("git-update", update.change.word());
+            .object(name.clone());
+        // The same branch for whoever is served that namespace (gitnamespaces).
+        if let Some(inner) = in_namespace(name) {
+            draft = draft
+                .object(format!("{} {inner}", self.repository.name))
+                .object(format!("{} {inner}", self.repository.spelled))
+                .object(inner.to_owned());
+        }
+        draft = draft.attribute("git-ref", name).attribute("git-update", update.change.word());
         if update.change == Change::Update {
-            // The pack could tell; it is not looked into.
-            draft = draft.attribute("git-fast-forward", "unknown");
+            draft = draft.attribute("git-fast-forward", update.forward.word());
         }
         if commands.capabilities.has("atomic") {
             draft = draft.attribute("git-atomic", "yes");
@@ -124,6 +129,36 @@ impl Context {
             .parameter("old", "object-id", &update.old)
             .parameter("new", "object-id", &update.new)
             .parameters("push-option", "text", &commands.options)
+            .ids("shallow", "git-shallow", &commands.shallow)
             .finish()
+    }
+}
+
+/// `refs/heads/main` of `refs/namespaces/NAME/refs/heads/main`; namespaces may lie in each other.
+fn in_namespace(name: &str) -> Option<&str> {
+    let mut inner = None;
+    while let Some((_, behind)) =
+        inner.unwrap_or(name).strip_prefix("refs/namespaces/").and_then(|rest| rest.split_once('/'))
+    {
+        inner = Some(behind);
+    }
+    inner
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refs_of_namespaces_are_those_within() {
+        for (name, inner) in [
+            ("refs/heads/main", None),
+            ("refs/namespaces/a", None),
+            ("refs/namespaces/a/refs/heads/main", Some("refs/heads/main")),
+            ("refs/namespaces/a/refs/namespaces/b/refs/heads/x/y", Some("refs/heads/x/y")),
+            ("refs/heads/refs/namespaces/a/refs/heads/main", None),
+        ] {
+            assert_eq!(in_namespace(name), inner, "{name}");
+        }
     }
 }

@@ -38,7 +38,7 @@ fn each_ref_is_an_operation() {
             "http-path /app.git/git-receive-pack",
             "git-ref refs/heads/main",
             "git-update update",
-            "git-fast-forward unknown",
+            "git-fast-forward yes",
             "claims user-agent git/2.47.3",
             "claims git-agent git/2.47.3",
             "old = 49744de5ddacb1293d38a9960f0811efe2ba64b3",
