@@ -106,10 +106,10 @@ impl Inspector {
                     return Ok(RequestOutcome { show: show::GROWING, need, ..RequestOutcome::default() });
                 }
                 Ok(Step::Probe) => Ok(vec![(context.probe(Service::ReceivePack), String::new())]),
-                Ok(Step::Commands) => {
+                Ok(Step::Commands) => context.pushed(&known.push.commands).map(|operations| {
                     let names = known.push.commands.updates.iter().map(|update| update.name.clone());
-                    Ok(context.pushed(&known.push.commands).into_iter().zip(names).collect())
-                }
+                    operations.into_iter().zip(names).collect()
+                }),
                 Err(why) => Err(why),
             },
         };

@@ -5,7 +5,11 @@ use crate::fetch::{Asked, Command};
 use crate::push::Commands;
 use crate::push::commands::Change;
 use crate::target::{Repository, Service, Target};
+use weir_sdk::Fault;
 use weir_sdk::http::{Operation, RequestHead};
+
+/// All operations of a push together, in bytes.
+const MAX_WEIGHT: usize = 8 << 20;
 
 /// What the head of a request says that each of its operations repeats.
 #[derive(Clone, Debug)]
@@ -97,11 +101,24 @@ impl Context {
     }
 
     /// One operation for each ref, in the order of the push.
-    pub fn pushed(&self, commands: &Commands) -> Vec<Operation> {
-        commands.updates.iter().map(|update| self.update(commands, update)).collect()
+    ///
+    /// # Errors
+    /// When together they would say too much: each repeats what is said of all.
+    pub fn pushed(&self, commands: &Commands) -> Result<Vec<Operation>, Fault> {
+        let (mut operations, mut weight) = (Vec::new(), 0);
+        for update in &commands.updates {
+            let draft = self.update(commands, update);
+            weight += draft.weight();
+            if weight > MAX_WEIGHT {
+                let message = "too many refs for such long push options and names: push them in parts";
+                return Err(Fault::new("git-too-large", message));
+            }
+            operations.push(draft.finish());
+        }
+        Ok(operations)
     }
 
-    fn update(&self, commands: &Commands, update: &crate::push::Update) -> Operation {
+    fn update(&self, commands: &Commands, update: &crate::push::Update) -> Draft {
         let name = &update.name;
         let text = format!("{} {name}", update.change.word());
         let mut draft = self
@@ -130,7 +147,6 @@ impl Context {
             .parameter("new", "object-id", &update.new)
             .parameters("push-option", "text", &commands.options)
             .ids("shallow", "git-shallow", &commands.shallow)
-            .finish()
     }
 }
 

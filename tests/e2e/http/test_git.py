@@ -316,7 +316,8 @@ def test_a_merge_is_forward_from_either_side(weir, server, name, work):
 
 def test_a_branch_that_was_pushed_before_may_be_pushed_to_another(weir, server, name, work):
     """Then there is nothing in the pack."""
-    assert push(work, "origin", "main~1:stable", "main~1:old").returncode == 0
+    commit(work, "pushed twice")
+    assert push(work, "origin", "main~1:refs/heads/stable").returncode == 0
     assert push(work, "origin", "main:topic").returncode == 0
     done = push(work, "origin", "main:stable")
     assert done.returncode == 0, done.stderr
@@ -324,7 +325,8 @@ def test_a_branch_that_was_pushed_before_may_be_pushed_to_another(weir, server, 
 
 
 def test_what_the_server_has_from_elsewhere_is_not_known_to_be_forward(weir, server, name, work):
-    assert push(work, "origin", "main~1:stable", "main~1:free").returncode == 0
+    commit(work, "pushed past the gateway")
+    assert push(work, "origin", "main~1:refs/heads/stable", "main~1:refs/heads/free").returncode == 0
     git("-C", work, "push", "--quiet", f"{server.url}/{name}.git", "main:topic")
     assert push(work, "origin", "main:stable").returncode == 1
     assert push(work, "origin", "main:free").returncode == 0

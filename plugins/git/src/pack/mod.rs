@@ -13,6 +13,7 @@ pub use commit::Hash;
 pub use history::{Forward, History, Id};
 
 use entry::{Entry, Kind, Next};
+use std::collections::HashMap;
 
 /// The look ahead ends here, in bytes of the pack. All of them are held back until the push is judged.
 pub const MAX_LOOK: usize = 1 << 20;
@@ -41,21 +42,22 @@ pub struct Ahead {
     /// entries that are left, once the header has told
     left: Option<u32>,
     unpacked: usize,
-    /// commits that others may be told by difference from
+    /// commits that others may be told by difference from, and which of them has an id
     bases: Vec<Base>,
-    learnt: usize,
+    places: HashMap<Id, usize>,
+    /// entries that were looked at, and parents that were found
+    looked_at: usize,
 }
 
 #[derive(Debug)]
 struct Base {
     at: usize,
-    id: Id,
     commit: Vec<u8>,
 }
 
 impl Ahead {
     pub fn new(hash: Hash) -> Self {
-        Self { hash, at: 0, left: None, unpacked: 0, bases: Vec::new(), learnt: 0 }
+        Self { hash, at: 0, left: None, unpacked: 0, bases: Vec::new(), places: HashMap::new(), looked_at: 0 }
     }
 
     /// `pack`: all of it that is there, from its first byte on. `whole`: nothing will follow. `most`: bytes that may be
@@ -96,7 +98,8 @@ impl Ahead {
             Next::Entry(entry) => {
                 self.at += entry.taken;
                 self.unpacked += entry.data.len();
-                self.left = Some(left - 1);
+                self.looked_at += 1;
+                self.left = Some(if self.looked_at < history::MAX_LINKS { left - 1 } else { 0 });
                 if let Some(commit) = self.commit(start, entry) {
                     self.learn(start, commit, history);
                 }
@@ -130,7 +133,7 @@ impl Ahead {
                 let place = self.bases.binary_search_by_key(&at, |base| base.at).ok()?;
                 self.bases.get(place)?
             }
-            Kind::Of(id) => self.bases.iter().find(|base| base.id == id)?,
+            Kind::Of(id) => self.bases.get(*self.places.get(&id)?)?,
         };
         let room = MAX_COMMIT.min(MAX_UNPACKED - self.unpacked);
         let commit = delta::apply(&base.commit, &entry.data, room)?;
@@ -142,13 +145,14 @@ impl Ahead {
         let (Some(id), Some(parents)) = (self.hash.of(&commit), commit::parents(&commit, self.hash)) else {
             return;
         };
-        self.learnt += 1 + parents.len();
-        if self.learnt > history::MAX_LINKS {
+        self.looked_at += parents.len();
+        if self.looked_at > history::MAX_LINKS {
             self.left = Some(0);
             return;
         }
         history.learn(id, parents);
-        self.bases.push(Base { at, id, commit });
+        self.places.insert(id, self.bases.len());
+        self.bases.push(Base { at, commit });
     }
 }
 
