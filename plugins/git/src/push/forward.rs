@@ -6,8 +6,9 @@ use crate::pack::history::MAX_STEPS;
 use crate::pack::{Ahead, Forward, Hash, History, Id, Look};
 use std::collections::HashSet;
 
-/// The part of the limit for a request that may be held back of a pack: what comes next must have room, too.
-const PART: usize = 4;
+/// So much stays free while a pack is held back, in bytes: the piece that comes next must have room, too, or the host
+/// refuses the request.
+const MARGIN: usize = 512 << 10;
 
 /// The look ahead of one push, once its commands are read.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ impl Proof {
             Some("sha256") => Hash::Sha256,
             _ => Hash::Sha1,
         };
-        Self { ahead: Ahead::new(hash), most: room / PART }
+        Self { ahead: Ahead::new(hash), most: room.saturating_sub(MARGIN) }
     }
 
     /// Looks at what is there of the pack. Answers with how many bytes of it must be there before the push can be judged;
