@@ -40,6 +40,7 @@ def weir(server):
     resources = [
         http("git", server.url, path_prefix="/git", strip_prefix=True, pipeline=["git", "change-guard"]),
         http("masked", server.url, path_prefix="/masked", strip_prefix=True, pipeline=["git", "pii-mask"]),
+        http("small", server.url, path_prefix="/small", strip_prefix=True, pipeline=["git", "change-guard"], limits={"max_operation_bytes": "256KiB"}),
         http("closed", server.url, path_prefix="/closed", strip_prefix=True, pipeline=["git"], default="deny"),
     ]
     plugins = {"change-guard": {"settings": GUARD}, "pii-mask": {"settings": {"detect": ["email"]}}}
@@ -373,6 +374,16 @@ def test_a_long_history_is_looked_at_up_to_a_limit(weir, server, name, work, com
     done = push(work, "origin", "main:free")
     assert done.returncode == 0, done.stderr
     assert forward(weir, name, "free") == [None, known]
+    assert server.refs(name)["refs/heads/free"] == head(work, "main")
+
+
+def test_where_little_is_held_back_little_is_known_and_all_of_it_passes(weir, server, name, work):
+    git("-C", work, "remote", "set-url", "origin", url(weir, name, resource="small"))
+    assert push(work, "origin", "main:free").returncode == 0
+    history(work, 20_000)
+    done = push(work, "origin", "main:free")
+    assert done.returncode == 0, done.stderr
+    assert forward(weir, name, "free") == [None, "unknown"]
     assert server.refs(name)["refs/heads/free"] == head(work, "main")
 
 
