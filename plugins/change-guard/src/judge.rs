@@ -2,7 +2,7 @@
 
 use crate::names::{Name, is_sql};
 use crate::reach::{self, Reach};
-use crate::settings::{Answer, Rule};
+use crate::settings::{Answer, AttributePattern, Rule};
 use weir_sdk::policy::{Decision, HoldRequest, Operation, Verdict};
 
 /// What client and trail are told: why, in one word.
@@ -29,6 +29,7 @@ impl Guard {
         let concerned = self.rules.iter().filter(|rule| {
             rule.kinds.iter().any(|kind| kind.matches(&operation.kind))
                 && rule.actions.cover(&operation.action)
+                && !rule.unless.iter().any(|pattern| is_always(pattern, operation))
         });
         let mut names = None;
         let mut held = None;
@@ -62,6 +63,12 @@ fn all_names(operation: &Operation) -> Vec<Name> {
         }
     }
     names
+}
+
+/// The attribute is there, and has no other value besides.
+fn is_always(pattern: &AttributePattern, operation: &Operation) -> bool {
+    let mut named = operation.attributes.iter().filter(|attribute| attribute.name == pattern.name).peekable();
+    named.peek().is_some() && named.all(|attribute| pattern.value.matches(&attribute.value.to_lowercase()))
 }
 
 fn finds<'r>(rule: &'r Rule, operation: &Operation, names: &[Name]) -> Option<Found<'r>> {

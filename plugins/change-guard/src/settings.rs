@@ -19,6 +19,8 @@ struct Protected {
     #[serde(default)]
     attributes: Vec<String>,
     #[serde(default)]
+    unless: Vec<String>,
+    #[serde(default)]
     kinds: Vec<String>,
     #[serde(default)]
     actions: Vec<String>,
@@ -43,6 +45,8 @@ pub enum Answer {
 pub struct Rule {
     pub objects: Vec<Pattern>,
     pub attributes: Vec<AttributePattern>,
+    /// One of them is enough, and the rule says nothing.
+    pub unless: Vec<AttributePattern>,
     pub kinds: Vec<Glob>,
     pub actions: Actions,
     pub answer: Answer,
@@ -91,7 +95,7 @@ impl Protected {
         if self.objects.is_empty() && self.attributes.is_empty() {
             return Err("says nothing of what is protected: set `objects` or `attributes`".to_owned());
         }
-        let all = self.objects.iter().chain(&self.attributes).chain(&self.kinds);
+        let all = self.objects.iter().chain(&self.attributes).chain(&self.unless).chain(&self.kinds);
         for pattern in all {
             if pattern.is_empty() {
                 return Err("a pattern is empty".to_owned());
@@ -126,6 +130,7 @@ impl Protected {
         Ok(Rule {
             objects: self.objects.iter().map(|text| Pattern::new(text)).collect(),
             attributes: self.attributes.iter().map(|text| attribute(text)).collect::<Result<_, _>>()?,
+            unless: self.unless.iter().map(|text| attribute(text)).collect::<Result<_, _>>()?,
             kinds,
             actions: Actions(actions),
             answer: self.answer,
@@ -201,6 +206,9 @@ mod tests {
             (r#"{"objects": ["a"], "answer": "deny", "reviewers": ["group:a"]}"#, "only when"),
             (r#"{"attributes": ["git-update"]}"#, "name=value"),
             (r#"{"attributes": ["*=delete"]}"#, "name=value"),
+            (r#"{"objects": ["a"], "unless": ["git-update"]}"#, "name=value"),
+            (r#"{"objects": ["a"], "unless": [""]}"#, "empty"),
+            (r#"{"unless": ["a=b"]}"#, "says nothing"),
         ] {
             let message = rules(&format!(r#"{{"protect": [{{"objects": ["b"]}}, {rule}]}}"#)).unwrap_err();
             assert!(message.starts_with("rule 2: ") && message.contains(part), "{rule}: {message}");

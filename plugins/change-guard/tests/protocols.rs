@@ -239,3 +239,34 @@ fn a_denial_counts_before_a_hold_and_the_first_hold_before_later_ones() {
     let Verdict::Hold(hold) = guard(RULES).judge(&main).verdict else { panic!() };
     assert_eq!(hold.reviewers, ["group:leads"]);
 }
+
+/// What is not known to keep the branch is refused; so is what ends it.
+#[test]
+fn a_branch_moves_forward_or_not_at_all() {
+    let guard = guard(
+        r#"{"protect": [{"objects": ["refs/heads/main"], "kinds": ["git.*"], "answer": "deny",
+            "unless": ["git-fast-forward=yes", "git-update=create"]}]}"#,
+    );
+    let forward = |value| ("git-fast-forward", value);
+    let update = |value| ("git-update", value);
+    for (attributes, expected) in [
+        (&[update("update"), forward("yes")][..], "abstain"),
+        (&[update("update"), forward("YES")], "abstain"),
+        (&[update("update"), forward("no")], "deny"),
+        (&[update("update"), forward("unknown")], "deny"),
+        (&[update("update"), forward("")], "deny"),
+        (&[update("update"), forward("yes"), forward("no")], "deny"),
+        (&[update("update")], "deny"),
+        (&[update("create")], "abstain"),
+        (&[update("delete")], "deny"),
+        (&[], "deny"),
+    ] {
+        let push = |object: &str| operation("git.update-ref", "write", "…", &[object], attributes);
+        assert_eq!(word(&guard.judge(&push("refs/heads/main"))), expected, "{attributes:?}");
+        assert_eq!(word(&guard.judge(&push("refs/heads/other"))), "abstain", "{attributes:?}");
+    }
+    // What the client claims is no fact.
+    let mut claimed = operation("git.update-ref", "write", "…", &["refs/heads/main"], &[]);
+    claimed.claimed.push(Attribute::new("git-fast-forward", "yes"));
+    assert_eq!(word(&guard.judge(&claimed)), "deny");
+}

@@ -68,6 +68,15 @@ impl Draft {
         self.attribute(count, &values.len().to_string()).parameters(name, "object-id", listed)
     }
 
+    /// Bytes of all it says, about.
+    pub fn weight(&self) -> usize {
+        let facts = self.0.attributes.iter().chain(&self.0.claimed);
+        let facts = facts.map(|each| each.name.len() + each.value.len());
+        let parameters = self.0.parameters.iter();
+        let parameters = parameters.map(|each| each.name.len() + each.value.as_ref().map_or(0, String::len));
+        self.0.objects.iter().map(String::len).chain(facts).chain(parameters).sum()
+    }
+
     pub fn finish(self) -> Operation {
         self.0
     }

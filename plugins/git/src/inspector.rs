@@ -3,8 +3,9 @@
 use crate::fetch;
 use crate::names::Capabilities;
 use crate::operations::Context;
+use crate::pack::History;
 use crate::pkt::{self, Next, Packet};
-use crate::push::{Reader, Report, Step, report::Fate};
+use crate::push::{Proof, Reader, Report, Step, report::Fate};
 use crate::refusal::{self, Ref};
 use crate::target::{self, Door, Service};
 use crate::texts::{self, Found as Texts};
@@ -21,6 +22,8 @@ pub struct Inspector {
     max_operation: usize,
     masking: bool,
     exchanges: HashMap<u32, Exchange>,
+    /// commits of all pushes: a branch that was pushed before needs no pack to be pushed to another
+    history: History,
     last_id: u32,
 }
 
@@ -30,6 +33,7 @@ struct Exchange {
     door: Option<Door>,
     context: Option<Context>,
     push: Reader,
+    proof: Option<Proof>,
     /// operations, with their refs, that have not ended
     open: Vec<(u32, String)>,
     /// refs of a push, with their operations
@@ -51,7 +55,7 @@ const ERROR: u8 = 1;
 impl Inspector {
     pub fn new(limits: Limits, masking: bool) -> Self {
         let max_operation = usize::try_from(limits.max_operation).unwrap_or(usize::MAX);
-        Self { max_operation, masking, exchanges: HashMap::new(), last_id: 0 }
+        Self { max_operation, masking, exchanges: HashMap::new(), history: History::default(), last_id: 0 }
     }
 
     pub(crate) fn read_head(&mut self, exchange: u32, head: &RequestHead) -> RequestOutcome {
@@ -66,7 +70,7 @@ impl Inspector {
         let door = target.door;
         let new = Exchange { door: Some(door), context: Some(context.clone()), ..Exchange::default() };
         self.exchanges.insert(exchange, new);
-        match door {
+        let mut outcome = match door {
             Door::Refs(service) => self.found(exchange, vec![(context.list_refs(service), String::new())], 0),
             Door::Call(Service::UploadPack) => {
                 RequestOutcome { show: show::WHOLE, ..RequestOutcome::default() }
@@ -74,7 +78,9 @@ impl Inspector {
             Door::Call(Service::ReceivePack) => {
                 RequestOutcome { show: show::GROWING, need: 4, ..RequestOutcome::default() }
             }
-        }
+        };
+        outcome.headers = target::unspoken_version(head, door);
+        outcome
     }
 
     pub(crate) fn read_body(
@@ -84,7 +90,7 @@ impl Inspector {
         end: bool,
     ) -> Result<RequestOutcome, Fault> {
         let limit = self.max_operation;
-        let known = self.known(exchange)?;
+        let known = self.exchanges.get_mut(&exchange).ok_or_else(unknown)?;
         let (Some(door), Some(context)) = (known.door, known.context.clone()) else { return Err(unknown()) };
         let read = match door {
             Door::Refs(_) => Err(pkt::malformed("this request has no body")),
@@ -94,16 +100,16 @@ impl Inspector {
             Door::Call(Service::UploadPack) => {
                 fetch::read(data).map(|asked| vec![(context.asked(&asked), String::new())])
             }
-            Door::Call(Service::ReceivePack) => match known.push.read(data, end, limit) {
+            Door::Call(Service::ReceivePack) => match known.read_push(data, end, limit, &mut self.history) {
                 Ok(Step::More(need)) => {
                     let need = word(need);
                     return Ok(RequestOutcome { show: show::GROWING, need, ..RequestOutcome::default() });
                 }
                 Ok(Step::Probe) => Ok(vec![(context.probe(Service::ReceivePack), String::new())]),
-                Ok(Step::Commands) => {
+                Ok(Step::Commands) => context.pushed(&known.push.commands).map(|operations| {
                     let names = known.push.commands.updates.iter().map(|update| update.name.clone());
-                    Ok(context.pushed(&known.push.commands).into_iter().zip(names).collect())
-                }
+                    operations.into_iter().zip(names).collect()
+                }),
                 Err(why) => Err(why),
             },
         };
@@ -263,6 +269,31 @@ impl Inspector {
 }
 
 impl Exchange {
+    /// The commands, and as much of the pack as helps to judge them.
+    fn read_push(
+        &mut self,
+        data: &[u8],
+        end: bool,
+        limit: usize,
+        history: &mut History,
+    ) -> Result<Step, Fault> {
+        let step = self.push.read(data, end, limit)?;
+        if step != Step::Commands {
+            return Ok(step);
+        }
+        let at = self.push.at;
+        let commands = &mut self.push.commands;
+        let proof = self.proof.get_or_insert_with(|| Proof::new(commands, limit.saturating_sub(at)));
+        let pack = data.get(at..).unwrap_or_default();
+        match proof.look(commands, pack, end, history) {
+            Some(need) => Ok(Step::More(at + need)),
+            None => {
+                self.proof = None;
+                Ok(step)
+            }
+        }
+    }
+
     fn find_texts(&self, data: &[u8], end: bool) -> Result<Texts, Fault> {
         if self.plain {
             return texts::plain(data);

@@ -11,14 +11,15 @@
 //!
 //! What hooks and servers say to people is shown to maskers ([`texts`]); names of refs and the contents of packs are not.
 //!
-//! A push is one request: when one of its refs is refused, none is updated. Packs pass unseen, so whether an update is a
-//! fast-forward is not known. Everything else is refused: the dumb protocol, signed pushes, Git LFS, archives.
+//! A push is one request: when one of its refs is refused, none is updated. The first bytes of its pack are looked into
+//! for commits that prove an update to be a fast-forward ([`pack`]); the rest passes unseen. Everything else is refused: the dumb protocol, signed pushes, Git LFS, archives.
 
 pub mod draft;
 pub mod fetch;
 pub mod inspector;
 pub mod names;
 pub mod operations;
+pub mod pack;
 pub mod pkt;
 pub mod push;
 pub mod refusal;

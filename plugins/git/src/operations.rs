@@ -5,7 +5,11 @@ use crate::fetch::{Asked, Command};
 use crate::push::Commands;
 use crate::push::commands::Change;
 use crate::target::{Repository, Service, Target};
+use weir_sdk::Fault;
 use weir_sdk::http::{Operation, RequestHead};
+
+/// All operations of a push together, in bytes.
+const MAX_WEIGHT: usize = 8 << 20;
 
 /// What the head of a request says that each of its operations repeats.
 #[derive(Clone, Debug)]
@@ -97,23 +101,41 @@ impl Context {
     }
 
     /// One operation for each ref, in the order of the push.
-    pub fn pushed(&self, commands: &Commands) -> Vec<Operation> {
-        commands.updates.iter().map(|update| self.update(commands, update)).collect()
+    ///
+    /// # Errors
+    /// When together they would say too much: each repeats what is said of all.
+    pub fn pushed(&self, commands: &Commands) -> Result<Vec<Operation>, Fault> {
+        let (mut operations, mut weight) = (Vec::new(), 0);
+        for update in &commands.updates {
+            let draft = self.update(commands, update);
+            weight += draft.weight();
+            if weight > MAX_WEIGHT {
+                let message = "too many refs for such long push options and names: push them in parts";
+                return Err(Fault::new("git-too-large", message));
+            }
+            operations.push(draft.finish());
+        }
+        Ok(operations)
     }
 
-    fn update(&self, commands: &Commands, update: &crate::push::Update) -> Operation {
+    fn update(&self, commands: &Commands, update: &crate::push::Update) -> Draft {
         let name = &update.name;
         let text = format!("{} {name}", update.change.word());
         let mut draft = self
             .draft("git.update-ref", "write", text, Service::ReceivePack)
             .object(format!("{} {name}", self.repository.name))
             .object(format!("{} {name}", self.repository.spelled))
-            .object(name.clone())
-            .attribute("git-ref", name)
-            .attribute("git-update", update.change.word());
+            .object(name.clone());
+        // The same branch for whoever is served that namespace (gitnamespaces).
+        if let Some(inner) = in_namespace(name) {
+            draft = draft
+                .object(format!("{} {inner}", self.repository.name))
+                .object(format!("{} {inner}", self.repository.spelled))
+                .object(inner.to_owned());
+        }
+        draft = draft.attribute("git-ref", name).attribute("git-update", update.change.word());
         if update.change == Change::Update {
-            // The pack could tell; it is not looked into.
-            draft = draft.attribute("git-fast-forward", "unknown");
+            draft = draft.attribute("git-fast-forward", update.forward.word());
         }
         if commands.capabilities.has("atomic") {
             draft = draft.attribute("git-atomic", "yes");
@@ -124,6 +146,35 @@ impl Context {
             .parameter("old", "object-id", &update.old)
             .parameter("new", "object-id", &update.new)
             .parameters("push-option", "text", &commands.options)
-            .finish()
+            .ids("shallow", "git-shallow", &commands.shallow)
+    }
+}
+
+/// `refs/heads/main` of `refs/namespaces/NAME/refs/heads/main`; namespaces may lie in each other.
+fn in_namespace(name: &str) -> Option<&str> {
+    let mut inner = None;
+    while let Some((_, behind)) =
+        inner.unwrap_or(name).strip_prefix("refs/namespaces/").and_then(|rest| rest.split_once('/'))
+    {
+        inner = Some(behind);
+    }
+    inner
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refs_of_namespaces_are_those_within() {
+        for (name, inner) in [
+            ("refs/heads/main", None),
+            ("refs/namespaces/a", None),
+            ("refs/namespaces/a/refs/heads/main", Some("refs/heads/main")),
+            ("refs/namespaces/a/refs/namespaces/b/refs/heads/x/y", Some("refs/heads/x/y")),
+            ("refs/heads/refs/namespaces/a/refs/heads/main", None),
+        ] {
+            assert_eq!(in_namespace(name), inner, "{name}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What a request is about, told from its first line: which repository, and which of git's services.
 
 use weir_sdk::Fault;
-use weir_sdk::http::RequestHead;
+use weir_sdk::http::{Header, RequestHead};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
@@ -36,6 +36,16 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// # Errors
+    /// When it may be a repository that has another name.
+    fn read(spelled: &str) -> Result<Self, Fault> {
+        if is_worktree(spelled) {
+            let message = "a linked worktree is no repository: use the address of its repository";
+            return Err(Fault::new("git-path", message));
+        }
+        Ok(Self::new(spelled))
+    }
+
     fn new(spelled: &str) -> Self {
         let name = spelled.strip_suffix("/.git").unwrap_or(spelled);
         let name = match name.strip_suffix(".git") {
@@ -65,7 +75,9 @@ pub fn read(head: &RequestHead) -> Result<Target, Fault> {
     }
     let Some(repository) = before(&path, "info/refs") else {
         return Err(if path.contains("/info/lfs/") {
-            Fault::new("git-lfs", "large files of Git LFS are not served here")
+            let message =
+                "Git LFS is not served here: give its files an address of their own (git config lfs.url)";
+            Fault::new("git-lfs", message)
         } else if is_dumb(&path) {
             dumb()
         } else {
@@ -78,7 +90,7 @@ pub fn read(head: &RequestHead) -> Result<Target, Fault> {
     let wanted = head.query.as_deref().and_then(|query| query.strip_prefix("service="));
     match (wanted, services.into_iter().find(|service| wanted == Some(service.name()))) {
         (_, Some(service)) => {
-            Ok(Target { repository: Repository::new(repository), door: Door::Refs(service) })
+            Ok(Target { repository: Repository::read(repository)?, door: Door::Refs(service) })
         }
         (None, None) if head.query.is_none() => Err(dumb()),
         _ => Err(Fault::new("git-service", "only git-upload-pack and git-receive-pack can be asked for")),
@@ -94,9 +106,21 @@ fn call(head: &RequestHead, service: Service, repository: &str) -> Result<Target
     let wanted = format!("application/x-{}-request", service.name());
     match (types.next(), types.next()) {
         (Some(one), None) if one.value == wanted => {
-            Ok(Target { repository: Repository::new(repository), door: Door::Call(service) })
+            Ok(Target { repository: Repository::read(repository)?, door: Door::Call(service) })
         }
         _ => Err(Fault::new("git-content-type", format!("the content type must be {wanted}"))),
+    }
+}
+
+/// Pushes have no version 2. git never asks for one; whoever does gets what is spoken here, also from a server that has
+/// learnt another one by then.
+pub fn unspoken_version(head: &RequestHead, door: Door) -> Vec<Header> {
+    let (Door::Refs(service) | Door::Call(service)) = door;
+    let asked = head.headers.iter().filter(|header| header.name == "git-protocol");
+    let spoken = |header: &Header| matches!(header.value.as_str(), "version=0" | "version=1");
+    match service == Service::ReceivePack && !asked.into_iter().all(spoken) {
+        true => vec![Header { name: "git-protocol".to_owned(), value: String::new() }],
+        false => Vec::new(),
     }
 }
 
@@ -116,6 +140,12 @@ fn is_dumb(path: &str) -> bool {
 
 fn dumb() -> Fault {
     Fault::new("git-dumb", "only git's smart HTTP protocol is spoken here: use git 1.6.6 or newer")
+}
+
+/// `…/worktrees/NAME`: where a linked worktree keeps its own files, git serves the whole repository, refs and all.
+fn is_worktree(repository: &str) -> bool {
+    let mut segments = repository.split('/').skip(1);
+    segments.any(|segment| segment.eq_ignore_ascii_case("worktrees")) && segments.next().is_some()
 }
 
 /// # Errors
@@ -152,7 +182,6 @@ fn digit(byte: Option<u8>) -> Option<u8> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use weir_sdk::http::Header;
 
     fn head(method: &str, path: &str, query: Option<&str>) -> RequestHead {
         let service = path.rsplit('/').next().unwrap();
@@ -239,6 +268,28 @@ mod tests {
         }
     }
 
+    /// A real git pushes to `team/app` there.
+    #[test]
+    fn a_linked_worktree_is_no_second_name() {
+        for path in [
+            "/team/app.git/worktrees/w/git-receive-pack",
+            "/app/worktrees/w/git-receive-pack",
+            "/app/.git/worktrees/w/.git/git-receive-pack",
+            "/app.git/Worktrees/w/git-receive-pack",
+            "/app.git/worktrees/worktrees/git-receive-pack",
+        ] {
+            assert_eq!(found("POST", path, None), Err("git-path".to_owned()), "{path}");
+        }
+        for path in [
+            "/worktrees/app/git-receive-pack",
+            "/team/worktrees/git-receive-pack",
+            "/worktrees/git-receive-pack",
+        ] {
+            found("POST", path, None).unwrap();
+        }
+        found("GET", "/team/worktrees/info/refs", Some("service=git-receive-pack")).unwrap();
+    }
+
     #[test]
     fn other_requests_are_refused() {
         let check = |method, path, query: Option<&str>, code: &str| {
@@ -267,6 +318,20 @@ mod tests {
         check("GET", "/", None, "git-path");
         check("GET", "/app", None, "git-path");
         check("POST", "/app/info/lfs/objects/batch", None, "git-lfs");
+    }
+
+    #[test]
+    fn pushes_have_no_version_2() {
+        let door = Door::Call(Service::ReceivePack);
+        for (value, taken) in [("version=1", 0), ("version=0", 0), ("version=2", 1), ("a:version=2", 1)] {
+            let mut head = head("POST", "/app/git-receive-pack", None);
+            assert!(unspoken_version(&head, door).is_empty());
+            head.headers.push(Header { name: "git-protocol".to_owned(), value: value.to_owned() });
+            let changed = unspoken_version(&head, door);
+            assert_eq!(changed.len(), taken, "{value}");
+            assert!(changed.iter().all(|header| header.name == "git-protocol" && header.value.is_empty()));
+            assert!(unspoken_version(&head, Door::Call(Service::UploadPack)).is_empty());
+        }
     }
 
     #[test]

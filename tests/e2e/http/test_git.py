@@ -22,6 +22,8 @@ EVERYBODY = (*PEOPLE, User("max", groups=("engineers", "leads")), User("eve", gr
 GUARD = {"protect": [
     {"kinds": ["git.update-ref"], "objects": ["refs/heads/main"], "answer": "hold", "reason": "main is looked at"},
     {"kinds": ["git.update-ref"], "objects": ["refs/tags/*"], "answer": "deny", "reason": "releases are made by the build"},
+    {"kinds": ["git.update-ref"], "objects": ["refs/heads/stable"], "unless": ["git-fast-forward=yes", "git-update=create"],
+     "answer": "deny", "reason": "stable only moves forward"},
 ]}
 MIB = 1 << 20
 VERSIONS = ["0", "1", "2"]
@@ -38,6 +40,7 @@ def weir(server):
     resources = [
         http("git", server.url, path_prefix="/git", strip_prefix=True, pipeline=["git", "change-guard"]),
         http("masked", server.url, path_prefix="/masked", strip_prefix=True, pipeline=["git", "pii-mask"]),
+        http("small", server.url, path_prefix="/small", strip_prefix=True, pipeline=["git", "change-guard"], limits={"max_operation_bytes": "256KiB"}),
         http("closed", server.url, path_prefix="/closed", strip_prefix=True, pipeline=["git"], default="deny"),
     ]
     plugins = {"change-guard": {"settings": GUARD}, "pii-mask": {"settings": {"detect": ["email"]}}}
@@ -102,6 +105,12 @@ def outcomes(weir: Weir, intents: list[dict]) -> list[dict]:
         found = [ended.get((each["body"]["session"], each["body"]["operation"])) for each in intents]
         return found if all(found) else None
     return weir.wait_for("the outcomes", all_of_them)
+
+
+def forward(weir: Weir, name: str, branch: str, kind: str = "intent") -> list[str | None]:
+    """What was known of each push of this branch."""
+    pushed = [each["payload"] for each in operations(weir, name, kind) if each["payload"]["text"].endswith(f" refs/heads/{branch}")]
+    return [{one["name"]: one["value"] for one in each["attributes"]}.get("git-fast-forward") for each in pushed]
 
 
 def pushes(server: GitServer) -> list:
@@ -252,7 +261,8 @@ def test_a_refused_push_whose_pack_is_large_is_told_as_well(weir, server, name, 
 
 
 def test_a_large_push_passes_and_memory_stays_flat(weir, server, name, work):
-    """500 MB, of which the gateway keeps next to nothing."""
+    """500 MB, of which the gateway keeps next to nothing, and knows that they only add to the branch."""
+    push(work, "origin", "main:large")
     for number in range(10):
         commit(work, f"part-{number}", 50_000_000)
     status = Path(f"/proc/{weir.process.pid}/status")
@@ -267,7 +277,129 @@ def test_a_large_push_passes_and_memory_stays_flat(weir, server, name, work):
     assert done.returncode == 0, done.stderr
     assert server.refs(name)["refs/heads/large"] == head(work)
     assert peak() - before < 64 * MIB
+    assert forward(weir, name, "large") == [None, "yes"]
     assert [text for text in texts(weir, name) if text.startswith("probe")] != []
+
+
+# --- forward only
+
+
+def test_a_protected_branch_moves_forward_only(weir, server, name, work):
+    assert push(work, "origin", "main:stable").returncode == 0
+    for text in ("third", "fourth"):
+        commit(work, text)
+    done = push(work, "origin", "main:stable")
+    assert done.returncode == 0, done.stderr
+    kept = head(work)
+    git("-C", work, "commit", "--quiet", "--amend", "--message", "another fourth")
+    # Another commit on the same one, an older one, one of another history, none at all.
+    git("-C", work, "switch", "--quiet", "--orphan", "elsewhere")
+    commit(work, "elsewhere")
+    for what in ("main:stable", "main~1:stable", "elsewhere:stable", ":stable"):
+        done = push(work, "--force", "origin", what)
+        assert done.returncode == 1 and "(stable only moves forward)" in done.stderr, done.stderr
+    assert server.refs(name)["refs/heads/stable"] == kept
+    assert forward(weir, name, "stable") == [None, "yes"]
+    assert forward(weir, name, "stable", kind="refused") == ["no", "no", "no", None]
+
+
+def test_a_merge_is_forward_from_either_side(weir, server, name, work):
+    git("-C", work, "branch", "side", "HEAD~1")
+    assert push(work, "origin", "main:stable", "side:other").returncode == 0
+    git("-C", work, "switch", "--quiet", "side")
+    commit(work, "aside")
+    git("-C", work, "merge", "--quiet", "--no-edit", "main")
+    done = push(work, "origin", "side:stable", "side:other")
+    assert done.returncode == 0, done.stderr
+    assert forward(weir, name, "stable") == forward(weir, name, "other") == [None, "yes"]
+    assert {server.refs(name)[f"refs/heads/{branch}"] for branch in ("stable", "other")} == {head(work)}
+
+
+def test_a_branch_that_was_pushed_before_may_be_pushed_to_another(weir, server, name, work):
+    """Then there is nothing in the pack."""
+    commit(work, "pushed twice")
+    assert push(work, "origin", "main~1:refs/heads/stable").returncode == 0
+    assert push(work, "origin", "main:topic").returncode == 0
+    done = push(work, "origin", "main:stable")
+    assert done.returncode == 0, done.stderr
+    assert forward(weir, name, "stable") == [None, "yes"]
+
+
+def test_what_the_server_has_from_elsewhere_is_not_known_to_be_forward(weir, server, name, work):
+    commit(work, "pushed past the gateway")
+    assert push(work, "origin", "main~1:refs/heads/stable", "main~1:refs/heads/free").returncode == 0
+    git("-C", work, "push", "--quiet", f"{server.url}/{name}.git", "main:topic")
+    assert push(work, "origin", "main:stable").returncode == 1
+    assert push(work, "origin", "main:free").returncode == 0
+    assert forward(weir, name, "stable", kind="refused") == forward(weir, name, "free")[1:] == ["unknown"]
+    assert server.refs(name)["refs/heads/stable"] == head(work, "HEAD~1")
+
+
+def test_a_push_from_a_shallow_clone_is_forward(weir, server, name, work, tmp_path):
+    assert push(work, "origin", "main:stable").returncode == 0
+    shallow = tmp_path / "shallow"
+    git("clone", "--quiet", "--depth", "1", "--branch", "stable", url(weir, name), shallow)
+    commit(shallow, "on top")
+    done = push(shallow, "origin", "stable")
+    assert done.returncode == 0, done.stderr
+    assert forward(weir, name, "stable") == [None, "yes"]
+
+
+def test_a_repository_of_the_longer_hash_moves_forward_as_well(weir, server, name, tmp_path):
+    longer, folder = f"{name}-longer", tmp_path / "longer"
+    git("init", "--quiet", "--bare", "--object-format=sha256", server.path(longer))
+    git("-C", server.path(longer), "config", "http.receivepack", "true")
+    git("init", "--quiet", "--initial-branch", "main", "--object-format=sha256", folder)
+    for text in ("one", "two"):
+        commit(folder, text)
+        done = push(folder, url(weir, longer), "main:stable")
+        assert done.returncode == 0, done.stderr
+    git("-C", folder, "commit", "--quiet", "--amend", "--message", "another")
+    assert push(folder, "--force", url(weir, longer), "main:stable").returncode == 1
+    assert forward(weir, longer, "stable") == [None, "yes"]
+
+
+def history(folder: Path, commits: int) -> None:
+    """Many commits on top of main, each with nothing new in it."""
+    lines = [f"commit refs/heads/main\ncommitter A <a@a> {number} +0000\ndata 12\n{number:012}\n" for number in range(commits)]
+    lines[0] += f"from {head(folder, 'main')}\n"
+    git("-C", folder, "fast-import", "--quiet", "--force", input="\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(("commits", "known"), [(2000, "yes"), (20_000, "unknown")])
+def test_a_long_history_is_looked_at_up_to_a_limit(weir, server, name, work, commits, known):
+    """What is not looked at passes all the same."""
+    assert push(work, "origin", "main:free").returncode == 0
+    history(work, commits)
+    done = push(work, "origin", "main:free")
+    assert done.returncode == 0, done.stderr
+    assert forward(weir, name, "free") == [None, known]
+    assert server.refs(name)["refs/heads/free"] == head(work, "main")
+
+
+def test_where_little_is_held_back_little_is_known_and_all_of_it_passes(weir, server, name, work):
+    git("-C", work, "remote", "set-url", "origin", url(weir, name, resource="small"))
+    assert push(work, "origin", "main:free").returncode == 0
+    history(work, 20_000)
+    done = push(work, "origin", "main:free")
+    assert done.returncode == 0, done.stderr
+    assert forward(weir, name, "free") == [None, "unknown"]
+    assert server.refs(name)["refs/heads/free"] == head(work, "main")
+
+
+def test_a_false_old_commit_gets_nowhere(weir, server, name, work):
+    """The pack proves what it is asked, and the server compares what the client says with what is there."""
+    assert push(work, "origin", "main:stable").returncode == 0
+    kept, false = head(work), head(work, "HEAD~1")
+    git("-C", work, "reset", "--quiet", "--hard", false)
+    new = commit(work, "instead")
+    pack = subprocess.run(["git", "-C", work, "pack-objects", "--quiet", "--revs", "--stdout"], input=f"{new}\n^{false}\n".encode(),
+                          capture_output=True, check=True, env=ENVIRONMENT).stdout
+    body = line(f"{false} {new} refs/heads/stable\0 report-status") + b"0000" + pack
+    _, answer = asked(weir, f"/{name}.git/git-receive-pack", body, "application/x-git-receive-pack-request")
+    assert b"ng refs/heads/stable" in answer and b"weir" not in answer, answer
+    assert forward(weir, name, "stable") == [None, "yes"]
+    assert server.refs(name)["refs/heads/stable"] == kept
 
 
 # --- masked
@@ -340,6 +472,16 @@ def test_the_dumb_protocol_is_refused(weir, server, name, end):
     status, body = asked(weir, f"/{name}.git/{end}")
     assert status == 403 and b"smart HTTP" in body
     assert server.requests == []
+
+
+def test_a_linked_worktree_is_no_way_round_the_name_of_its_repository(weir, server, name, work, tmp_path):
+    git("-C", server.path(name), "worktree", "add", "--quiet", "--detach", tmp_path / "linked", "main")
+    server.requests.clear()
+    done = git("-C", work, "push", url(weir, name) + "/worktrees/linked", "main:other", check=False)
+    assert done.returncode != 0 and server.requests == []
+    # It is one, behind the gateway's back.
+    git("-C", work, "push", "--quiet", f"{server.url}/{name}.git/worktrees/linked", "main:other")
+    assert server.refs(name)["refs/heads/other"] == head(work)
 
 
 @pytest.mark.parametrize("path", [

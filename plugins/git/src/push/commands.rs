@@ -4,6 +4,7 @@
 //! ends the commands at any mark or at the end of the stream, and cuts lines at a NUL. All of that is refused.
 
 use crate::names::{Capabilities, is_object_id, is_ref, is_zero};
+use crate::pack::Forward;
 use crate::pkt::{self, Next, Packet, malformed};
 use std::collections::HashSet;
 use weir_sdk::Fault;
@@ -36,12 +37,16 @@ pub struct Update {
     pub new: String,
     pub name: String,
     pub change: Change,
+    /// what the pack tells of an update
+    pub forward: Forward,
 }
 
 /// Everything in front of the pack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commands {
     pub updates: Vec<Update>,
+    /// commits whose parents the client does not have
+    pub shallow: Vec<String>,
     pub capabilities: Capabilities,
     pub options: Vec<String>,
 }
@@ -52,7 +57,7 @@ pub struct Reader {
     pub commands: Commands,
     seen: HashSet<String>,
     /// bytes from the start of the body that are read
-    at: usize,
+    pub at: usize,
     stage: Stage,
 }
 
@@ -115,6 +120,9 @@ impl Reader {
                 Ok(())
             }
             (Packet::Flush, Stage::Commands) => {
+                if !self.commands.shallow.iter().all(|id| self.commands.capabilities.fits(id)) {
+                    return Err(other_ids());
+                }
                 self.stage = match (
                     self.commands.updates.is_empty(),
                     self.commands.capabilities.has("push-options"),
@@ -137,11 +145,17 @@ impl Reader {
         let first = self.commands.updates.is_empty();
         if first && line.starts_with(b"shallow ") {
             let id = pkt::text(line)?.strip_prefix("shallow ").unwrap_or_default();
-            return if is_object_id(id) { Ok(()) } else { Err(malformed("'shallow' without an object id")) };
+            if !is_object_id(id) {
+                return Err(malformed("'shallow' without an object id"));
+            }
+            self.commands.shallow.push(id.to_ascii_lowercase());
+            return Ok(());
         }
         let mut parts = line.splitn(2, |byte| *byte == 0);
         let command = parts.next().unwrap_or_default();
         match parts.next() {
+            // git takes a line feed in front of the capabilities for a part of the name.
+            Some(_) if command.ends_with(b"\n") => return Err(malformed("a line feed within a command")),
             Some(list) if first => self.commands.capabilities = Capabilities::read(plain(list)?)?,
             Some(_) => return Err(malformed("capabilities belong to the first command")),
             None => {}
@@ -152,7 +166,7 @@ impl Reader {
         }
         let update = update(plain(command)?)?;
         if ![&update.old, &update.new].into_iter().all(|id| self.commands.capabilities.fits(id)) {
-            return Err(malformed("object ids of another kind than the client announces"));
+            return Err(other_ids());
         }
         if self.commands.updates.len() == MAX_UPDATES {
             let message = format!("more than {MAX_UPDATES} refs in one push: push them in parts");
@@ -164,6 +178,10 @@ impl Reader {
         self.commands.updates.push(update);
         Ok(())
     }
+}
+
+fn other_ids() -> Fault {
+    malformed("object ids of another kind than the client announces")
 }
 
 /// Capabilities may be empty, a line may not.
@@ -190,7 +208,7 @@ fn update(line: &str) -> Result<Update, Fault> {
         (true, true) => return Err(malformed("a command of a push from nothing to nothing")),
     };
     let lower = |id: &str| id.to_ascii_lowercase();
-    Ok(Update { old: lower(old), new: lower(new), name: name.to_owned(), change })
+    Ok(Update { old: lower(old), new: lower(new), name: name.to_owned(), change, forward: Forward::Unknown })
 }
 
 #[cfg(test)]

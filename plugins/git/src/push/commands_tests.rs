@@ -90,6 +90,8 @@ fn what_git_might_read_otherwise_is_refused() {
     check(&[first(""), format!("shallow {A}"), end()], "git-malformed");
     check(&[first(""), line(A, B, "refs/heads/main"), end()], "git-malformed");
     check(&["shallow x".to_owned(), end()], "git-malformed");
+    check(&[format!("shallow {A}{A}")[..72].to_owned(), first(""), end()], "git-malformed");
+    check(&[format!("{A} {B} refs/heads/main\n\0 report-status"), end()], "git-malformed");
     check(&["ERR x".to_owned(), end()], "git-malformed");
     check(&[line(A, B, "HEAD"), end()], "git-ref-name");
     check(&[line(A, B, "refs/heads/a\n\n"), end()], "git-malformed");
@@ -120,7 +122,56 @@ fn sha256_is_known() {
     assert_eq!(commands.updates[0].new, new);
 }
 
+/// What `git receive-pack` makes of the same bytes (its `read_head_info`): old id, new id and name of each command.
+fn as_git_reads(mut bytes: &[u8]) -> Option<Vec<(String, String, String)>> {
+    let mut commands = Vec::new();
+    while let Ok(Next::Packet(Packet::Line(line), taken)) = pkt::next(bytes) {
+        bytes = &bytes[taken..];
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        if line.len() > 8 && line.starts_with(b"shallow ") {
+            std::str::from_utf8(line.get(8..48)?).ok().filter(|id| is_object_id(id))?;
+            continue;
+        }
+        let text = line.split(|byte| *byte == 0).next().unwrap_or_default();
+        let id = |at: usize| {
+            let text = std::str::from_utf8(text.get(at..at + 40)?).ok()?;
+            (is_object_id(text) && line.get(at + 40) == Some(&b' ')).then(|| text.to_ascii_lowercase())
+        };
+        commands.push((id(0)?, id(41)?, String::from_utf8(text[82..].to_vec()).ok()?));
+    }
+    Some(commands)
+}
+
+/// Lines that are nearly right.
+fn nearly() -> impl Strategy<Value = String> {
+    let part = |text: &'static str| Just(text.to_owned());
+    let upper = A.to_uppercase();
+    prop_oneof![
+        4 => ("[a-c]{1,2}", prop_oneof![
+            4 => part(""), 1 => part("\n"), 1 => part("\n\n"), 1 => part("\0"), 2 => part("\0 report-status"),
+            1 => part("\0push-options"), 1 => part("\n\0 atomic"), 1 => part("\0a\0b"), 1 => part(" "), 1 => part("\r"),
+        ]).prop_map(|(name, end)| format!("{A} {B} refs/heads/{name}{end}")),
+        1 => "[a-c]{1,2}".prop_map(move |name| format!("{ZERO} {upper} refs/heads/{name}")),
+        1 => part("0000"),
+        1 => prop_oneof![part("0001"), part("0002"), part(""), part("\n"), part("push-cert"), part("ERR x")],
+        1 => Just(format!("shallow {A}")),
+        1 => Just(format!("shallow {A}{B}")),
+        1 => "[ -~]{0,9}".prop_map(|bytes| format!("{A} {bytes}")),
+    ]
+}
+
 proptest! {
+    /// What is accepted is what the server reads, in every way it could be written.
+    #[test]
+    fn what_is_judged_is_what_git_reads(mut lines in prop::collection::vec(nearly(), 1..6)) {
+        lines.push("0000".to_owned());
+        let bytes = body(&lines);
+        if let Ok((commands, ..)) = read(&bytes) {
+            let read: Vec<_> = commands.updates.into_iter().map(|each| (each.old, each.new, each.name)).collect();
+            prop_assert_eq!(Some(read), as_git_reads(&bytes));
+        }
+    }
+
     /// However the bytes arrive, the same is read, and never a byte of the pack.
     #[test]
     fn splitting_changes_nothing(

@@ -38,7 +38,7 @@ fn each_ref_is_an_operation() {
             "http-path /app.git/git-receive-pack",
             "git-ref refs/heads/main",
             "git-update update",
-            "git-fast-forward unknown",
+            "git-fast-forward yes",
             "claims user-agent git/2.47.3",
             "claims git-agent git/2.47.3",
             "old = 49744de5ddacb1293d38a9960f0811efe2ba64b3",
@@ -70,6 +70,67 @@ fn a_push_arrives_however_it_is_cut() {
     let mut host = no_main();
     let refused = ask(&mut host, &post(RECEIVE), &single);
     assert_eq!((texts(&refused), refused.forwarded.len()), (TEXTS.to_vec(), 0));
+}
+
+fn line(text: &str) -> Vec<u8> {
+    format!("{:04x}{text}", text.len() + 4).into_bytes()
+}
+
+fn forward(host: &mut Host, pieces: &[&[u8]]) -> Vec<Option<String>> {
+    let request = ask(host, &post(RECEIVE), pieces);
+    assert_eq!(request.forwarded, pieces.concat());
+    let operations = request.operations.iter().map(|found| &found.operation);
+    operations.map(|each| each.attribute("git-fast-forward").map(str::to_owned)).collect()
+}
+
+/// A server that is told to forget what is behind a commit forgets the branch, however true its history is.
+#[test]
+fn a_push_that_cuts_history_off_is_not_known_to_be_forward() {
+    let push = recorded!("push.ask");
+    let new = line("shallow 2814aac97f6a889e13de8ff33d0bd79e8c77f14d");
+    let old = line("shallow 49744de5ddacb1293d38a9960f0811efe2ba64b3");
+    assert_eq!(forward(&mut Host::new(), &[push])[0].as_deref(), Some("yes"));
+    assert_eq!(forward(&mut Host::new(), &[&old, push])[0].as_deref(), Some("yes"));
+    assert_eq!(forward(&mut Host::new(), &[&new, push])[0].as_deref(), Some("unknown"));
+}
+
+#[test]
+fn a_pack_is_known_by_what_is_in_it_and_by_those_before() {
+    let push = recorded!("push.ask");
+    let (commands, pack) = push.split_at(bytes_before_pack(push));
+    let mut host = Host::new();
+    let said = |host: &mut Host, pieces: &[&[u8]]| forward(host, pieces)[0].clone().unwrap();
+    assert_eq!(said(&mut host, &[commands]), "unknown");
+    assert_eq!(said(&mut host, &[commands, b"PACK\0\0\0\x02\0\0\0\0"]), "unknown");
+    assert_eq!(said(&mut host, &[commands, b"rubbish"]), "unknown");
+    assert_eq!(said(&mut host, &[commands, pack]), "yes");
+    assert_eq!(said(&mut host, &[commands]), "yes");
+    // In the other direction, as `push --force` does.
+    let (old, new) = ("49744de5ddacb1293d38a9960f0811efe2ba64b3", "2814aac97f6a889e13de8ff33d0bd79e8c77f14d");
+    let back = line(&format!("{new} {old} refs/heads/main\0 report-status"));
+    assert_eq!(said(&mut host, &[&back, b"0000"]), "no");
+    assert_eq!(said(&mut Host::new(), &[&back, b"0000"]), "unknown");
+}
+
+#[test]
+fn many_refs_cannot_say_a_long_thing_each() {
+    let zero = "0".repeat(40);
+    let new = "2814aac97f6a889e13de8ff33d0bd79e8c77f14d";
+    let ask_with = |refs: usize, option: usize| {
+        let mut body = Vec::new();
+        for number in 0..refs {
+            let capabilities = if number == 0 { "\0 push-options" } else { "" };
+            body.extend(line(&format!("{zero} {new} refs/heads/{number}{capabilities}")));
+        }
+        body.extend_from_slice(b"0000");
+        body.extend(line(&"a".repeat(option)));
+        body.extend_from_slice(b"0000");
+        ask(&mut Host::new(), &post(RECEIVE), &[&body])
+    };
+    assert_eq!(ask_with(1000, 100).operations.len(), 1000);
+    assert_eq!(ask_with(1, 60_000).operations.len(), 1);
+    let refused = ask_with(1000, 60_000);
+    assert_eq!((refused.refused.unwrap().1.code.as_str(), refused.forwarded.len()), ("git-too-large", 0));
 }
 
 #[test]
