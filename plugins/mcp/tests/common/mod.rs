@@ -25,6 +25,9 @@ pub struct Received {
     pub values: Vec<String>,
     pub results: Vec<ResultInfo>,
     pub asked: Vec<Found>,
+    /// what the gateway says to the server in the client's place
+    pub told: Vec<OwnRequest>,
+    pub notes: Vec<String>,
     pub refusal: Option<Fault>,
 }
 
@@ -148,6 +151,7 @@ impl Host {
         let mut outcome = self.mcp.answer(exchange, &head).unwrap();
         received.refusal = outcome.refusal.take();
         received.results.extend(outcome.results.iter().map(copy));
+        received.notes.append(&mut outcome.notes);
         let mut kept: Vec<u8> = Vec::new();
         let mut pieces = body.as_bytes().chunks(piece);
         while received.refusal.is_none() && outcome.show != show::UNSEEN {
@@ -159,6 +163,7 @@ impl Host {
                 continue;
             }
             outcome = self.mcp.answer_body(exchange, &kept, end).unwrap();
+            received.notes.append(&mut outcome.notes);
             if let Some(refusal) = outcome.refusal.take() {
                 received.refusal = Some(refusal);
                 return received;
@@ -195,7 +200,10 @@ impl Host {
             }));
             if !allow {
                 let why = Fault { code: "no-asking".into(), message: "not allowed".into() };
-                return self.mcp.refuse_asked(exchange, &[1], &why);
+                let refused: Vec<_> = outcome.operations.iter().map(|found| found.id).collect();
+                let instead = self.mcp.refuse_asked(exchange, &refused, &why);
+                received.told.extend(self.mcp.answer_asked(exchange, &refused, &why));
+                return instead;
             }
         }
         let (mut cells, mut texts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
