@@ -44,6 +44,8 @@ pub fn stars(_: &Column, _: &str) -> Option<Option<String>> {
 
 pub const JSON: &[(&str, &str)] =
     &[("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+/// Settings that let tools be called without having been listed.
+pub const ANY: &str = r#"{"unlisted": "allow"}"#;
 pub const IS_JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 pub const IS_EVENTS: &[(&str, &str)] = &[("content-type", "text/event-stream")];
 
@@ -93,6 +95,11 @@ impl Host {
         }
         assert!(operations.iter().all(|found| found.id != 0));
         Sent { exchange: self.last, operations, refusal: outcome.refusal }
+    }
+
+    /// These sessions of MCP are the principal's, as other sessions of the gateway know.
+    pub fn given(&mut self, sessions: &[&str]) {
+        self.mcp.noted(sessions.iter().map(|session| format!(r#"{{"given":"{session}"}}"#)).collect());
     }
 
     pub fn post(&mut self, body: &str) -> Sent {
