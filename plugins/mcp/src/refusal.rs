@@ -10,6 +10,9 @@ use crate::sse;
 use serde_json::json;
 use weir_sdk::http::{Fault, Header, OwnAnswer};
 
+/// The host's word for a request that its client took back while it waited.
+const CANCELLED: &str = "cancelled-by-client";
+
 /// The answer to one request.
 fn reply(asked: &Asked, text: &str, why: &Fault, is_stateless: bool) -> String {
     let id = asked.id.json();
@@ -51,7 +54,7 @@ pub fn answer(exchange: &Exchange, refused: &[u32], why: &Fault) -> OwnAnswer {
     let is_stateless = exchange.head.as_ref().is_some_and(crate::head::Head::is_stateless);
     // Whoever takes a request back gets no answer to it (MCP, "Cancellation"), if there is a way to say nothing.
     let reads_events = exchange.head.as_ref().is_some_and(|head| head.accepts_events);
-    let is_silent = why.code == "cancelled" && (exchange.told > 0 || reads_events);
+    let is_silent = why.code == CANCELLED && (exchange.told > 0 || reads_events);
     let replies: Vec<String> = exchange
         .asked
         .iter()

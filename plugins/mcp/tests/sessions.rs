@@ -144,12 +144,12 @@ fn who_takes_a_request_back_gets_no_answer_to_it() {
     let mut host = Host::new(ANY, &[], false);
     let sent = host.post(CALL);
     let ids = [sent.operations[0].id];
-    let (status, content_type, body) = host.refuse(&sent, &ids, "cancelled", "taken back");
+    let (status, content_type, body) = host.refuse(&sent, &ids, "cancelled-by-client", "taken back");
     assert_eq!((status, content_type.as_str(), body.as_str()), (200, "text/event-stream", ": cancelled\n\n"));
     let only_json = [("content-type", "application/json"), ("accept", "application/json")];
     let sent = host.send("POST", &only_json, Some(CALL));
     let ids = [sent.operations[0].id];
-    let (_, _, body) = host.refuse(&sent, &ids, "cancelled", "taken back");
+    let (_, _, body) = host.refuse(&sent, &ids, "cancelled-by-client", "taken back");
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["result"]["isError"], true);
 }
 

@@ -363,7 +363,7 @@ def test_a_held_call_that_its_client_takes_back_is_never_made(weir, tools, clien
     assert weir.as_person("lea", "approvals", "approve", request["id"], check=False).returncode != 0
     assert ("pay", amount) not in tools.called
     (refused,) = [each for each in calls(weir, "refused", "pay") if str(amount) in json.dumps(each["payload"])]
-    assert (refused["body"]["detail"]["code"], refused["body"]["detail"]["by"]) == ("cancelled", "client")
+    assert (refused["body"]["detail"]["code"], refused["body"]["detail"]["by"]) == ("cancelled-by-client", "client")
 
 
 def waiting(weir: Weir, amount: int) -> dict | None:

@@ -405,8 +405,11 @@ impl<P: HttpPorts> Exchange<P> {
 /// The client has taken it back: it does not run, whoever approved it.
 fn cancel(case: &mut Case) {
     let (Fate::Ask(decision) | Fate::Go(decision)) = &case.fate else { return };
-    let why =
-        Fault::new(FaultSource::Client, "cancelled", "the client cancelled it while it waited for approval");
+    let why = Fault::new(
+        FaultSource::Client,
+        "cancelled-by-client",
+        "the client cancelled it while it waited for approval",
+    );
     case.fate = Fate::Refuse { by: RefusedBy::Client, why, decision: decision.clone() };
 }
 

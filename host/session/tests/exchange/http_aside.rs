@@ -13,11 +13,11 @@ async fn a_held_operation_that_is_taken_back_never_runs() {
     let cancelling = scene.asks("cancel 10", &[], None);
     scene.arrived().await.answers("unseen", &[]);
     read(cancelling).await;
-    assert_eq!(read(held).await, (403, "refused [10] cancelled".into()));
+    assert_eq!(read(held).await, (403, "refused [10] cancelled-by-client".into()));
     assert_eq!(*scene.hub.abandoned.lock().unwrap(), ["cancelled"]);
     let story = scene.story().await;
     assert_eq!(story[0], "intent 20: cancel 10");
-    assert!(story.contains(&"refused 10 by client cancelled: hold /a".to_owned()), "{story:?}");
+    assert!(story.contains(&"refused 10 by client cancelled-by-client: hold /a".to_owned()), "{story:?}");
     drop(asked);
     scene.nothing_arrives().await;
 }
