@@ -162,6 +162,8 @@ impl Memory {
         if self.server_asked.len() >= MAX_LEFT {
             self.server_asked.pop_front();
         }
+        // Whatever had this id before is over.
+        self.refused.retain(|(of, refused)| of != session || *refused != id);
         self.server_asked.push_back((session.to_owned(), id, method.to_owned(), operation));
     }
 

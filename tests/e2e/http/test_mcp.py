@@ -384,3 +384,16 @@ def test_a_tool_whose_definition_changes_is_neither_shown_nor_called(weir, tools
     assert {tool.name for tool in before.tools} - {tool.name for tool in after.tools} == {"weather"}
     assert POISONED not in after.model_dump_json()
     assert result.is_error and "sha256:" in text(result) and tools.called == []
+
+
+# --- begun anew
+
+
+def test_after_a_restart_sessions_are_unknown_and_clients_begin_anew(weir):
+    session = initialize(weir, weir.basic("ann"))
+    assert post(weir, weir.basic("ann"), PING, session).status_code == 200
+    weir.stop_process()
+    weir.start()
+    refused = post(weir, weir.basic("ann"), PING, session)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, -32001)
+    assert text(call(weir, "count", {}, "legacy")) == "two"

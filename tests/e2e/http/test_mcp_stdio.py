@@ -177,12 +177,17 @@ def test_what_belongs_to_no_request_waits_for_the_stream_of_its_client(weir):
     capable = INITIALIZE["params"] | {"capabilities": {"roots": {"listChanged": True}}}
     raw = Raw(weir, "everything", INITIALIZE | {"params": capable})
     assert raw.post({"jsonrpc": "2.0", "method": "notifications/initialized"}).status_code == 202
-    asked = {}
+    asked, number = {}, 0
     with raw.http.stream("GET", "") as stream:
         for line in stream.iter_lines():
+            number = int(line[4:]) if line.startswith("id: ") else number
             if line.startswith("data: ") and "roots/list" in line and "method" in (asked := json.loads(line[6:])):
                 break
     assert asked["method"] == "roots/list"
+    # The stream breaks, and goes on behind the message before.
+    with raw.http.stream("GET", "", headers={"last-event-id": str(number - 1)}) as stream:
+        again = [line for line, _ in zip(stream.iter_lines(), range(3))]
+    assert again[0] == f"id: {number}" and json.loads(again[2][6:]) == asked
     assert raw.post({"jsonrpc": "2.0", "id": asked["id"], "result": {"roots": []}}).status_code == 202
 
 
