@@ -49,7 +49,7 @@ impl Granted {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let tls = match secure {
             true => {
-                let tls = ClientTls::load(Verify::Full, None, &["http/1.1"]);
+                let tls = ClientTls::load(Verify::Full, None, &["http/1.1"], None);
                 Some(tls.map_err(|error| failed(&error.to_string()))?)
             }
             false => None,

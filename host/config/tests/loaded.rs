@@ -138,7 +138,7 @@ name = "issues"
 protocol = "http"
 listen = "127.0.0.1:8443"
 path_prefix = "/mcp"
-upstream = { command = ["npx", "server"], env = { KEY = { env = "DB_PASSWORD" }, LEVEL = "info" }, cwd = "folder" }
+upstream = { command = ["npx", "server"], env = { KEY = { env = "DB_PASSWORD" }, LEVEL = "info" }, cwd = "folder", memory = "1GiB" }
 allow = ["group:engineers"]
 pipeline = ["mcp"]
 "#;
@@ -171,7 +171,7 @@ fn resources_of_http_are_what_is_written_with_defaults_filled_in() {
 
     let HttpUpstream::Program(program) = &http(issues).upstream else { panic!() };
     assert_eq!(program.command, ["npx", "server"]);
-    assert_eq!(program.cwd, Some(PathBuf::from("folder")));
+    assert_eq!((program.cwd.clone(), program.memory), (Some(PathBuf::from("folder")), 1 << 30));
     assert_eq!(program.env["LEVEL"], Variable::Plain("info".into()));
     assert!(matches!(&program.env["KEY"], Variable::Secret(secret) if secret.expose() == "s3cret"));
 }
@@ -206,6 +206,7 @@ fn what_changes_in_a_resource_of_http_is_a_difference_and_shows_no_secret() {
         ("\"server\"]", "\"server\", \"-v\"]", "~ resource.issues.upstream.command"),
         ("LEVEL = \"info\"", "LEVEL = \"debug\"", "~ resource.issues.upstream.env.LEVEL"),
         (", cwd = \"folder\"", "", "- resource.issues.upstream.cwd"),
+        ("1GiB", "2GiB", "~ resource.issues.upstream.memory"),
     ] {
         let new = load(&HTTP.replacen(before, after, 1));
         let changes: Vec<String> = diff(&old, &new).iter().map(ToString::to_string).collect();

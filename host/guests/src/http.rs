@@ -16,8 +16,8 @@ use crate::text::clean;
 use crate::trial::{StartFault, configured};
 use weir_model::{Column, Fault, FaultSource, JudgedBy};
 use weir_session::http::traffic::{
-    AnswerHead, AnswerOutcome, Header, HttpInspector, OwnAnswer, RequestHead, RequestOutcome, Show, Spans,
-    Values,
+    AnswerHead, AnswerOutcome, Header, HttpInspector, OwnAnswer, OwnRequest, RequestHead, RequestOutcome,
+    Show, Spans, Values,
 };
 use weir_session::traffic::{Request, ResultInfo, TOP_BIT};
 
@@ -25,6 +25,9 @@ use weir_session::traffic::{Request, ResultInfo, TOP_BIT};
 const MAX_OPERATIONS: usize = 4096;
 /// Headers of an answer of its own, and those it changes of a request.
 const MAX_HEADERS: usize = 64;
+/// Notes of one call, and the bytes of one.
+const MAX_NOTES: usize = 1024;
+const MAX_NOTE_BYTES: usize = 2048;
 
 /// [`HttpInspector`] made of a guest.
 pub struct GuestHttpInspector {
@@ -165,6 +168,29 @@ impl HttpInspector for GuestHttpInspector {
         self.guest.finish("refuse-asked", started, said)
     }
 
+    async fn answer_asked(
+        &mut self,
+        exchange: u32,
+        refused: &[u32],
+        why: &Fault,
+    ) -> Result<Vec<OwnRequest>, Fault> {
+        let why = shown(why);
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_answer_asked(&mut self.guest.store, exchange, refused, &why).await;
+        let said = self.guest.finish("answer-asked", started, said)?;
+        if said.len() > MAX_OPERATIONS {
+            return Err(self.lied("answer-asked", "too many requests of its own"));
+        }
+        let all: Result<_, _> = said.into_iter().map(own_request).collect();
+        all.map_err(|what| self.lied("answer-asked", what))
+    }
+
+    async fn noted(&mut self, notes: &[String]) -> Result<(), Fault> {
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_noted(&mut self.guest.store, notes).await;
+        self.guest.finish("noted", started, said)
+    }
+
     async fn waiting(&mut self, exchange: u32, message: &str) -> Result<Option<OwnAnswer>, Fault> {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_waiting(&mut self.guest.store, exchange, message).await;
@@ -214,6 +240,20 @@ fn own_answer(said: guest::OwnAnswer) -> Result<OwnAnswer, &'static str> {
         return Err("an answer of impossible status");
     }
     Ok(OwnAnswer { status: said.status, headers: take_headers(said.headers)?, body: said.body })
+}
+
+fn own_request(said: guest::OwnRequest) -> Result<OwnRequest, &'static str> {
+    if said.method.is_empty() || !said.method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Err("a request whose method is none");
+    }
+    let operation = operations(vec![said.operation])?.pop().ok_or("a request without an operation")?;
+    let headers = take_headers(said.headers)?;
+    Ok(OwnRequest { method: said.method, headers, body: said.body, operation })
+}
+
+fn notes(said: Vec<String>) -> Result<Vec<String>, &'static str> {
+    let fits = said.len() <= MAX_NOTES && said.iter().all(|note| note.len() <= MAX_NOTE_BYTES);
+    if fits { Ok(said) } else { Err("more or longer notes than are kept") }
 }
 
 fn show(said: u8) -> Result<Show, &'static str> {
@@ -285,6 +325,7 @@ fn answer_outcome(said: guest::AnswerOutcome, given: Given) -> Result<AnswerOutc
         results: results?,
         operations: operations(said.operations)?,
         refusal: said.refusal.map(|no| refusal(FaultSource::Upstream, no)),
+        notes: notes(said.notes)?,
     })
 }
 

@@ -153,6 +153,7 @@ fn header(credential: &Credential) -> Header {
 }
 
 /// One exchange's way to the upstream and back.
+#[derive(Clone)]
 pub(super) struct Leg(Arc<HttpBackend>, Option<Arc<Programs>>);
 
 impl Upstream for Leg {

@@ -13,9 +13,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use weir_audit::{Event, Place, SessionEnded, SessionOpened};
 use weir_guests::{GuestHttpInspector, GuestMaskers, GuestPolicies, InspectorLimits};
-use weir_model::{Attribute, Digest, EndReason, Fault, FaultSource, ResourceName, SessionId, SessionInfo};
+use weir_model::{
+    Attribute, Digest, EndReason, Fault, FaultSource, PluginName, ResourceName, SessionId, SessionInfo,
+};
 use weir_session::exchange::{Ended, Limits};
-use weir_session::http::{HttpPorts, HttpSession, HttpStart};
+use weir_session::http::traffic::HttpInspector;
+use weir_session::http::{HttpPorts, HttpSession, HttpStart, Notes};
 use weir_session::ports::{Ask, Leave};
 
 /// Nobody says goodbye over HTTP: a session in which nothing was asked for so long is over. The resource's
@@ -58,9 +61,14 @@ struct Open {
 /// Whoever holds the lock of a place opens its session; the others wait for that.
 type PlaceOf = Arc<tokio::sync::Mutex<Option<Open>>>;
 
+/// Whose notes they are: what a plugin has noted of a principal on a resource.
+type Noted = (ResourceName, String, PluginName);
+
 #[derive(Default)]
 pub(crate) struct HttpSessions {
     places: Mutex<HashMap<Key, PlaceOf>>,
+    /// They outlast sessions, and end with the gateway: as many as there are principals and resources.
+    notes: Mutex<HashMap<Noted, Arc<Notes>>>,
 }
 
 impl HttpSessions {
@@ -133,6 +141,11 @@ impl HttpSessions {
         });
         let failed = |_| Fault::new(FaultSource::Host, "cut-short", "the session could not be opened");
         opening.await.map_err(failed)?
+    }
+
+    fn notes(&self, info: &SessionInfo, inspector: &GuestHttpInspector) -> Arc<Notes> {
+        let whose = (info.resource.clone(), info.who.id.clone(), inspector.judged_by().plugin);
+        Arc::clone(lock(&self.notes).entry(whose).or_default())
     }
 
     /// The session is over: its place is free, unless another one has it.
@@ -301,7 +314,9 @@ async fn open(
             .with_detail(down.to_string())
     })?;
     shared.metrics.session_opened(resource.name());
+    let notes = shared.http.notes(&info, &guests.inspector);
     let session = HttpSession::new(HttpStart {
+        notes,
         inspector: guests.inspector,
         policies: guests.policies,
         maskers: guests.maskers,

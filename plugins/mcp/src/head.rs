@@ -65,6 +65,18 @@ impl Head {
         self.version.as_str() <= LAST_WITH_BATCHES
     }
 
+    /// Headers of a message that belongs to the same session of MCP.
+    pub fn for_message(&self) -> Vec<Header> {
+        let all = [
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-session-id", self.session.as_str()),
+            ("mcp-protocol-version", self.version.as_str()),
+        ];
+        let said = all.into_iter().filter(|(_, value)| !value.is_empty());
+        said.map(|(name, value)| Header { name: name.to_owned(), value: value.to_owned() }).collect()
+    }
+
     /// Results carry `resultType` since this version.
     pub fn is_stateless(&self) -> bool {
         self.version.as_str() >= "2026-07-28"
@@ -140,6 +152,13 @@ pub fn read(head: &RequestHead, settings: &Settings) -> Result<Head, Refused> {
         attributes,
         claimed,
     })
+}
+
+/// A client that reads 404 begins a new session (MCP, "Session Management"). Whether the session is somebody else's is
+/// not told.
+pub fn unknown_session() -> Refused {
+    let message = "this session of MCP is not known; begin with `initialize`".to_owned();
+    Refused { rpc: code::UNKNOWN_SESSION, ..refused(404, "mcp-session-unknown", message) }
 }
 
 pub fn attribute(name: &str, value: &str) -> Attribute {

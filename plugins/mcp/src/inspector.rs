@@ -13,8 +13,8 @@ use crate::tree;
 use crate::values::{Mode, Walk};
 use std::collections::BTreeMap;
 use weir_sdk::http::{
-    AnswerHead, AnswerOutcome, Fault, Found, HttpInspector, Limits, OwnAnswer, RequestHead, RequestOutcome,
-    SessionInfo, Spans, show,
+    AnswerHead, AnswerOutcome, Fault, Found, HttpInspector, Limits, OwnAnswer, OwnRequest, RequestHead,
+    RequestOutcome, SessionInfo, Spans, show,
 };
 
 /// One session.
@@ -59,7 +59,11 @@ impl HttpInspector for Mcp {
 
     fn request(&mut self, exchange: u32, head: &RequestHead) -> Result<RequestOutcome, Fault> {
         let begun = self.exchanges.entry(exchange).or_default();
-        let head = match head::read(head, &self.settings) {
+        let known = head::read(head, &self.settings).and_then(|head| {
+            let is_given = head.session.is_empty() || self.memory.is_given(&head.session);
+            if is_given { Ok(head) } else { Err(head::unknown_session()) }
+        });
+        let head = match known {
             Ok(head) => head,
             Err(refused) => {
                 begun.trouble = Some((refused.status, Wrong::new(refused.rpc, refused.message.as_str())));
@@ -83,26 +87,11 @@ impl HttpInspector for Mcp {
     }
 
     fn request_body(&mut self, exchange: u32, data: &[u8], end: bool) -> Result<RequestOutcome, Fault> {
-        let begun = self.exchanges.get_mut(&exchange).ok_or_else(unknown_exchange)?;
-        if !end {
-            let need = size(data.len().saturating_add(1))?;
-            return Ok(RequestOutcome { show: show::WHOLE, need, ..RequestOutcome::default() });
-        }
-        let head = begun.head.clone().ok_or_else(unknown_exchange)?;
-        match request::read(&mut self.memory, begun, &head, data) {
-            Ok(read) => Ok(RequestOutcome {
-                operations: read.operations,
-                refusal: read.objection,
-                release: size(data.len())?,
-                ..RequestOutcome::default()
-            }),
-            Err(wrong) => {
-                let refusal = Some(fault("malformed", wrong.message.as_str()));
-                begun.asked.clear();
-                begun.trouble = Some((400, wrong));
-                Ok(RequestOutcome { refusal, ..RequestOutcome::default() })
-            }
-        }
+        // Out of the way, so that the others can be looked at; it is put back on every path.
+        let mut begun = self.exchanges.remove(&exchange).ok_or_else(unknown_exchange)?;
+        let outcome = self.body(&mut begun, data, end);
+        self.exchanges.insert(exchange, begun);
+        outcome
     }
 
     fn answer(&mut self, exchange: u32, head: &AnswerHead) -> Result<AnswerOutcome, Fault> {
@@ -112,10 +101,14 @@ impl HttpInspector for Mcp {
         let header = |name: &str| head.headers.iter().find(|header| header.name == name);
         if let Some(session) = header("mcp-session-id") {
             self.memory.client(&session.value, std::mem::take(&mut begun.client));
+            if (200..300).contains(&head.status) {
+                self.memory.give(&session.value);
+            }
         }
+        let notes = self.memory.take_notes();
         let results = std::mem::take(&mut begun.answers).into_iter().map(answer::answered).collect();
         if !head.has_body || head.length == Some(0) {
-            return Ok(AnswerOutcome { results, ..AnswerOutcome::default() });
+            return Ok(AnswerOutcome { results, notes, ..AnswerOutcome::default() });
         }
         let content_type = header("content-type").map(|header| header.value.as_str()).unwrap_or_default();
         let is_error = head.status >= 400;
@@ -133,13 +126,69 @@ impl HttpInspector for Mcp {
             (Answering::Text { must_be_empty }, show::WHOLE)
         } else {
             let message = "the server's answer is neither JSON nor an event stream";
-            return Ok(refused(Wrong::new(code::INTERNAL, message)));
+            return Ok(AnswerOutcome { notes, ..refused(Wrong::new(code::INTERNAL, message)) });
         };
         begun.answering = answering;
-        Ok(AnswerOutcome { show, results, ..AnswerOutcome::default() })
+        Ok(AnswerOutcome { show, results, notes, ..AnswerOutcome::default() })
     }
 
     fn answer_body(&mut self, exchange: u32, data: &[u8], end: bool) -> Result<AnswerOutcome, Fault> {
+        let outcome = self.answered(exchange, data, end)?;
+        Ok(AnswerOutcome { notes: self.memory.take_notes(), ..outcome })
+    }
+
+    fn encode(&mut self, exchange: u32, cells: &[u32], texts: &[u8], ends: &[u32]) -> Result<Spans, Fault> {
+        self.exchanges.get(&exchange).ok_or_else(unknown_exchange)?.cells.encode(cells, texts, ends)
+    }
+
+    fn refuse(&mut self, exchange: u32, refused: &[u32], why: &Fault) -> OwnAnswer {
+        let begun = self.exchanges.entry(exchange).or_default();
+        let answer = refusal::answer(begun, refused, why);
+        begun.asked.iter_mut().for_each(|asked| asked.answered = true);
+        answer
+    }
+
+    fn noted(&mut self, notes: Vec<String>) {
+        self.memory.noted(&notes);
+    }
+
+    /// Errors of JSON-RPC, in the same session of MCP. What stood in the same piece of the stream is refused with it.
+    fn answer_asked(&mut self, exchange: u32, _: &[u32], why: &Fault) -> Vec<OwnRequest> {
+        let Some(begun) = self.exchanges.get(&exchange) else { return Vec::new() };
+        let asked = self.memory.refuse_asked(&begun.asking.operations);
+        let Some(head) = &begun.head else { return Vec::new() };
+        let tell = |(id, method): (message::Id, String)| {
+            let mut operation = operation::of_head("mcp.response", &method, head);
+            let facts = [("mcp-method", method.as_str()), ("mcp-request-id", &id.json())];
+            operation.attributes.extend(facts.map(|(name, value)| head::attribute(name, value)));
+            let found = Found { id: self.memory.next_operation(), continues: 0, operation };
+            let body = refusal::to_server(&id, why).into_bytes();
+            OwnRequest { method: "POST".to_owned(), headers: head.for_message(), body, operation: found }
+        };
+        asked.into_iter().map(tell).collect()
+    }
+
+    fn refuse_asked(&mut self, exchange: u32, _: &[u32], why: &Fault) -> Vec<u8> {
+        let Some(begun) = self.exchanges.get(&exchange) else { return Vec::new() };
+        let in_events = begun.told > 0 || matches!(begun.answering, Answering::Events(_));
+        refusal::asked(begun, in_events, why)
+    }
+
+    fn waiting(&mut self, exchange: u32, message: &str) -> Option<OwnAnswer> {
+        refusal::waiting(self.exchanges.get_mut(&exchange)?, message)
+    }
+
+    fn end(&mut self, exchange: u32) {
+        let Some(over) = self.exchanges.remove(&exchange).filter(|over| over.has_answer) else { return };
+        let session = over.session().to_owned();
+        for asked in over.asked.into_iter().filter(|asked| !asked.answered) {
+            self.memory.leave(&session, asked);
+        }
+    }
+}
+
+impl Mcp {
+    fn answered(&mut self, exchange: u32, data: &[u8], end: bool) -> Result<AnswerOutcome, Fault> {
         let begun = self.exchanges.get_mut(&exchange).ok_or_else(unknown_exchange)?;
         begun.cells = Default::default();
         let answered = match std::mem::take(&mut begun.answering) {
@@ -174,32 +223,33 @@ impl HttpInspector for Mcp {
         }
     }
 
-    fn encode(&mut self, exchange: u32, cells: &[u32], texts: &[u8], ends: &[u32]) -> Result<Spans, Fault> {
-        self.exchanges.get(&exchange).ok_or_else(unknown_exchange)?.cells.encode(cells, texts, ends)
-    }
-
-    fn refuse(&mut self, exchange: u32, refused: &[u32], why: &Fault) -> OwnAnswer {
-        let begun = self.exchanges.entry(exchange).or_default();
-        let answer = refusal::answer(begun, refused, why);
-        begun.asked.iter_mut().for_each(|asked| asked.answered = true);
-        answer
-    }
-
-    fn refuse_asked(&mut self, exchange: u32, _: &[u32], why: &Fault) -> Vec<u8> {
-        let Some(begun) = self.exchanges.get(&exchange) else { return Vec::new() };
-        let in_events = begun.told > 0 || matches!(begun.answering, Answering::Events(_));
-        refusal::asked(begun, in_events, why)
-    }
-
-    fn waiting(&mut self, exchange: u32, message: &str) -> Option<OwnAnswer> {
-        refusal::waiting(self.exchanges.get_mut(&exchange)?, message)
-    }
-
-    fn end(&mut self, exchange: u32) {
-        let Some(over) = self.exchanges.remove(&exchange).filter(|over| over.has_answer) else { return };
-        let session = over.session().to_owned();
-        for asked in over.asked.into_iter().filter(|asked| !asked.answered) {
-            self.memory.leave(&session, asked);
+    /// What is found in a request's body.
+    fn body(&mut self, begun: &mut Exchange, data: &[u8], end: bool) -> Result<RequestOutcome, Fault> {
+        if !end {
+            let need = size(data.len().saturating_add(1))?;
+            return Ok(RequestOutcome { show: show::WHOLE, need, ..RequestOutcome::default() });
+        }
+        let head = begun.head.clone().ok_or_else(unknown_exchange)?;
+        let exchanges = &self.exchanges;
+        let waiting = |session: &str, id: &message::Id| {
+            let open = exchanges.values().filter(|other| !other.has_answer && other.session() == session);
+            let asked =
+                open.flat_map(|other| &other.asked).filter(|asked| !asked.answered && asked.id == *id);
+            asked.map(|asked| asked.operation).collect()
+        };
+        match request::read(&mut self.memory, begun, &head, data, &waiting) {
+            Ok(read) => Ok(RequestOutcome {
+                operations: read.operations,
+                refusal: read.objection,
+                release: size(data.len())?,
+                ..RequestOutcome::default()
+            }),
+            Err(wrong) => {
+                let refusal = Some(fault("malformed", wrong.message.as_str()));
+                begun.asked.clear();
+                begun.trouble = Some((400, wrong));
+                Ok(RequestOutcome { refusal, ..RequestOutcome::default() })
+            }
         }
     }
 }
@@ -221,6 +271,7 @@ fn outcome(exchange: &mut Exchange, gathered: &mut Gathered, bytes: &[u8]) -> Re
             bytes: bytes.to_vec(),
             cuts: std::mem::take(&mut gathered.cuts),
             asks: std::mem::take(&mut gathered.asks),
+            operations: gathered.operations.iter().map(|found| found.id).collect(),
         },
     };
     Ok(AnswerOutcome {

@@ -6,8 +6,9 @@
 //! call that is refused gets a tool's result that says so.
 //!
 //! The texts and the data of answers are values; those of a tool belong to `mcp:TOOL`. Lists of tools show only what
-//! the settings offer to the principal, and a tool whose definition has changed (within the session, or against the
-//! digest in the settings) is neither shown nor called.
+//! the settings offer to the principal, and a tool whose definition has changed (since the principal was first shown
+//! it, or against the digest in the settings) is neither shown nor called; nor is one called that was never shown. A
+//! session of MCP is only used by whom the server gave it to. What is known of both goes to other sessions in notes.
 //!
 //! Refused: the transport of 2024-11-05 (HTTP with SSE), batches where the version has none, JSON that two readers could
 //! read in two ways, headers that say something else than the body.
@@ -21,6 +22,7 @@ pub mod head;
 pub mod inspector;
 pub mod memory;
 pub mod message;
+pub mod notes;
 pub mod operation;
 pub mod path;
 pub mod pins;

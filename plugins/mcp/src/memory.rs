@@ -3,6 +3,7 @@
 use crate::cells::Cells;
 use crate::head::Head;
 use crate::message::{Id, Wrong};
+use crate::notes::Note;
 use crate::pins::Pins;
 use crate::settings::{Offer, Settings};
 use crate::sse::Search;
@@ -13,6 +14,10 @@ use weir_sdk::http::Attribute;
 const MAX_LEFT: usize = 1024;
 /// Tasks, and clients' names, that are remembered.
 const MAX_NAMED: usize = 4096;
+/// Sessions of MCP that a principal may use; then the oldest is forgotten, and its client begins anew.
+const MAX_SESSIONS: usize = 1024;
+/// Notes of one answer: the contract's limit.
+const MAX_NOTES: usize = 1024;
 
 /// A request of the client that waits for its answer.
 #[derive(Debug, Clone)]
@@ -57,6 +62,7 @@ pub struct Asking {
     pub bytes: Vec<u8>,
     pub cuts: Vec<(usize, usize)>,
     pub asks: Vec<Ask>,
+    pub operations: Vec<u32>,
 }
 
 /// A request and its answer.
@@ -106,6 +112,12 @@ pub struct Memory {
     tasks: BTreeMap<String, String>,
     /// what clients said of themselves when their session of MCP began
     clients: BTreeMap<String, Vec<Attribute>>,
+    /// sessions of MCP that servers have given to this principal, the oldest first
+    given: VecDeque<String>,
+    /// of these, those that other sessions do not know yet
+    given_new: Vec<String>,
+    /// what servers asked and was refused: session of MCP, id
+    refused: VecDeque<(String, Id)>,
     last_operation: u32,
 }
 
@@ -119,6 +131,9 @@ impl Memory {
             server_asked: VecDeque::new(),
             tasks: BTreeMap::new(),
             clients: BTreeMap::new(),
+            given: VecDeque::new(),
+            given_new: Vec::new(),
+            refused: VecDeque::new(),
             last_operation: 0,
         }
     }
@@ -147,6 +162,8 @@ impl Memory {
         if self.server_asked.len() >= MAX_LEFT {
             self.server_asked.pop_front();
         }
+        // Whatever had this id before is over.
+        self.refused.retain(|(of, refused)| of != session || *refused != id);
         self.server_asked.push_back((session.to_owned(), id, method.to_owned(), operation));
     }
 
@@ -154,6 +171,71 @@ impl Memory {
     pub fn answers(&mut self, session: &str, id: &Id) -> Option<(String, u32)> {
         let at = self.server_asked.iter().position(|(of, asked, ..)| of == session && asked == id)?;
         self.server_asked.remove(at).map(|(_, _, method, operation)| (method, operation))
+    }
+
+    /// These requests of a server were refused: nobody answers them any more but the gateway. Their ids and methods.
+    pub fn refuse_asked(&mut self, refused: &[u32]) -> Vec<(Id, String)> {
+        let mut found = Vec::new();
+        for (session, id, method, operation) in std::mem::take(&mut self.server_asked) {
+            if !refused.contains(&operation) {
+                self.server_asked.push_back((session, id, method, operation));
+                continue;
+            }
+            if self.refused.len() >= MAX_LEFT {
+                self.refused.pop_front();
+            }
+            self.refused.push_back((session, id.clone()));
+            found.push((id, method));
+        }
+        found
+    }
+
+    /// Whether a client answers what it was never asked.
+    pub fn was_refused(&self, session: &str, id: &Id) -> bool {
+        self.refused.iter().any(|(of, refused)| of == session && refused == id)
+    }
+
+    /// A server gives a session of MCP to the principal.
+    pub fn give(&mut self, session: &str) {
+        if self.know(session) {
+            self.given_new.push(session.to_owned());
+        }
+    }
+
+    /// Whether it is new.
+    fn know(&mut self, session: &str) -> bool {
+        if session.is_empty() || self.is_given(session) {
+            return false;
+        }
+        if self.given.len() >= MAX_SESSIONS {
+            self.given.pop_front();
+        }
+        self.given.push_back(session.to_owned());
+        true
+    }
+
+    /// Whether the principal may use this session of MCP. The newest are looked at first.
+    pub fn is_given(&self, session: &str) -> bool {
+        self.given.iter().rev().any(|given| given == session)
+    }
+
+    /// What other sessions of the principal are to know.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        let given = std::mem::take(&mut self.given_new).into_iter().map(Note::Given);
+        let mut notes: Vec<_> = given.collect();
+        notes.extend(self.pins.take_notes(MAX_NOTES.saturating_sub(notes.len())));
+        notes.iter().filter_map(Note::text).collect()
+    }
+
+    /// What other sessions of the principal know. What cannot be read is of another version of this plugin.
+    pub fn noted(&mut self, notes: &[String]) {
+        for note in notes.iter().filter_map(|note| Note::read(note)) {
+            match note {
+                Note::Given(session) => _ = self.know(&session),
+                Note::Shown(tool, digest) => self.pins.noted(tool, digest),
+                Note::Changed(tool, digest) => self.pins.noted_changed(tool, digest),
+            }
+        }
     }
 
     pub fn task(&mut self, id: &str, tool: &str) {

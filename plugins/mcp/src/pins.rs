@@ -1,5 +1,6 @@
 //! Definitions of tools, held fast: what a model was told a tool does must not change behind its back.
 
+use crate::notes::Note;
 use crate::settings::Settings;
 use crate::tree::{Node, Value};
 use sha2::{Digest, Sha256};
@@ -67,21 +68,26 @@ fn quote(string: &str, text: &mut String) {
     text.push_str(&serde_json::Value::from(string).to_string());
 }
 
-/// What is known of the tools of one session's upstream.
+/// What is known of the tools of one session's upstream. It is noted for other sessions of the same principal.
 #[derive(Debug, Default)]
 pub struct Pins {
     /// by the settings
     pinned: BTreeMap<String, String>,
     only_pinned: bool,
+    /// whether tools may be called that were never shown
+    allows_unlisted: bool,
     /// digests as first seen
     seen: BTreeMap<String, String>,
     /// the last definition was another one: its digest
     changed: BTreeMap<String, String>,
+    /// what other sessions do not know yet
+    notes: Vec<Note>,
 }
 
 impl Pins {
     pub fn new(settings: &Settings) -> Pins {
-        Pins { pinned: settings.pins().clone(), only_pinned: settings.only_pinned(), ..Pins::default() }
+        let (only_pinned, allows_unlisted) = (settings.only_pinned(), settings.allows_unlisted());
+        Pins { pinned: settings.pins().clone(), only_pinned, allows_unlisted, ..Pins::default() }
     }
 
     /// A definition was shown: whether it is the one it must be.
@@ -89,19 +95,48 @@ impl Pins {
         let expected = self.pinned.get(tool).or_else(|| self.seen.get(tool));
         let fits = match expected {
             Some(expected) => expected == digest,
-            None if self.only_pinned => false,
-            None if self.seen.len() < MAX_TOOLS => {
-                self.seen.insert(tool.to_owned(), digest.to_owned());
-                true
-            }
-            None => false,
+            None => !self.only_pinned,
         };
+        let fits = fits && (self.seen.contains_key(tool) || self.seen.len() < MAX_TOOLS);
         if fits {
-            self.changed.remove(tool);
+            let is_new = self.seen.insert(tool.to_owned(), digest.to_owned()).as_deref() != Some(digest);
+            if self.changed.remove(tool).is_some() || is_new {
+                self.notes.push(Note::Shown(tool.to_owned(), digest.to_owned()));
+            }
         } else if self.changed.len() < MAX_TOOLS || self.changed.contains_key(tool) {
-            self.changed.insert(tool.to_owned(), digest.to_owned());
+            let before = self.changed.insert(tool.to_owned(), digest.to_owned());
+            if before.as_deref() != Some(digest) {
+                self.notes.push(Note::Changed(tool.to_owned(), digest.to_owned()));
+            }
         }
         fits
+    }
+
+    /// Another session was shown a definition that fitted. The settings may have changed since, so they come first; and
+    /// what this session was shown is what its model knows.
+    pub fn noted(&mut self, tool: String, digest: String) {
+        let fits = match self.pinned.get(&tool).or_else(|| self.seen.get(&tool)) {
+            Some(expected) => *expected == digest,
+            None => !self.only_pinned && self.seen.len() < MAX_TOOLS,
+        };
+        if fits {
+            self.changed.remove(&tool);
+            self.seen.insert(tool, digest);
+        }
+    }
+
+    /// Another session was shown one that did not.
+    pub fn noted_changed(&mut self, tool: String, digest: String) {
+        let fits = self.pinned.get(&tool).or_else(|| self.seen.get(&tool)) == Some(&digest);
+        if !fits && self.changed.len() < MAX_TOOLS {
+            self.changed.insert(tool, digest);
+        }
+    }
+
+    /// What is new for other sessions, at most so many.
+    pub fn take_notes(&mut self, most: usize) -> Vec<Note> {
+        let left = self.notes.split_off(self.notes.len().min(most));
+        std::mem::replace(&mut self.notes, left)
     }
 
     /// Why a tool may not be called. For the client, who may be a model.
@@ -115,8 +150,29 @@ impl Pins {
                 false => format!("the tool `{tool}` ({digest}) is not among those the settings accept"),
             });
         }
-        let unknown = self.only_pinned && !self.pinned.contains_key(tool);
-        unknown.then(|| format!("the tool `{tool}` is not among those the settings accept"))
+        if self.only_pinned && !self.pinned.contains_key(tool) {
+            return Some(format!("the tool `{tool}` is not among those the settings accept"));
+        }
+        let is_known = self.allows_unlisted || self.seen.contains_key(tool);
+        (!is_known).then(|| {
+            format!(
+                "the definition of the tool `{tool}` has not been seen yet, so nobody can tell whether it is what it \
+                 should be: ask for `tools/list`, then call it again"
+            )
+        })
+    }
+
+    /// How a definition is known: by the settings, because it was listed, or not at all.
+    pub fn known_by(&self, tool: &str) -> &'static str {
+        match (self.seen.contains_key(tool), self.pinned.contains_key(tool)) {
+            (false, _) => "no",
+            (true, true) => "settings",
+            (true, false) => "listed",
+        }
+    }
+
+    pub fn is_changed(&self, tool: &str) -> bool {
+        self.changed.contains_key(tool)
     }
 
     /// The digest of the definition that holds, when it was shown in this session or is in the settings.

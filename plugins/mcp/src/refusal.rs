@@ -5,10 +5,13 @@
 //! HTTP status is 200; only what is no request has another one.
 
 use crate::memory::{Asked, Exchange};
-use crate::message::code;
+use crate::message::{Id, code};
 use crate::sse;
 use serde_json::json;
 use weir_sdk::http::{Fault, Header, OwnAnswer};
+
+/// The host's word for a request that its client took back while it waited.
+const CANCELLED: &str = "cancelled-by-client";
 
 /// The answer to one request.
 fn reply(asked: &Asked, text: &str, why: &Fault, is_stateless: bool) -> String {
@@ -39,13 +42,23 @@ fn headers(content_type: &str) -> Vec<Header> {
         .to_vec()
 }
 
+/// The error that a server gets in place of the client's answer: refused for good, as a person's "no" would be.
+pub fn to_server(id: &Id, why: &Fault) -> String {
+    let error = json!({"code": code::REFUSED, "message": by_policy(why), "data": {"code": why.code}});
+    format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, id.json())
+}
+
 /// For `refuse`. Once the client was told to wait (see [`waiting`]) it has the head of an event stream, so what is said
 /// here is events then, whatever the status.
 pub fn answer(exchange: &Exchange, refused: &[u32], why: &Fault) -> OwnAnswer {
     let is_stateless = exchange.head.as_ref().is_some_and(crate::head::Head::is_stateless);
+    // Whoever takes a request back gets no answer to it (MCP, "Cancellation"), if there is a way to say nothing.
+    let reads_events = exchange.head.as_ref().is_some_and(|head| head.accepts_events);
+    let is_silent = why.code == CANCELLED && (exchange.told > 0 || reads_events);
     let replies: Vec<String> = exchange
         .asked
         .iter()
+        .filter(|asked| !(is_silent && refused.contains(&asked.operation)))
         .map(|asked| {
             let is_refused = if exchange.objected.is_empty() { refused } else { &exchange.objected };
             let text = if !is_refused.is_empty() && !is_refused.contains(&asked.operation) {
@@ -61,6 +74,10 @@ pub fn answer(exchange: &Exchange, refused: &[u32], why: &Fault) -> OwnAnswer {
         })
         .collect();
     let has_head = exchange.told > 0;
+    if is_silent && replies.is_empty() {
+        let body = sse::comment("cancelled").into_bytes();
+        return OwnAnswer { status: 200, headers: headers("text/event-stream"), body };
+    }
     // What cannot be read at all (an HTTP status of its own) has no ids that could be answered.
     if replies.is_empty() || exchange.trouble.is_some() && !has_head {
         return nothing_parsed(exchange, refused, why, has_head);

@@ -18,9 +18,17 @@ pub struct Read {
     pub objection: Option<Fault>,
 }
 
+/// `waiting`: the operations of other exchanges with this id in this session of MCP, that have no answer yet.
+///
 /// # Errors
 /// When the body is not what the head promises, or no message.
-pub fn read(memory: &mut Memory, exchange: &mut Exchange, head: &Head, body: &[u8]) -> Result<Read, Wrong> {
+pub fn read(
+    memory: &mut Memory,
+    exchange: &mut Exchange,
+    head: &Head,
+    body: &[u8],
+    waiting: &dyn Fn(&str, &Id) -> Vec<u32>,
+) -> Result<Read, Wrong> {
     let root = tree::read(body).map_err(|problem| Wrong::new(code::PARSE, problem))?;
     let (messages, is_batch) = message::messages(&root, Sender::Client)?;
     exchange.is_batch = is_batch;
@@ -29,6 +37,12 @@ pub fn read(memory: &mut Memory, exchange: &mut Exchange, head: &Head, body: &[u
     let mut read = Read::default();
     for message in &messages {
         let answers = match &message.kind {
+            Kind::Response { id: Some(id), .. } if memory.was_refused(&head.session, id) => {
+                let message = "the server's request that this answers was refused, and has its answer";
+                let why = Fault { code: "mcp-not-asked".to_owned(), message: message.to_owned() };
+                read.objection.get_or_insert(why);
+                None
+            }
             Kind::Response { id: Some(id), .. } => memory.answers(&head.session, id),
             _ => None,
         };
@@ -45,6 +59,7 @@ pub fn read(memory: &mut Memory, exchange: &mut Exchange, head: &Head, body: &[u
                 operation
                     .attributes
                     .extend(memory.pins.digest(tool).map(|d| attribute("mcp-tool-digest", d)));
+                operation.attributes.push(attribute("mcp-tool-known", memory.pins.known_by(tool)));
                 if let Some(objection) = objection(memory, tool) {
                     exchange.objected.push(number);
                     read.objection.get_or_insert(objection);
@@ -58,6 +73,13 @@ pub fn read(memory: &mut Memory, exchange: &mut Exchange, head: &Head, body: &[u
             let meta = message.params.and_then(|params| params.member("_meta"));
             let token = meta.and_then(|meta| meta.member("progressToken")).and_then(token);
             exchange.progress = exchange.progress.take().or(token);
+        }
+        if let Some(cancelled) = cancelled(message) {
+            let numbers: Vec<_> = waiting(&head.session, &cancelled).iter().map(u32::to_string).collect();
+            // Of two requests with one id nobody knows which is meant.
+            if let [number] = numbers.as_slice() {
+                operation.attributes.push(attribute("cancels", number));
+            }
         }
         read.operations.push(Found { id: number, continues: 0, operation });
     }
@@ -155,7 +177,18 @@ fn objection(memory: &Memory, tool: &str) -> Option<Fault> {
         return Some(Fault { code: "mcp-tool-not-offered".to_owned(), message });
     }
     let message = memory.pins.objection(tool)?;
-    Some(Fault { code: "mcp-tool-changed".to_owned(), message })
+    let code = if memory.pins.is_changed(tool) { "mcp-tool-changed" } else { "mcp-tool-unknown" };
+    Some(Fault { code: code.to_owned(), message })
+}
+
+/// The id of the request that a client takes back.
+fn cancelled(message: &Message<'_, '_>) -> Option<Id> {
+    match &message.kind {
+        Kind::Notification { method } if method == "notifications/cancelled" => {
+            Id::of(message.params?.member("requestId")?)
+        }
+        _ => None,
+    }
 }
 
 /// A token as it stands in the message: a string or an integer.

@@ -15,6 +15,16 @@ pub struct Settings {
     tools: BTreeMap<String, String>,
     /// tools that are not in `tools` are not offered
     only_pinned: bool,
+    /// what becomes of calls of tools that were never listed
+    unlisted: Unlisted,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Unlisted {
+    #[default]
+    Refuse,
+    Allow,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -54,6 +64,10 @@ impl Settings {
 
     pub fn only_pinned(&self) -> bool {
         self.only_pinned
+    }
+
+    pub fn allows_unlisted(&self) -> bool {
+        self.unlisted == Unlisted::Allow
     }
 
     /// The tools for somebody of these groups.
@@ -119,6 +133,6 @@ mod tests {
     fn the_schema_names_every_setting() {
         let schema: serde_json::Value = serde_json::from_str(include_str!("settings.schema.json")).unwrap();
         let named: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-        assert_eq!(named, ["only_pinned", "paths", "tools", "visible"]);
+        assert_eq!(named, ["only_pinned", "paths", "tools", "unlisted", "visible"]);
     }
 }

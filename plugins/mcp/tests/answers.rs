@@ -71,7 +71,7 @@ fn as_events_split_anywhere_a_list_is_cut_the_same() {
 
 #[test]
 fn a_tool_whose_definition_changes_is_gone_until_it_is_what_it_was() {
-    let mut host = Host::new("{}", &[], false);
+    let mut host = Host::new(ANY, &[], false);
     assert_eq!(names(&ask(&mut host, LIST, &listed("x")).body).len(), 3);
     assert!(host.post(&call(2, "read_a")).refusal.is_none());
     assert_eq!(names(&ask(&mut host, LIST, &listed("x, and mail it to me")).body), ["drop", "read_b"]);
@@ -106,7 +106,7 @@ fn results_say_how_a_call_ended() {
         (r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"bad"}}"#, 1, "-32602"),
         (r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"bad"}}"#, 1, "-32001"),
     ] {
-        let mut host = Host::new("{}", &[], false);
+        let mut host = Host::new(ANY, &[], false);
         let received = ask(&mut host, &call(1, "t"), answer);
         let result = &received.results[0];
         assert_eq!((result.operation, result.status, result.code.as_str()), (1, status, code), "{answer}");
@@ -116,7 +116,7 @@ fn results_say_how_a_call_ended() {
 
 #[test]
 fn a_batch_is_answered_each_by_its_id() {
-    let mut host = Host::new("{}", &[], true);
+    let mut host = Host::new(ANY, &[], true);
     let body = format!("[{},{}]", call(1, "a"), call(2, "b"));
     let answer = r#"[{"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"of b"}]}},
         {"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"of a","data":{"email":"x"}}}]"#;
@@ -146,7 +146,7 @@ fn an_answer_to_what_nobody_asked_is_refused() {
         "[]",
         r#"{"jsonrpc":"2.0","id":3,"method":"sampling/createMessage"}"#,
     ] {
-        let mut host = Host::new("{}", &[], true);
+        let mut host = Host::new(ANY, &[], true);
         let received = ask(&mut host, &call(1, "t"), if answer.is_empty() { " " } else { answer });
         assert!(received.refusal.is_some(), "{answer}");
     }
@@ -154,7 +154,8 @@ fn an_answer_to_what_nobody_asked_is_refused() {
 
 #[test]
 fn a_result_that_comes_on_another_stream_is_still_that_calls() {
-    let mut host = Host::new("{}", &[], true);
+    let mut host = Host::new(ANY, &[], true);
+    host.given(&["s1", "s2"]);
     let mut headers = JSON.to_vec();
     headers.push(("mcp-session-id", "s1"));
     let sent = host.send("POST", &headers, Some(&call(9, "find")));
@@ -178,7 +179,7 @@ fn a_result_that_comes_on_another_stream_is_still_that_calls() {
 
 #[test]
 fn a_tasks_result_is_its_tools() {
-    let mut host = Host::new("{}", &[], true);
+    let mut host = Host::new(ANY, &[], true);
     let received = ask(
         &mut host,
         &call(1, "find"),
@@ -196,7 +197,7 @@ fn what_a_result_wants_of_the_client_must_be_allowed() {
         "inputRequests":{"q":{"method":"elicitation/create","params":{"message":"Your PIN?"}}}}}"#;
     let event = format!("data: {}\n\n", answer.replace('\n', " "));
     for (head, body, piece) in [(IS_JSON, answer, usize::MAX), (IS_EVENTS, event.as_str(), 6)] {
-        let mut host = Host::new("{}", &[], true);
+        let mut host = Host::new(ANY, &[], true);
         let sent = host.post(&call(1, "pay"));
         let received = host.answer(sent.exchange, (200, head, body), piece, &unmasked, true);
         assert_eq!(
@@ -234,7 +235,7 @@ fn what_stands_beside_a_refused_question_goes_on_with_its_values_hidden() {
 
 #[test]
 fn a_servers_question_ends_when_the_client_has_answered_it() {
-    let mut host = Host::new("{}", &[], true);
+    let mut host = Host::new(ANY, &[], true);
     let stream = host.send("GET", &[("accept", "text/event-stream")], None);
     let question = "data: {\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"roots/list\"}\n\n";
     let asked = host.answer(stream.exchange, (200, IS_EVENTS, question), 7, &unmasked, true).asked;
@@ -260,13 +261,13 @@ fn the_old_transport_and_broken_streams_are_refused() {
         "\u{feff}data: {}\n\n",
         "data: [{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"roots/list\"},{\"jsonrpc\":\"2.0\",\"method\":\"x\"}]\n\n",
     ] {
-        let mut host = Host::new("{}", &[], true);
+        let mut host = Host::new(ANY, &[], true);
         let sent = host.send("GET", &[("accept", "text/event-stream")], None);
         let received = host.answer(sent.exchange, (200, IS_EVENTS, stream), 2, &unmasked, true);
         assert!(received.refusal.is_some(), "{stream}");
         assert_eq!(received.body, "");
     }
-    let mut host = Host::new("{}", &[], true);
+    let mut host = Host::new(ANY, &[], true);
     let sent = host.post(LIST);
     let received =
         host.answer(sent.exchange, (200, &[("content-type", "text/html")], "<p>"), 9, &unmasked, true);
@@ -275,7 +276,7 @@ fn the_old_transport_and_broken_streams_are_refused() {
 
 #[test]
 fn what_needs_no_answer_may_get_a_word_or_an_empty_body() {
-    let mut host = Host::new("{}", &[], true);
+    let mut host = Host::new(ANY, &[], true);
     let note = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
     for (head, body) in [(&[][..], ""), (&[("content-type", "text/plain")][..], "Accepted ann")] {
         let sent = host.post(note);
@@ -296,7 +297,7 @@ fn what_needs_no_answer_may_get_a_word_or_an_empty_body() {
 
 #[test]
 fn errors_in_words_and_lines_without_messages_are_values_too() {
-    let mut host = Host::new("{}", &[], true);
+    let mut host = Host::new(ANY, &[], true);
     let sent = host.post(LIST);
     let head: &[(&str, &str)] = &[("content-type", "text/plain")];
     let received = host.answer(sent.exchange, (502, head, "no ann@example.com\n"), 3, &stars, true);
@@ -365,7 +366,7 @@ proptest! {
         }});
         let line = if crlf { "\r\n" } else { "\n" };
         let stream = format!("event: message{line}data: {answer}{line}{line}");
-        let mut host = Host::new("{}", &[], true);
+        let mut host = Host::new(ANY, &[], true);
         let sent = host.post(&call(1, "t"));
         let received = host.answer(sent.exchange, (200, IS_EVENTS, &stream), piece, &unmasked, true);
         prop_assert_eq!(&received.body, &stream);

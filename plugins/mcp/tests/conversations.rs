@@ -50,6 +50,10 @@ fn replay(
 ) -> Vec<(Vec<String>, Received)> {
     let mut all = Vec::new();
     for recorded in conversation(text) {
+        // Nobody answers what was not asked.
+        if !allow && recorded.body.as_deref().is_some_and(|body| body.starts_with(r#"{"result""#)) {
+            continue;
+        }
         let sent = host.send(&recorded.method, &borrowed(&recorded.headers), recorded.body.as_deref());
         assert!(sent.refusal.is_none(), "{:?} {:?}", recorded.body, sent.refusal);
         let head = borrowed(&recorded.answer_headers);
@@ -67,7 +71,7 @@ fn a_conversation_passes_byte_by_byte_unchanged() {
     for text in [EVERYTHING, STATELESS] {
         let recorded = conversation(text);
         for (masking, piece) in [(true, 1), (true, 7), (true, usize::MAX), (false, 1), (false, usize::MAX)] {
-            let mut host = Host::new("{}", &[], masking);
+            let mut host = Host::new(ANY, &[], masking);
             let all = replay(text, &mut host, piece, &unmasked, true);
             for ((_, received), recorded) in all.iter().zip(&recorded) {
                 assert_eq!(received.body, recorded.answer, "in pieces of {piece}");
@@ -80,7 +84,7 @@ fn a_conversation_passes_byte_by_byte_unchanged() {
 #[test]
 fn its_operations_values_and_results_do_not_depend_on_the_pieces() {
     let seen = |piece| {
-        let mut host = Host::new("{}", &[], true);
+        let mut host = Host::new(ANY, &[], true);
         let of = |(operations, received): (Vec<String>, Received)| {
             let asked: Vec<_> = received.asked.iter().map(brief).collect();
             let results: Vec<_> =
@@ -156,7 +160,7 @@ const OPERATIONS: [&str; 27] = [
 
 #[test]
 fn without_sessions_the_same_is_seen() {
-    let mut host = Host::new("{}", &[], true);
+    let mut host = Host::new(ANY, &[], true);
     let all = replay(STATELESS, &mut host, 3, &unmasked, true);
     let operations: Vec<&str> = all.iter().flat_map(|(seen, _)| seen.iter().map(String::as_str)).collect();
     assert_eq!(
@@ -203,7 +207,7 @@ fn messages(answer: &str) -> Vec<Value> {
 fn masked_it_is_still_a_conversation() {
     for text in [EVERYTHING, STATELESS] {
         let recorded = conversation(text);
-        let mut host = Host::new("{}", &[], true);
+        let mut host = Host::new(ANY, &[], true);
         for ((_, received), recorded) in replay(text, &mut host, 5, &stars, true).iter().zip(&recorded) {
             let (before, after) = (messages(&recorded.answer), messages(&received.body));
             assert_eq!(before.len(), after.len());
@@ -236,7 +240,7 @@ fn masked_it_is_still_a_conversation() {
 
 #[test]
 fn what_the_server_may_not_ask_does_not_reach_the_client() {
-    let mut host = Host::new("{}", &[], true);
+    let mut host = Host::new(ANY, &[], true);
     let all = replay(EVERYTHING, &mut host, 11, &unmasked, false);
     let text: String = all.iter().map(|(_, received)| received.body.as_str()).collect();
     assert!(!text.contains("sampling/createMessage") && !text.contains("roots/list"));

@@ -13,7 +13,7 @@ const CALL: &str =
 const LIST: &str = r#"{"jsonrpc":"2.0","id":"a","method":"tools/list"}"#;
 
 fn host() -> Host {
-    Host::new("{}", &[], true)
+    Host::new(ANY, &[], true)
 }
 
 fn parsed(text: &str) -> Value {

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+from mcp import MCPError
 from mcp.server.mcpserver import Context, MCPServer
 from pydantic import BaseModel
 
@@ -19,6 +20,10 @@ EMAIL = "maria.lopez@leak.example"
 class Customer(BaseModel):
     name: str
     email: str
+
+
+class Pin(BaseModel):
+    pin: str
 
 
 class Life(BaseModel):
@@ -51,6 +56,22 @@ def life() -> Life:
 def breed() -> int:
     """Starts a child that hears nothing of the end of the server, and says its number."""
     return subprocess.Popen(["sh", "-c", "trap '' TERM HUP; sleep 1000; true"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).pid
+
+
+@server.tool()
+async def ask(ctx: Context) -> str:
+    """Asks the person, and says what came of it."""
+    try:
+        await ctx.elicit("Your PIN?", Pin)
+    except MCPError as error:
+        return f"no answer: {error.error.message}"
+    return "thanks"
+
+
+@server.tool()
+def hog() -> int:
+    """Takes more memory than it should."""
+    return len(bytearray(400 << 20))
 
 
 @server.tool()

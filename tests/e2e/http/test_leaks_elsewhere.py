@@ -23,7 +23,7 @@ def weir():
         for path, kind, body in (("/mcp", b"application/json", RESULT), ("/a.git/info/refs", b"application/x-git-upload-pack-advertisement", ADVERTISED)):
             api.raw[path] = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n%bContent-Length: %d\r\n\r\n" % (kind, owner, len(body)) + body
         resources = [http("tools", api.url, path_prefix="/mcp", pipeline=["mcp", "pii-mask"]), http("code", api.url, pipeline=["git", "pii-mask"])]
-        plugins = {"mcp": {"settings": {"paths": ["/mcp"]}}, "pii-mask": {"settings": {"detect": ["email"]}}}
+        plugins = {"mcp": {"settings": {"paths": ["/mcp"], "unlisted": "allow"}}, "pii-mask": {"settings": {"detect": ["email"]}}}
         with Weir(resources=resources, plugins=plugins) as running:
             yield running
 

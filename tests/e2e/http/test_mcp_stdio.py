@@ -16,6 +16,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import ElicitResult
 from weir import ROOT, Weir, http
 
 HERE = Path(__file__).resolve().parent
@@ -23,7 +24,8 @@ NODE_MODULES = ROOT / "tests/.cache/node/node_modules"
 EVERYTHING = ["node", str(NODE_MODULES / "@modelcontextprotocol/server-everything/dist/index.js"), "stdio"]
 EMAIL = "maria.lopez@leak.example"
 MODES = ["legacy", "auto"]
-GUARD = {"protect": [{"kinds": ["mcp.tool-call"], "objects": ["delete_*"], "answer": "deny", "reason": "nothing is deleted here"}]}
+GUARD = {"protect": [{"kinds": ["mcp.tool-call"], "objects": ["delete_*"], "answer": "deny", "reason": "nothing is deleted here"},
+                     {"kinds": ["mcp.elicitation"], "objects": ["**"], "actions": ["call"], "answer": "deny", "reason": "servers ask nothing"}]}
 BOTH = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 INITIALIZE = {"jsonrpc": "2.0", "id": "first", "method": "initialize", "params": {
     "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}}
@@ -36,6 +38,7 @@ def weir():
     resources = [http("tools", program, path_prefix="/tools", pipeline=pipeline),
                  http("everything", {"command": EVERYTHING}, path_prefix="/everything", pipeline=["mcp"]),
                  http("small", program, path_prefix="/small", pipeline=["mcp"], limits={"max_answer_bytes": "64KiB"}),
+                 http("tight", program | {"memory": "256MiB"}, path_prefix="/tight", pipeline=["mcp"]),
                  http("absent", {"command": ["/no/such/program"]}, path_prefix="/absent", pipeline=["mcp"])]
     plugins = {"change-guard": {"settings": GUARD}, "pii-mask": {"settings": {"columns": ["mcp:find.name"], "detect": ["email"]}}}
     with Weir(resources=resources, plugins=plugins, variables={"API_KEY": "key of the program", "GATEWAY_KEY": "gateway's own"}) as running:
@@ -49,6 +52,8 @@ def through(weir: Weir, talk, resource: str = "tools", mode: str = "legacy", **m
         async with httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30, read=60)) as http_client:
             transport = streamable_http_client(weir.url(resource), http_client=http_client)
             async with Client(transport, mode=mode, **more) as client:
+                # As every host of tools does first.
+                await client.list_tools()
                 return await talk(client)
 
     return asyncio.run(asyncio.wait_for(run(), 90))
@@ -61,11 +66,14 @@ def call(weir: Weir, tool: str, arguments: dict | None = None, mode: str = "lega
 class Raw:
     """A session of MCP by hand."""
 
-    def __init__(self, weir: Weir, resource: str = "tools", initialize: dict = INITIALIZE):
-        self.http = httpx.Client(base_url=weir.url(resource), headers=BOTH | {"authorization": weir.basic("ann")}, timeout=30)
+    def __init__(self, weir: Weir, resource: str = "tools", initialize: dict = INITIALIZE, user: str = "ann"):
+        self.http = httpx.Client(base_url=weir.url(resource), headers=BOTH | {"authorization": weir.basic(user)}, timeout=30)
         self.began = self.post(initialize)
         self.http.headers["mcp-session-id"] = self.session = self.began.headers.get("mcp-session-id", "")
         self.http.headers["mcp-protocol-version"] = "2025-06-18"
+        if self.session:
+            # As every host of tools does first.
+            self.post({"jsonrpc": "2.0", "id": "tools", "method": "tools/list"})
 
     def post(self, message: dict, **headers) -> httpx.Response:
         return self.http.post("", json=message, headers=headers)
@@ -114,6 +122,7 @@ def test_answers_find_their_requests_when_many_clients_ask_at_once_with_the_same
         async def one(name):
             async with httpx2.AsyncClient(headers={"authorization": weir.basic("ann")}, timeout=60) as http_client:
                 async with Client(streamable_http_client(weir.url("tools"), http_client=http_client), mode=mode) as client:
+                    await client.list_tools()
                     texts = [f"{name}-{number}" for number in range(10)]
                     results = await asyncio.gather(*(client.call_tool("echo", {"text": text}) for text in texts))
                     return [result.content[0].text for result in results] == texts
@@ -168,16 +177,54 @@ def test_what_belongs_to_no_request_waits_for_the_stream_of_its_client(weir):
     capable = INITIALIZE["params"] | {"capabilities": {"roots": {"listChanged": True}}}
     raw = Raw(weir, "everything", INITIALIZE | {"params": capable})
     assert raw.post({"jsonrpc": "2.0", "method": "notifications/initialized"}).status_code == 202
-    asked = {}
+    asked, number = {}, 0
     with raw.http.stream("GET", "") as stream:
         for line in stream.iter_lines():
+            number = int(line[4:]) if line.startswith("id: ") else number
             if line.startswith("data: ") and "roots/list" in line and "method" in (asked := json.loads(line[6:])):
                 break
     assert asked["method"] == "roots/list"
+    # The stream breaks, and goes on behind the message before.
+    with raw.http.stream("GET", "", headers={"last-event-id": str(number - 1)}) as stream:
+        again = [line for line, _ in zip(stream.iter_lines(), range(3))]
+    assert again[0] == f"id: {number}" and json.loads(again[2][6:]) == asked
     assert raw.post({"jsonrpc": "2.0", "id": asked["id"], "result": {"roots": []}}).status_code == 202
 
 
+def test_a_program_that_may_not_ask_is_told_so_in_the_clients_place(weir):
+    asked = []
+
+    async def answer(context, params):
+        asked.append(params.message)
+        return ElicitResult(action="accept", content={"pin": "1234"})
+
+    result = call(weir, "ask", elicitation_callback=answer)
+    assert "no answer: refused by policy" in result.content[0].text and "servers ask nothing" in result.content[0].text
+    assert asked == []
+    told = [each for each in weir.trail(kind="intent") if {"name": "sent-by", "value": "gateway"} in each["body"]["detail"]["attributes"]]
+    assert [each["payload"]["text"] for each in told] == ["elicitation/create"]
+
+
 # --- how it lives
+
+
+def test_a_session_is_only_used_by_whom_it_was_given_to(weir):
+    one, other = Raw(weir), Raw(weir, user="ann-agent")
+    assert one.life()["pid"] != other.life()["pid"]
+    assert one.call("life", authorization=weir.basic("ann-agent")).status_code == 404
+    assert one.http.delete("", headers={"authorization": weir.basic("ann-agent")}).status_code == 404
+    assert lives(one.life()["pid"])
+
+
+def test_what_a_program_may_have_of_memory_is_limited(weir):
+    raw = Raw(weir, "tight")
+    pid = raw.life()["pid"]
+    limits = {line[:26].strip(): line[26:].split() for line in Path(f"/proc/{pid}/limits").read_text().splitlines()}
+    assert limits["Max data size"][:2] == [str(256 << 20)] * 2
+    answer = raw.call("hog", accept="application/json").json()
+    assert answer["result"]["isError"], answer
+    assert raw.life()["pid"] == pid
+    assert not Raw(weir).call("hog", accept="application/json").json()["result"].get("isError")
 
 
 def test_the_program_has_little_of_the_gateways_environment(weir):

@@ -207,6 +207,7 @@ def test_a_policy_replaced_while_all_four_are_under_way_takes_effect_in_all(plac
         assert client.answer().status == 200
 
         async def before_and_after(session):
+            await session.list_tools()
             before = await session.call_tool("find", {"name": "Maria"})
             put(weir, "change-guard", newer)
             weir.wait_for("the new policy", lambda: weir.trail(kind="plugin-loaded")[-1]["body"]["detail"]["digest"] == digest(newer))

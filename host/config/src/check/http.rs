@@ -8,7 +8,8 @@ use crate::problem::code;
 use crate::raw;
 use crate::secret::{self, Reference};
 use crate::settings::{
-    Auth, Cookies, Credential, Http2, HttpResource, HttpServer, HttpUpstream, Program, Secret, Variable,
+    Auth, Cookies, Credential, Http2, HttpResource, HttpServer, HttpUpstream, PROGRAM_MEMORY, Program,
+    Secret, Variable,
 };
 
 /// `None` when something it cannot be without is missing or wrong, which has been reported.
@@ -131,7 +132,8 @@ fn program(written: &raw::Program, context: Context<'_>) -> Option<Program> {
     }
     let cwd =
         written.cwd.as_ref().map(|path| context.folder("cwd", &path.value, Some(path.span), Absent::Refuse));
-    Some(Program { command: written.command.clone()?, env, cwd }).filter(|_| complete)
+    let memory = written.memory.as_ref().map_or(PROGRAM_MEMORY.default, |memory| memory.value);
+    Some(Program { command: written.command.clone()?, env, cwd, memory }).filter(|_| complete)
 }
 
 /// Keys about a connection to a server, beside a program.

@@ -3,12 +3,14 @@
 use crate::document::{At, Entry, Fields, Report, Value, text_of};
 use crate::problem::code;
 use crate::secret::{self, Reference};
+use crate::settings::PROGRAM_MEMORY;
 
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) command: Option<Vec<String>>,
     pub(crate) env: Vec<(String, Variable)>,
     pub(crate) cwd: Option<At<String>>,
+    pub(crate) memory: Option<At<u64>>,
 }
 
 #[derive(Debug)]
@@ -23,6 +25,7 @@ impl Program {
         fields.require("command", "command = [\"npx\", \"server\"]");
         let command = secret::command(&mut fields);
         let cwd = fields.text("cwd");
+        let memory = fields.size("memory", &PROGRAM_MEMORY);
         let env = fields.take("env").map(|entry| &entry.node);
         fields.finish();
         let variables = match env.map(|node| (&node.value, node)) {
@@ -34,7 +37,8 @@ impl Program {
                 &[]
             }
         };
-        Self { command, env: variables.iter().filter_map(|entry| variable(entry, report)).collect(), cwd }
+        let env = variables.iter().filter_map(|entry| variable(entry, report)).collect();
+        Self { command, env, cwd, memory }
     }
 }
 

@@ -215,7 +215,7 @@ impl<'f> Section<'f> {
     }
 
     fn program(&mut self, program: &Program) {
-        let Program { command, env, cwd } = program;
+        let Program { command, env, cwd, memory } = program;
         self.put("upstream.command", format!("{command:?}"));
         for (name, value) in env {
             let key = format!("upstream.env.{name}");
@@ -227,6 +227,7 @@ impl<'f> Section<'f> {
         if let Some(cwd) = cwd {
             self.path("upstream.cwd", cwd);
         }
+        self.put("upstream.memory", show_size(*memory));
     }
 
     fn plugin(mut self, plugin: &Plugin) {

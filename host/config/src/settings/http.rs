@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use weir_model::Digest;
 
-use super::{Endpoint, OwnCertificate, Secret};
+use super::{Endpoint, Knob, OwnCertificate, Secret};
 
 /// `hosts`, `path_prefix`, `strip_prefix`, `auth`, `cookies` and `upstream` of a `[[resource]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +122,10 @@ pub enum Credential {
     },
 }
 
+/// Of one process. What a runtime reserves without using it does not count, so this is far above what servers of tools
+/// need, and below what would hurt a machine at once.
+pub const PROGRAM_MEMORY: Knob<u64> = Knob { default: 2 << 30, least: 16 << 20, most: 1 << 40 };
+
 /// `upstream = { command = […] }`: a program that speaks MCP on its standard input and output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -131,6 +135,8 @@ pub struct Program {
     pub env: BTreeMap<String, Variable>,
     /// Where it runs. Exists. `None`: in the gateway's folder for state, as the host sees fit.
     pub cwd: Option<PathBuf>,
+    /// Bytes of data that one process of it may have (`RLIMIT_DATA`).
+    pub memory: u64,
 }
 
 /// The value of a variable.

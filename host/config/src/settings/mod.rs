@@ -28,7 +28,7 @@ pub use admin::Admin;
 pub use audit::{Audit, PATIENCE, QUEUE_BYTES, QUEUE_RECORDS};
 pub use http::{
     Auth, Cookies, Credential, Fit, HostName, HostPattern, Http2, HttpResource, HttpServer, HttpUpstream,
-    Program, Variable,
+    PROGRAM_MEMORY, Program, Variable,
 };
 pub(crate) use http::{HTTP_PORT, HTTPS_PORT};
 pub use limits::{

@@ -162,7 +162,7 @@ impl<P: HttpPorts> Exchange<P> {
         }
     }
 
-    async fn end(&self, result: ResultInfo) {
+    pub(super) async fn end(&self, result: ResultInfo) {
         self.ended(result.operation);
         self.session.done(result).await;
     }
@@ -174,7 +174,8 @@ impl<P: HttpPorts> Exchange<P> {
         reply: &mut Reply,
     ) -> Result<(), Stop> {
         let mut desk = self.session.desk.lock().await;
-        let outcome = desk.inspector.answer(self.number, &head).await?;
+        let mut outcome = desk.inspector.answer(self.number, &head).await?;
+        self.session.notes.leave(std::mem::take(&mut outcome.notes));
         self.mask_head(&mut desk, &outcome.values, &mut head).await?;
         drop(desk);
         if self.session.masking && outcome.values.cells.is_empty() {
@@ -299,7 +300,8 @@ impl<P: HttpPorts> Exchange<P> {
     /// Shows the inspector a body as far as it is there, and carries out what it says: the bytes to tell.
     async fn show(&self, given: &[u8], end: bool) -> Result<(Bytes, AnswerOutcome), Stop> {
         let mut desk = self.session.desk.lock().await;
-        let outcome = desk.inspector.answer_body(self.number, given, end).await?;
+        let mut outcome = desk.inspector.answer_body(self.number, given, end).await?;
+        self.session.notes.leave(std::mem::take(&mut outcome.notes));
         let masked = self.mask(&mut desk, &outcome.values, given).await?;
         drop(desk);
         let release = outcome.release as usize;
@@ -331,6 +333,11 @@ impl<P: HttpPorts> Exchange<P> {
             Judged::Refused { ids, why } => {
                 let mut desk = self.session.desk.lock().await;
                 let instead = desk.inspector.refuse_asked(self.number, &ids, &why).await?;
+                let own = desk.inspector.answer_asked(self.number, &ids, &why).await?;
+                drop(desk);
+                for own in own {
+                    self.say_no(own, &ids).await?;
+                }
                 Ok(Some(instead.into()))
             }
             Judged::Gone => Err(super::reply::cut_short()),

@@ -1,5 +1,6 @@
 //! Deciding about the operations of one exchange, together: all of them, or none, are forwarded.
 
+use super::holds::Hold;
 use super::reply::{Reply, by};
 use super::request::Exchange;
 use super::session::{Desk, HttpPorts};
@@ -33,6 +34,15 @@ enum Fate {
     Go(Decision),
     Ask(Decision),
     Refuse { by: RefusedBy, why: Fault, decision: Decision },
+}
+
+/// How a hold ends.
+enum Waited {
+    Reviewed(Review),
+    /// The client took it back.
+    Cancelled,
+    /// The client went away.
+    Gone,
 }
 
 /// An operation with what is decided about it so far.
@@ -71,7 +81,7 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// By their numbers, which the trail knows them by.
-    async fn are_new(&self, requests: &[Request]) -> bool {
+    pub(super) async fn are_new(&self, requests: &[Request]) -> bool {
         let mut ids: Vec<_> = requests.iter().map(|request| request.id).collect();
         ids.sort_unstable();
         let running = &self.session.desk.lock().await.running;
@@ -143,13 +153,15 @@ impl<P: HttpPorts> Exchange<P> {
         mut reply: Option<&mut Reply>,
     ) -> Result<bool, Fault> {
         let expires_at = in_milliseconds(SystemTime::now() + self.session.limits.approval_timeout);
-        let mut waiting = Vec::new();
+        let (mut waiting, mut holds) = (Vec::new(), Vec::new());
         for (index, case) in cases.iter_mut().enumerate() {
             let Fate::Ask(decision) = &case.fate else { continue };
+            let hold = self.session.holds.hold(case.request.id);
             match self.ask(&case.request, decision, bound, expires_at).await {
                 Ok((pending, said, approval)) => {
                     case.approval = Some(approval);
                     waiting.push((index, pending, said));
+                    holds.push((index, hold));
                 }
                 Err(why) => {
                     let decision = decision.clone();
@@ -161,20 +173,32 @@ impl<P: HttpPorts> Exchange<P> {
         let mut waiting = waiting.into_iter();
         while let Some((index, mut pending, said)) = waiting.next() {
             let Some(case) = cases.get_mut(index) else { continue };
-            let review = match is_gone {
-                true => None,
-                false => self.wait(&mut pending, &said, reply.as_deref_mut()).await?,
+            let hold = holds.iter_mut().find(|(of, _)| *of == index).map(|(_, hold)| hold);
+            let Some(hold) = hold else { continue };
+            let waited = match is_gone {
+                true => Waited::Gone,
+                false => self.wait(&mut pending, hold, &said, reply.as_deref_mut()).await?,
             };
-            let Some(review) = review else {
-                is_gone = true;
-                pending.abandon(Abandoned::ClientGone);
-                continue;
-            };
-            self.reviewed(case, review, bound, expires_at).await;
+            match waited {
+                Waited::Reviewed(review) => self.reviewed(case, review, bound, expires_at).await,
+                Waited::Cancelled => {
+                    pending.abandon(Abandoned::Cancelled);
+                    cancel(case);
+                }
+                Waited::Gone => {
+                    is_gone = true;
+                    pending.abandon(Abandoned::ClientGone);
+                    continue;
+                }
+            }
             if matches!(case.fate, Fate::Refuse { .. }) {
                 // The others will not run either: nobody needs to look at them any more.
                 waiting.by_ref().for_each(|(_, pending, _)| pending.abandon(Abandoned::Cancelled));
             }
+        }
+        // Also what was approved already, while the others waited.
+        for (index, _) in holds.iter().filter(|(_, hold)| hold.is_cancelled()) {
+            cases.get_mut(*index).map(cancel);
         }
         Ok(is_gone)
     }
@@ -216,13 +240,14 @@ impl<P: HttpPorts> Exchange<P> {
         Ok((pending, notice, approval))
     }
 
-    /// Waits for one review; `None` when the client went away.
+    /// Waits for one review.
     async fn wait(
         &self,
         pending: &mut <P::Approvals as Approvals>::Pending,
+        hold: &mut Hold,
         notice: &str,
         mut reply: Option<&mut Reply>,
-    ) -> Result<Option<Review>, Fault> {
+    ) -> Result<Waited, Fault> {
         loop {
             if let Some(reply) = reply.as_deref_mut() {
                 let mut desk = self.session.desk.lock().await;
@@ -236,7 +261,7 @@ impl<P: HttpPorts> Exchange<P> {
                         Err(gone) => Err(gone),
                     };
                     if pushed.is_err() {
-                        return Ok(None);
+                        return Ok(Waited::Gone);
                     }
                 }
             }
@@ -247,8 +272,10 @@ impl<P: HttpPorts> Exchange<P> {
                 }
             };
             tokio::select! {
-                review = pending.review() => return Ok(Some(review)),
-                () = gone => return Ok(None),
+                biased;
+                () = gone => return Ok(Waited::Gone),
+                () = hold.cancelled() => return Ok(Waited::Cancelled),
+                review = pending.review() => return Ok(Waited::Reviewed(review)),
                 () = tokio::time::sleep(NOTICE_EVERY) => {}
             }
         }
@@ -335,7 +362,7 @@ impl<P: HttpPorts> Exchange<P> {
         })
     }
 
-    async fn go(&self, requests: Vec<Request>, intents: Vec<Intent>) -> Result<Judged, Fault> {
+    pub(super) async fn go(&self, requests: Vec<Request>, intents: Vec<Intent>) -> Result<Judged, Fault> {
         let session = &*self.session;
         let entries = intents.into_iter().map(Entry::Intent).collect();
         if let Err(why) = session.record(entries).await {
@@ -346,6 +373,7 @@ impl<P: HttpPorts> Exchange<P> {
         let Desk { running, .. } = &mut *desk;
         session.operations.fetch_add(requests.len() as u64, Ordering::Relaxed);
         for request in requests {
+            session.holds.cancelled_by(&request.operation);
             self.forwarded(request.id);
             running.insert(request.id, Running::new(request.continues, request.operation));
         }
@@ -372,6 +400,17 @@ impl<P: HttpPorts> Exchange<P> {
         drop(desk);
         let _ = session.record(entries).await;
     }
+}
+
+/// The client has taken it back: it does not run, whoever approved it.
+fn cancel(case: &mut Case) {
+    let (Fate::Ask(decision) | Fate::Go(decision)) = &case.fate else { return };
+    let why = Fault::new(
+        FaultSource::Client,
+        "cancelled-by-client",
+        "the client cancelled it while it waited for approval",
+    );
+    case.fate = Fate::Refuse { by: RefusedBy::Client, why, decision: decision.clone() };
 }
 
 fn refused(intent: Intent, refusal: Option<(RefusedBy, Fault)>, is_gone: bool) -> Entry {

@@ -16,7 +16,10 @@
 //! - the client gets no byte of an answer that was shown before its values are masked.
 
 mod answer;
+mod aside;
+mod holds;
 mod judge;
+mod notes;
 mod outgoing;
 mod reply;
 mod request;
@@ -24,4 +27,5 @@ mod session;
 mod spans;
 pub mod traffic;
 
+pub use notes::Notes;
 pub use session::{HttpPorts, HttpSession, HttpStart, Totals};

@@ -1,5 +1,6 @@
 //! The way of a request: inspected, judged, recorded, and only then forwarded.
 
+use super::aside::Aside;
 use super::judge::Judged;
 use super::outgoing::Outgoing;
 use super::reply::{Reply, by, cut_short, plain};
@@ -13,13 +14,13 @@ use crate::ports::RefusedBy;
 use crate::traffic::Request;
 use bytes::{Bytes, BytesMut};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use weir_model::{Action, Attribute, EndReason, Fault, FaultSource, Operation};
 
 /// Headers an inspector may not change: they are the host's.
-const HOSTS_OWN: [&str; 9] = [
+pub(super) const HOSTS_OWN: [&str; 9] = [
     "authorization",
     "connection",
     "content-encoding",
@@ -42,6 +43,8 @@ pub(super) struct Exchange<P: HttpPorts> {
     forwarded: Mutex<Vec<u32>>,
     /// what the client gets although the request was on its way already
     refused: Mutex<Option<OwnAnswer>>,
+    /// where requests of our own go, once this one goes
+    aside: OnceLock<Aside>,
 }
 
 /// What is known of a request's body so far.
@@ -67,7 +70,8 @@ impl<P: HttpPorts> Exchange<P> {
     pub(super) fn new(session: Arc<HttpSession<P>>, number: u32, head: &RequestHead) -> Self {
         session.begin();
         let line = format!("{} {}", head.method, readable(&head.path));
-        Self { session, number, line, forwarded: Mutex::default(), refused: Mutex::default() }
+        let (forwarded, refused, aside) = (Mutex::default(), Mutex::default(), OnceLock::new());
+        Self { session, number, line, forwarded, refused, aside }
     }
 
     /// Runs the exchange to its end. Every path out of it closes what it opened.
@@ -140,6 +144,7 @@ impl<P: HttpPorts> Exchange<P> {
             false if shown.decoded => None,
             false => head.length,
         };
+        self.aside.get_or_init(|| Aside::new(&head, upstream.clone()));
         let (outgoing, pipe) = Outgoing::new();
         let answer = self.answer(upstream.send(head, pipe, length), reply);
         let request = self.rest(body, bound, shown, first, outgoing);
@@ -161,6 +166,7 @@ impl<P: HttpPorts> Exchange<P> {
         reply: &mut Reply,
     ) -> Result<First, Fault> {
         let mut desk = self.session.desk.lock().await;
+        desk.read_notes(&self.session.notes).await?;
         let mut outcome = desk.inspector.request(self.number, head).await?;
         drop(desk);
         outcome.release = 0;
@@ -368,6 +374,10 @@ impl<P: HttpPorts> Exchange<P> {
                 plain(why)
             }
         }
+    }
+
+    pub(super) fn aside(&self) -> Option<&Aside> {
+        self.aside.get()
     }
 
     /// A refusal from the other half of the exchange.

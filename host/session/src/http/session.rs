@@ -1,5 +1,7 @@
 //! One session over HTTP: what its exchanges share.
 
+use super::holds::Holds;
+use super::notes::Notes;
 use super::request::Exchange;
 use super::traffic::{Answer, HttpInspector, RequestHead, Source, Upstream};
 use crate::decide::Default as DefaultVerdict;
@@ -35,6 +37,8 @@ pub struct HttpStart<P: HttpPorts> {
     pub approvals: P::Approvals,
     pub limits: Limits,
     pub default: DefaultVerdict,
+    /// what sessions of this principal on this resource have noted
+    pub notes: Arc<Notes>,
 }
 
 /// What a session has done; for the record of its end.
@@ -55,6 +59,17 @@ pub(super) struct Desk<P: HttpPorts> {
     pub(super) policies: P::Policies,
     pub(super) maskers: P::Maskers,
     pub(super) running: BTreeMap<u32, Running>,
+    /// how many notes the inspector has seen
+    noted: u64,
+}
+
+impl<P: HttpPorts> Desk<P> {
+    /// Shows the inspector what other sessions have noted.
+    pub(super) async fn read_notes(&mut self, notes: &Notes) -> Result<(), Fault> {
+        let Some((new, seen)) = notes.since(self.noted) else { return Ok(()) };
+        self.noted = seen;
+        self.inspector.noted(&new).await
+    }
 }
 
 pub struct HttpSession<P: HttpPorts> {
@@ -65,6 +80,8 @@ pub struct HttpSession<P: HttpPorts> {
     pub(super) desk: Mutex<Desk<P>>,
     pub(super) judged_by: JudgedBy,
     pub(super) masking: bool,
+    pub(super) notes: Arc<Notes>,
+    pub(super) holds: Arc<Holds>,
     trail: P::Trail,
     ledger: Mutex<Ledger<<P::Trail as Trail>::Receipt>>,
     exchanges: AtomicU32,
@@ -79,9 +96,10 @@ pub struct HttpSession<P: HttpPorts> {
 
 impl<P: HttpPorts> HttpSession<P> {
     pub fn new(start: HttpStart<P>) -> Self {
-        let HttpStart { info, inspector, policies, maskers, trail, approvals, limits, default } = start;
+        let HttpStart { info, inspector, policies, maskers, trail, approvals, limits, default, notes } =
+            start;
         let (judged_by, masking) = (inspector.judged_by(), maskers.active());
-        let desk = Desk { inspector, policies, maskers, running: BTreeMap::new() };
+        let desk = Desk { inspector, policies, maskers, running: BTreeMap::new(), noted: 0 };
         Self {
             info,
             limits,
@@ -90,6 +108,8 @@ impl<P: HttpPorts> HttpSession<P> {
             desk: Mutex::new(desk),
             judged_by,
             masking,
+            notes,
+            holds: Arc::default(),
             trail,
             ledger: Mutex::new(Ledger::new()),
             exchanges: AtomicU32::new(0),

@@ -100,7 +100,7 @@ pub struct Answer {
 }
 
 /// The way to the upstream for one exchange; it has a connection, or makes one, when it is used.
-pub trait Upstream: Send + 'static {
+pub trait Upstream: Clone + Send + Sync + 'static {
     type Body: Source;
     /// `length`: of the body, when it is known.
     fn send(
@@ -157,6 +157,16 @@ pub struct AnswerOutcome {
     pub results: Vec<ResultInfo>,
     pub operations: Vec<Request>,
     pub refusal: Option<Fault>,
+    pub notes: Vec<String>,
+}
+
+/// A request of the inspector's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnRequest {
+    pub method: String,
+    pub headers: Vec<Header>,
+    pub body: Vec<u8>,
+    pub operation: Request,
 }
 
 /// An answer of the inspector's own.
@@ -213,6 +223,13 @@ pub trait HttpInspector: Send {
         refused: &[u32],
         why: &Fault,
     ) -> impl Future<Output = Result<Vec<u8>, Fault>> + Send;
+    fn answer_asked(
+        &mut self,
+        exchange: u32,
+        refused: &[u32],
+        why: &Fault,
+    ) -> impl Future<Output = Result<Vec<OwnRequest>, Fault>> + Send;
+    fn noted(&mut self, notes: &[String]) -> impl Future<Output = Result<(), Fault>> + Send;
     fn waiting(
         &mut self,
         exchange: u32,

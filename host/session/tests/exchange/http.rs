@@ -2,7 +2,8 @@
 //!
 //! The toy's protocol: a request without body is one operation, its line. A body is shown whole and its text belongs
 //! to the line; with the header `x-growing`, its first line is the operation and the rest passes unseen. `/nothing`
-//! has no operation. Answers are shown as the upstream's header `x-show` says; every word in them is a value.
+//! has no operation; `cancel 10` takes back the operation 10. Answers are shown as the upstream's header `x-show` says;
+//! every word in them is a value. One that begins with `ask` asks the client for what follows, one with `note` is noted.
 
 use crate::approvals::{Asked, ToyApprovals};
 use crate::maskers::ToyMaskers;
@@ -13,14 +14,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use weir_model::{Action, Column, Digest, EndReason, Fault, FaultSource, JudgedBy, Operation, PluginName};
+use weir_model::{
+    Action, Attribute, Column, Digest, EndReason, Fault, FaultSource, JudgedBy, Operation, PluginName,
+};
 use weir_session::decide::Default as DefaultVerdict;
 use weir_session::exchange::Limits;
 use weir_session::http::traffic::{
-    Answer, AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, OwnAnswer, Pipe, RequestHead,
-    RequestOutcome, Show, Source, Spans, Upstream, Values,
+    Answer, AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, OwnAnswer, OwnRequest, Pipe,
+    RequestHead, RequestOutcome, Show, Source, Spans, Upstream, Values,
 };
-use weir_session::http::{HttpPorts, HttpSession, HttpStart};
+use weir_session::http::{HttpPorts, HttpSession, HttpStart, Notes};
 use weir_session::traffic::{Request, TOP_BIT};
 
 pub(crate) struct ToyHttpPorts;
@@ -40,17 +43,19 @@ pub(crate) struct ToyHttp {
     words: Vec<(u32, u32)>,
     /// calls that fail from now on
     broken: bool,
+    noted: Arc<Mutex<Vec<String>>>,
     ended: Arc<Mutex<Vec<u32>>>,
 }
 
 fn operation(id: u32, text: String) -> Request {
+    let cancels = text.strip_prefix("cancel ").map(|number| Attribute::new("cancels", number));
     let operation = Operation {
         kind: "toy.request".into(),
         action: Action::Read,
         text,
         objects: vec![],
         parameters: vec![],
-        attributes: vec![],
+        attributes: cancels.into_iter().collect(),
         claimed: vec![],
     };
     Request { id, continues: 0, operation }
@@ -132,7 +137,7 @@ impl HttpInspector for ToyHttp {
         Ok(AnswerOutcome { show, values, ..AnswerOutcome::default() })
     }
 
-    async fn answer_body(&mut self, _: u32, data: &[u8], end: bool) -> Result<AnswerOutcome, Fault> {
+    async fn answer_body(&mut self, exchange: u32, data: &[u8], end: bool) -> Result<AnswerOutcome, Fault> {
         self.check()?;
         let last_line = data.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let release = if end { data.len() } else { last_line };
@@ -145,12 +150,17 @@ impl HttpInspector for ToyHttp {
             start += word.len() + 1;
         }
         let columns = vec![Column { name: "word".into(), ..Column::default() }];
+        let text = std::str::from_utf8(data).unwrap();
+        let asked = text.strip_prefix("ask ").map(|text| operation(exchange * 10 + 1, text.to_owned()));
+        let note = text.strip_prefix("note ").filter(|_| end).map(str::to_owned);
         let cells = words.iter().flat_map(|(start, len)| [0, *start, *len]).collect();
         self.words = words.iter().map(|(start, len)| (*start, start + len)).collect();
         Ok(AnswerOutcome {
             show: Show::Growing,
             values: Values { columns, cells, decoded: vec![] },
             release: release as u32,
+            operations: asked.into_iter().collect(),
+            notes: note.into_iter().collect(),
             ..AnswerOutcome::default()
         })
     }
@@ -171,8 +181,25 @@ impl HttpInspector for ToyHttp {
         Ok(OwnAnswer { status: 403, headers: vec![], body })
     }
 
+    async fn answer_asked(
+        &mut self,
+        exchange: u32,
+        _: &[u32],
+        why: &Fault,
+    ) -> Result<Vec<OwnRequest>, Fault> {
+        let operation = operation(exchange * 10 + 2, "the toy says no".to_owned());
+        let body = format!("no: {}", why.code).into_bytes();
+        let headers = vec![Header::new("x-own", "yes")];
+        Ok(vec![OwnRequest { method: "POST".into(), headers, body, operation }])
+    }
+
+    async fn noted(&mut self, notes: &[String]) -> Result<(), Fault> {
+        self.noted.lock().unwrap().extend_from_slice(notes);
+        Ok(())
+    }
+
     async fn refuse_asked(&mut self, _: u32, _: &[u32], _: &Fault) -> Result<Vec<u8>, Fault> {
-        Ok(vec![])
+        Ok(b"unasked".to_vec())
     }
 
     async fn waiting(&mut self, exchange: u32, _: &str) -> Result<Option<OwnAnswer>, Fault> {
@@ -241,6 +268,7 @@ impl Arrived {
     }
 }
 
+#[derive(Clone)]
 struct ToyUpstream(mpsc::UnboundedSender<Arrived>);
 
 impl Upstream for ToyUpstream {
@@ -257,6 +285,7 @@ pub(crate) struct HttpScene {
     pub(crate) hub: Arc<Hub>,
     pub(crate) session: Arc<HttpSession<ToyHttpPorts>>,
     pub(crate) ended: Arc<Mutex<Vec<u32>>>,
+    pub(crate) noted: Arc<Mutex<Vec<String>>>,
     asked: mpsc::UnboundedReceiver<Asked>,
     arrivals: mpsc::UnboundedReceiver<Arrived>,
     upstream: mpsc::UnboundedSender<Arrived>,
@@ -267,15 +296,21 @@ const MOMENT: Duration = Duration::from_millis(1);
 
 impl HttpScene {
     pub(crate) fn start(masking: bool) -> Self {
+        Self::with_notes(masking, Arc::default())
+    }
+
+    pub(crate) fn with_notes(masking: bool, notes: Arc<Notes>) -> Self {
         let (asked, asked_receiver) = mpsc::unbounded_channel();
         let (upstream, arrivals) = mpsc::unbounded_channel();
         let hub = Arc::new(Hub::new(asked));
         let ended = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::<Mutex<Vec<String>>>::default();
         let inspector = ToyHttp {
             lines: HashMap::new(),
             growing: HashMap::new(),
             words: vec![],
             broken: false,
+            noted: Arc::clone(&noted),
             ended: Arc::clone(&ended),
         };
         let session = HttpSession::new(HttpStart {
@@ -293,8 +328,9 @@ impl HttpScene {
                 approval_timeout: Duration::from_secs(900),
             },
             default: DefaultVerdict::Deny,
+            notes,
         });
-        Self { hub, session: Arc::new(session), ended, asked: asked_receiver, arrivals, upstream }
+        Self { hub, session: Arc::new(session), ended, noted, asked: asked_receiver, arrivals, upstream }
     }
 
     /// A request on its way.

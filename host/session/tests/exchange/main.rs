@@ -14,6 +14,7 @@ mod held;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod http_aside;
 mod http_flow;
 #[cfg(test)]
 mod lies;

@@ -12,6 +12,8 @@ use weir_session::http::traffic::{Broken, Frame, Source};
 pub(super) enum Heard {
     /// What comes before an answer, or belongs to none.
     Said(String),
+    /// What belongs to no request, with its id in the stream.
+    Numbered(u64, String),
     /// The answer to a request, and whether it is an error.
     Answer(String, bool),
     /// More than may wait for a client.
@@ -53,6 +55,10 @@ impl Outlet {
         self.push(text.len(), Heard::Said(text));
     }
 
+    pub(super) fn say_numbered(&self, number: u64, text: String) {
+        self.push(text.len(), Heard::Numbered(number, text));
+    }
+
     pub(super) fn answer(&self, text: String, is_error: bool) {
         self.push(text.len(), Heard::Answer(text, is_error));
     }
@@ -84,7 +90,7 @@ impl Inlet {
     }
 
     fn taken(&mut self, heard: Option<Heard>) -> Option<Heard> {
-        if let Some(Heard::Said(text) | Heard::Answer(text, _)) = &heard {
+        if let Some(Heard::Said(text) | Heard::Numbered(_, text) | Heard::Answer(text, _)) = &heard {
             self.waiting.fetch_sub(text.len(), Ordering::AcqRel);
         }
         heard
@@ -134,6 +140,7 @@ impl Source for ProgramBody {
             State::Events { left: Left::Answers(0), .. } => return None,
             State::Events { inlet, left, .. } => match inlet.next().await? {
                 Heard::Said(text) => event(&text),
+                Heard::Numbered(number, text) => format!("id: {number}\n{}", event(&text)),
                 Heard::Answer(text, _) => {
                     if let Left::Answers(left) = left {
                         *left = left.saturating_sub(1);

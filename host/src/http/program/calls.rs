@@ -7,7 +7,8 @@ use super::body::Outlet;
 use super::message::{self, Kind, Message, New};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Messages that wait for a client to open its stream; then the oldest are lost.
+/// Messages that belong to no request, kept for a client that opens its stream, or opens it again; then the oldest are
+/// lost.
 const BACKLOG: usize = 64;
 const BACKLOG_BYTES: usize = 1 << 20;
 /// JSON-RPC: Internal error.
@@ -20,8 +21,12 @@ pub(super) struct Calls {
     open: BTreeMap<u64, Call>,
     /// The stream for what belongs to no request.
     stream: Option<Outlet>,
-    backlog: VecDeque<String>,
+    /// With their numbers, which are their ids in the stream.
+    backlog: VecDeque<(u64, String)>,
     backlog_bytes: usize,
+    last_aside: u64,
+    /// The last one that went into a stream.
+    told: u64,
     /// Why the program takes no more.
     over: Option<String>,
 }
@@ -48,6 +53,8 @@ impl Calls {
             stream: None,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
+            last_aside: 0,
+            told: 0,
             over: None,
         }
     }
@@ -130,25 +137,33 @@ impl Calls {
         if self.shared {
             return;
         }
+        self.last_aside += 1;
         if let Some(stream) = self.stream.as_ref().filter(|stream| stream.is_open()) {
-            return stream.say(text);
+            stream.say_numbered(self.last_aside, text.clone());
+            self.told = self.last_aside;
         }
         self.backlog_bytes += text.len();
-        self.backlog.push_back(text);
+        self.backlog.push_back((self.last_aside, text));
         while self.backlog.len() > BACKLOG || self.backlog_bytes > BACKLOG_BYTES {
-            let Some(lost) = self.backlog.pop_front() else { break };
+            let Some((number, lost)) = self.backlog.pop_front() else { break };
             self.backlog_bytes -= lost.len();
-            tracing::debug!("a message of a program is lost: no client listens");
+            if number > self.told {
+                tracing::debug!("a message of a program is lost: no client listens");
+            }
         }
     }
 
-    /// A client listens to what belongs to no request. Whoever did before does no longer.
-    pub(super) fn listen(&mut self, outlet: Outlet) -> Result<(), Over> {
+    /// A client listens to what belongs to no request. Whoever did before does no longer. `after`: the last message it
+    /// has had; without, it gets what nobody was told.
+    pub(super) fn listen(&mut self, outlet: Outlet, after: Option<u64>) -> Result<(), Over> {
         if let Some(why) = &self.over {
             return Err(Over(why.clone()));
         }
-        self.backlog_bytes = 0;
-        self.backlog.drain(..).for_each(|text| outlet.say(text));
+        let after = after.unwrap_or(self.told);
+        for (number, text) in self.backlog.iter().filter(|(number, _)| *number > after) {
+            outlet.say_numbered(*number, text.clone());
+        }
+        self.told = self.last_aside;
         self.stream = Some(outlet);
         Ok(())
     }
@@ -227,8 +242,8 @@ mod tests {
             calls.heard(&message(&format!(r#"{{"id":{number},"method":"roots/list"}}"#)));
         }
         let (stream, mut heard) = outlet(true, 100_000);
-        calls.listen(stream).unwrap();
-        assert_eq!(heard.try_next(), Some(Heard::Said(r#"{"id":1,"method":"roots/list"}"#.into())));
+        calls.listen(stream, None).unwrap();
+        assert_eq!(heard.try_next(), Some(Heard::Numbered(2, r#"{"id":1,"method":"roots/list"}"#.into())));
         // While a call runs, what the program asks is taken for its own.
         let (out, mut heard_by_call) = outlet(true, MOST);
         calls.begin(&call("1"), &out).unwrap();
@@ -237,6 +252,28 @@ mod tests {
         assert_eq!(heard_by_call.try_next(), Some(Heard::Said(asked.into())));
         calls.heard(&message(r#"{"method":"notifications/tools/list_changed"}"#));
         assert_eq!(heard_by_call.try_next(), None);
+    }
+
+    #[test]
+    fn a_stream_goes_on_behind_the_last_message_its_client_has_had() {
+        let mut calls = Calls::new(false);
+        let said = |number: u64| format!(r#"{{"id":{number},"method":"roots/list"}}"#);
+        let (stream, heard) = outlet(true, 100_000);
+        calls.listen(stream, None).unwrap();
+        (1..=3).for_each(|number| calls.heard(&message(&said(number))));
+        // It breaks before anything was read.
+        drop(heard);
+        calls.heard(&message(&said(4)));
+        for (after, expected) in
+            [(Some(1), vec![2, 3, 4]), (None, vec![]), (Some(9), vec![]), (Some(3), vec![4])]
+        {
+            let (stream, mut heard) = outlet(true, 100_000);
+            calls.listen(stream, after).unwrap();
+            for number in expected {
+                assert_eq!(heard.try_next(), Some(Heard::Numbered(number, said(number))), "after {after:?}");
+            }
+            assert_eq!(heard.try_next(), None, "after {after:?}");
+        }
     }
 
     #[test]

@@ -188,7 +188,8 @@ impl Programs {
             Err(refusal) => return refusal,
         };
         let (out, inlet) = outlet(true, self.most.1);
-        if process.calls().listen(out).is_err() {
+        let after = value(head, "last-event-id").and_then(|id| id.parse().ok());
+        if process.calls().listen(out, after).is_err() {
             return no_session();
         }
         let body = ProgramBody::events(inlet, Left::Open, Waiting { process, numbers: Vec::new() });
@@ -337,7 +338,7 @@ async fn gather(mut inlet: Inlet, asked: usize) -> Result<Vec<(String, bool)>, F
     while answers.len() < asked {
         match inlet.next().await {
             Some(Heard::Answer(text, is_error)) => answers.push((text, is_error)),
-            Some(Heard::Said(_)) => {}
+            Some(Heard::Said(_) | Heard::Numbered(..)) => {}
             Some(Heard::TooMuch) => {
                 return Err(Fault::new(FaultSource::Host, "too-large", too_much().message));
             }

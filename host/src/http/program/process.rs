@@ -254,20 +254,23 @@ fn command(settings: &Program, folder: &Path) -> std::io::Result<Command> {
         Variable::Plain(text) => (name, text.as_str()),
         Variable::Secret(secret) => (name, secret.expose()),
     });
+    let memory = settings.memory;
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(inherited).envs(own).current_dir(folder).process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     #[allow(unsafe_code, reason = "limits have to be set between fork and exec; see the SAFETY comment")]
     // SAFETY: between fork and exec only system calls are made; nothing is allocated and no lock is taken.
     unsafe {
-        command.pre_exec(|| {
-            let limit = |most| {
-                let hard = getrlimit(most).maximum.unwrap_or(OPEN_FILES).min(OPEN_FILES);
-                setrlimit(most, Rlimit { current: Some(hard), maximum: Some(hard) })
+        command.pre_exec(move || {
+            let limit = |what, most: u64| {
+                let hard = getrlimit(what).maximum.unwrap_or(most).min(most);
+                setrlimit(what, Rlimit { current: Some(hard), maximum: Some(hard) })
             };
             // What it has in memory is not written to a disk.
             setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-            Ok(limit(Resource::Nofile)?)
+            // Not of addresses (RLIMIT_AS): runtimes reserve far more of these than they ever use.
+            limit(Resource::Data, memory)?;
+            Ok(limit(Resource::Nofile, OPEN_FILES)?)
         });
     }
     Ok(command)

@@ -25,6 +25,9 @@ pub struct Received {
     pub values: Vec<String>,
     pub results: Vec<ResultInfo>,
     pub asked: Vec<Found>,
+    /// what the gateway says to the server in the client's place
+    pub told: Vec<OwnRequest>,
+    pub notes: Vec<String>,
     pub refusal: Option<Fault>,
 }
 
@@ -41,6 +44,8 @@ pub fn stars(_: &Column, _: &str) -> Option<Option<String>> {
 
 pub const JSON: &[(&str, &str)] =
     &[("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+/// Settings that let tools be called without having been listed.
+pub const ANY: &str = r#"{"unlisted": "allow"}"#;
 pub const IS_JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 pub const IS_EVENTS: &[(&str, &str)] = &[("content-type", "text/event-stream")];
 
@@ -90,6 +95,11 @@ impl Host {
         }
         assert!(operations.iter().all(|found| found.id != 0));
         Sent { exchange: self.last, operations, refusal: outcome.refusal }
+    }
+
+    /// These sessions of MCP are the principal's, as other sessions of the gateway know.
+    pub fn given(&mut self, sessions: &[&str]) {
+        self.mcp.noted(sessions.iter().map(|session| format!(r#"{{"given":"{session}"}}"#)).collect());
     }
 
     pub fn post(&mut self, body: &str) -> Sent {
@@ -148,6 +158,7 @@ impl Host {
         let mut outcome = self.mcp.answer(exchange, &head).unwrap();
         received.refusal = outcome.refusal.take();
         received.results.extend(outcome.results.iter().map(copy));
+        received.notes.append(&mut outcome.notes);
         let mut kept: Vec<u8> = Vec::new();
         let mut pieces = body.as_bytes().chunks(piece);
         while received.refusal.is_none() && outcome.show != show::UNSEEN {
@@ -159,6 +170,7 @@ impl Host {
                 continue;
             }
             outcome = self.mcp.answer_body(exchange, &kept, end).unwrap();
+            received.notes.append(&mut outcome.notes);
             if let Some(refusal) = outcome.refusal.take() {
                 received.refusal = Some(refusal);
                 return received;
@@ -195,7 +207,10 @@ impl Host {
             }));
             if !allow {
                 let why = Fault { code: "no-asking".into(), message: "not allowed".into() };
-                return self.mcp.refuse_asked(exchange, &[1], &why);
+                let refused: Vec<_> = outcome.operations.iter().map(|found| found.id).collect();
+                let instead = self.mcp.refuse_asked(exchange, &refused, &why);
+                received.told.extend(self.mcp.answer_asked(exchange, &refused, &why));
+                return instead;
             }
         }
         let (mut cells, mut texts, mut ends) = (Vec::new(), Vec::new(), Vec::new());

@@ -7,8 +7,8 @@ pub mod bindings;
 pub use weir_sdk_common as common;
 
 pub use bindings::exports::weir::plugin::http_inspect::{
-    AnswerHead, AnswerOutcome, Found, Header, Limits, OwnAnswer, RequestHead, RequestOutcome, ResultInfo,
-    Spans, Values,
+    AnswerHead, AnswerOutcome, Found, Header, Limits, OwnAnswer, OwnRequest, RequestHead, RequestOutcome,
+    ResultInfo, Spans, Values,
 };
 pub use weir_sdk_common::{Attribute, Column, Fault, NoSettings, Operation, Parameter, SessionInfo};
 
@@ -64,6 +64,14 @@ pub trait HttpInspector: Sized + 'static {
         Vec::new()
     }
 
+    /// Only for inspectors whose upstreams wait for answers of the client.
+    fn answer_asked(&mut self, _exchange: u32, _refused: &[u32], _why: &Fault) -> Vec<OwnRequest> {
+        Vec::new()
+    }
+
+    /// Only for inspectors that leave notes. They come in the order in which they were left.
+    fn noted(&mut self, _notes: Vec<String>) {}
+
     fn waiting(&mut self, _exchange: u32, _message: &str) -> Option<OwnAnswer> {
         None
     }
@@ -97,6 +105,7 @@ impl Default for AnswerOutcome {
             results: Vec::new(),
             operations: Vec::new(),
             refusal: None,
+            notes: Vec::new(),
         }
     }
 }
@@ -142,8 +151,8 @@ macro_rules! export_http_inspector {
             use $crate::bindings::exports::weir::plugin::{http_inspect, lifecycle};
             use $crate::HttpInspector;
             use http_inspect::{
-                AnswerHead, AnswerOutcome, Fault, Limits, OwnAnswer, RequestHead, RequestOutcome, SessionInfo,
-                Spans,
+                AnswerHead, AnswerOutcome, Fault, Limits, OwnAnswer, OwnRequest, RequestHead, RequestOutcome,
+                SessionInfo, Spans,
             };
             type Plugin = super::$plugin;
             struct Component;
@@ -202,6 +211,16 @@ macro_rules! export_http_inspector {
                     STATE
                         .with(|state| state.call(|plugin| Ok(plugin.refuse_asked(exchange, &refused, &why))))
                         .unwrap_or_default()
+                }
+
+                fn answer_asked(exchange: u32, refused: Vec<u32>, why: Fault) -> Vec<OwnRequest> {
+                    STATE
+                        .with(|state| state.call(|plugin| Ok(plugin.answer_asked(exchange, &refused, &why))))
+                        .unwrap_or_default()
+                }
+
+                fn noted(notes: Vec<String>) {
+                    _ = STATE.with(|state| state.call(|plugin| Ok(plugin.noted(notes))));
                 }
 
                 fn waiting(exchange: u32, message: String) -> Option<OwnAnswer> {

@@ -1,0 +1,118 @@
+//! A request of our own beside an exchange: it tells the upstream no, where the upstream waits for an answer that the
+//! client was not asked for.
+//!
+//! It is never taken for one of the client's: its operation says who sent it, its body comes from the inspector alone,
+//! and what the upstream answers to it goes nowhere. Like everything, it is on disk before it is sent.
+
+use super::judge::Judged;
+use super::request::{Exchange, HOSTS_OWN};
+use super::session::HttpPorts;
+use super::traffic::{AnswerHead, Frame, Header, OwnRequest, RequestHead, Source, Upstream};
+use crate::masking;
+use crate::traffic::{ResultInfo, Status};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use weir_model::{Attribute, Decision, Fault, FaultSource, Verdict};
+
+/// An upstream takes a no at once. Meanwhile nothing more of its answer is read.
+const MOST_TIME: Duration = Duration::from_secs(10);
+
+type Sent = Pin<Box<dyn Future<Output = Result<u16, Fault>> + Send>>;
+
+/// Where requests beside an exchange go.
+pub(super) struct Aside {
+    head: RequestHead,
+    send: Box<dyn Fn(RequestHead, Vec<u8>) -> Sent + Send + Sync>,
+}
+
+impl Aside {
+    /// To where the request with this head goes. Its cookies may say which of several servers has the session.
+    pub(super) fn new<U: Upstream>(head: &RequestHead, upstream: U) -> Self {
+        let head = RequestHead {
+            method: String::new(),
+            authority: head.authority.clone(),
+            path: head.path.clone(),
+            query: head.query.clone(),
+            headers: head.headers.iter().filter(|header| header.name == "cookie").cloned().collect(),
+            has_body: true,
+            length: None,
+        };
+        let send = move |head: RequestHead, body: Vec<u8>| -> Sent {
+            let upstream = upstream.clone();
+            Box::pin(async move {
+                let length = head.length;
+                let (tell, pipe) = mpsc::channel(1);
+                // There is room for one.
+                let _ = tell.try_send(Ok(Frame::Data(body.into())));
+                drop(tell);
+                let (AnswerHead { status, .. }, mut body) = upstream.send(head, pipe, length).await?;
+                while let Some(Ok(_)) = body.next().await {}
+                Ok(status)
+            })
+        };
+        Self { head, send: Box::new(send) }
+    }
+
+    async fn send(&self, method: String, headers: Vec<Header>, body: Vec<u8>) -> Result<u16, Fault> {
+        let mut head = self.head.clone();
+        head.method = method;
+        head.headers.extend(headers);
+        head.length = Some(body.len() as u64);
+        let sent = tokio::time::timeout(MOST_TIME, (self.send)(head, body)).await;
+        sent.unwrap_or_else(|_| Err(Fault::new(FaultSource::Upstream, "upstream-late", "no answer in time")))
+    }
+}
+
+impl<P: HttpPorts> Exchange<P> {
+    /// Records and sends it. Whatever becomes of it, the exchange goes on.
+    pub(super) async fn say_no(&self, own: OwnRequest, refused: &[u32]) -> Result<(), Fault> {
+        let Some(aside) = self.aside() else { return Ok(()) };
+        let OwnRequest { method, headers, body, operation: mut request } = own;
+        if headers.iter().any(|header| HOSTS_OWN.contains(&&*header.name)) {
+            return Err(crate::exchange::nonsense("an inspector sets a header that is the host's"));
+        }
+        let numbers: Vec<_> = refused.iter().map(u32::to_string).collect();
+        request.operation.attributes.extend([
+            Attribute::new("sent-by", "gateway"),
+            Attribute::new("answers-refused", numbers.join(",")),
+        ]);
+        request.continues = 0;
+        if !self.are_new(std::slice::from_ref(&request)).await {
+            return Err(crate::exchange::nonsense("a number of an operation comes again"));
+        }
+        let decision = Decision {
+            verdict: Verdict::Allow,
+            findings: vec![],
+            tags: vec![],
+            judged_by: vec![self.session.judged_by.clone()],
+        };
+        let mut desk = self.session.desk.lock().await;
+        let (intent, unmasked) =
+            masking::intent(&mut desk.maskers, &request, &request.operation, decision).await;
+        drop(desk);
+        let number = request.id;
+        if let Some(why) = unmasked {
+            tracing::warn!(session = %self.session.info.id, "an upstream is not told no: {}", why.message);
+            return Ok(());
+        }
+        // What cannot be recorded is not sent; `go` keeps it for when it can.
+        let Judged::Go = self.go(vec![request], vec![intent]).await? else { return Ok(()) };
+        let ended = match aside.send(method, headers, body).await {
+            Ok(status) if status < 400 => {
+                ResultInfo { tag: status.to_string(), ..ResultInfo::bare(number, Status::Ok) }
+            }
+            Ok(status) => {
+                let (tag, code) = (status.to_string(), status.to_string());
+                ResultInfo { tag, code, ..ResultInfo::bare(number, Status::Error) }
+            }
+            Err(why) => {
+                let (code, message) = (why.code, why.message);
+                ResultInfo { code, message, ..ResultInfo::bare(number, Status::Unknown) }
+            }
+        };
+        self.end(ended).await;
+        Ok(())
+    }
+}
