@@ -17,11 +17,13 @@
 
 mod answer;
 mod judge;
+mod message;
 mod outgoing;
 mod reply;
 mod request;
 mod session;
 mod spans;
 pub mod traffic;
+mod websocket;
 
 pub use session::{HttpPorts, HttpSession, HttpStart, Totals};

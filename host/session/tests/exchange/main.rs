@@ -33,3 +33,5 @@ mod toy;
 mod trail;
 #[cfg(test)]
 mod verdicts;
+#[cfg(test)]
+mod websocket;
