@@ -140,7 +140,8 @@ async fn exchange(pool: &Arc<Pool>, request: HttpRequest) -> Result<HttpAnswer, 
                 return Err(Declined::new("http-limit", message));
             }
             Frame::Data(bytes) => body.extend_from_slice(&bytes),
-            Frame::Trailers(_) => {}
+            // Messages come only where a connection was upgraded, which is not asked for.
+            Frame::Trailers(_) | Frame::Message(_) => {}
         }
     }
     let headers = head.headers.iter().map(|header| (header.name.clone(), header.text().into_owned()));

@@ -95,7 +95,9 @@ impl HttpInspector for GuestHttpInspector {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_request(&mut self.guest.store, exchange, &given).await;
         match self.guest.finish("request", started, said)? {
-            Ok(outcome) => request_outcome(outcome, 0).map_err(|what| self.lied("request", what)),
+            Ok(outcome) => {
+                request_outcome(outcome, 0, true).map_err(|what| self.lied("request", what))
+            }
             Err(no) => Err(self.said_no("request", no)),
         }
     }
@@ -105,7 +107,7 @@ impl HttpInspector for GuestHttpInspector {
         let said = self.calls.call_request_body(&mut self.guest.store, exchange, data, end).await;
         match self.guest.finish("request-body", started, said)? {
             Ok(outcome) => {
-                request_outcome(outcome, data.len()).map_err(|what| self.lied("request-body", what))
+                request_outcome(outcome, data.len(), false).map_err(|what| self.lied("request-body", what))
             }
             Err(no) => Err(self.said_no("request-body", no)),
         }
@@ -134,6 +136,32 @@ impl HttpInspector for GuestHttpInspector {
             Ok(outcome) => answer_outcome(outcome, Given::Bytes(data.len()))
                 .map_err(|what| self.lied("answer-body", what)),
             Err(no) => Err(self.said_no("answer-body", no)),
+        }
+    }
+
+    async fn message(&mut self, exchange: u32, text: bool, data: &[u8]) -> Result<RequestOutcome, Fault> {
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_message(&mut self.guest.store, exchange, text, data).await;
+        match self.guest.finish("message", started, said)? {
+            Ok(outcome) => {
+                request_outcome(outcome, data.len(), false).map_err(|what| self.lied("message", what))
+            }
+            Err(no) => Err(self.said_no("message", no)),
+        }
+    }
+
+    async fn answer_message(
+        &mut self,
+        exchange: u32,
+        text: bool,
+        data: &[u8],
+    ) -> Result<AnswerOutcome, Fault> {
+        let started = self.guest.begin_call()?;
+        let said = self.calls.call_answer_message(&mut self.guest.store, exchange, text, data).await;
+        match self.guest.finish("answer-message", started, said)? {
+            Ok(outcome) => answer_outcome(outcome, Given::Bytes(data.len()))
+                .map_err(|what| self.lied("answer-message", what)),
+            Err(no) => Err(self.said_no("answer-message", no)),
         }
     }
 
@@ -285,12 +313,21 @@ fn refusal(source: FaultSource, said: guest::Fault) -> Fault {
     Fault::new(source, clean(said.code, MAX_WORD_CHARS), clean(said.message, MAX_SENTENCE_CHARS))
 }
 
-fn request_outcome(said: guest::RequestOutcome, given: usize) -> Result<RequestOutcome, &'static str> {
+/// `may_switch`: messages may follow.
+fn request_outcome(
+    said: guest::RequestOutcome,
+    given: usize,
+    may_switch: bool,
+) -> Result<RequestOutcome, &'static str> {
     if said.release as usize > given {
         return Err("more bytes released than given");
     }
+    let show = match said.show {
+        3 if may_switch => Show::Messages,
+        said => show(said)?,
+    };
     Ok(RequestOutcome {
-        show: show(said.show)?,
+        show,
         operations: operations(said.operations)?,
         refusal: said.refusal.map(|no| refusal(FaultSource::Client, no)),
         release: said.release,

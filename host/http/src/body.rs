@@ -2,6 +2,7 @@
 
 use crate::decode::{Coding, Decoder, Reader, codings};
 use crate::hygiene;
+use crate::websocket::{Start, Took};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -40,6 +41,8 @@ pub struct Body {
 enum State {
     Raw(Raw),
     Decoded(Decoder),
+    /// Of a WebSocket; told once how large they may be.
+    Messages(Took, Option<Start>),
     Over,
 }
 
@@ -72,6 +75,19 @@ impl Body {
         Self { state, codings: codings(headers), from, patience, waits_since: None, at_end: None, kept: None }
     }
 
+    /// What comes behind a switch to WebSocket.
+    pub(crate) fn messages(took: Took, start: Start) -> Self {
+        Self {
+            state: State::Messages(took, Some(start)),
+            codings: Ok(Vec::new()),
+            from: RefusedBy::Client,
+            patience: None,
+            waits_since: None,
+            at_end: None,
+            kept: None,
+        }
+    }
+
     /// Called once, when everything was read; not when the body is dropped before.
     pub(crate) fn at_end(&mut self, at_end: impl FnOnce() + Send + 'static) {
         if matches!(self.state, State::Over) {
@@ -92,6 +108,7 @@ impl Body {
             match &mut self.state {
                 State::Over => return None,
                 State::Decoded(decoder) => return decoder.next().await,
+                State::Messages(took, _) => return took.next().await,
                 State::Raw(raw) => match raw.frame().await? {
                     Ok(frame) => {
                         if let Some(frame) = incoming(frame, self.from) {
@@ -107,7 +124,7 @@ impl Body {
     fn is_read(&self) -> bool {
         match &self.state {
             State::Raw(raw) => raw.is_end_stream(),
-            State::Decoded(_) => false,
+            State::Decoded(_) | State::Messages(..) => false,
             State::Over => true,
         }
     }
@@ -139,11 +156,20 @@ impl Source for Body {
         };
         self.waits_since = None;
         match &piece {
-            Some(Ok(Frame::Data(_))) if !self.is_read() => {}
+            Some(Ok(Frame::Data(_) | Frame::Message(_))) if !self.is_read() => {}
             Some(Ok(_)) | None => self.finish(true),
             Some(Err(_)) => self.finish(false),
         }
         piece
+    }
+
+    fn messages(&mut self, most: usize) {
+        if let State::Messages(_, start) = &mut self.state
+            && let Some(start) = start.take()
+        {
+            // Nobody hears it when the other end is gone, and then nothing comes.
+            let _ = start.send(most);
+        }
     }
 
     fn decode(&mut self) -> Result<(), Broken> {
@@ -295,6 +321,8 @@ impl HyperBody for PipeBody {
                     }
                     Ok(HyperFrame::trailers(trailers))
                 }
+                // Only a connection that has switched carries them.
+                Some(Ok(Frame::Message(_))) => continue,
                 Some(Err(broken)) => Err(broken),
             };
             if frame.is_err() {

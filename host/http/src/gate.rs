@@ -53,6 +53,11 @@ impl<S> Gate<S> {
         self.lock().screen.refusal().filter(|(at, _)| *at == number).map(|(_, refusal)| refusal.clone())
     }
 
+    /// Request number `number` was answered; see [`Screen::decided`].
+    pub(crate) fn decided(&self, number: u64, switches: bool) {
+        self.lock().screen.decided(number, switches);
+    }
+
     pub(crate) fn has_refused(&self) -> bool {
         let inner = self.lock();
         inner.screen.refusal().is_some() || inner.screen.broken().is_some()

@@ -27,6 +27,7 @@ mod pool;
 mod refusal;
 mod screen;
 mod server;
+mod websocket;
 
 pub use body::{Body, ClientBody, UpstreamBody};
 pub use credentials::{Credentials, Secret};

@@ -150,6 +150,9 @@ impl Pool {
         body: Pipe,
         length: Option<u64>,
     ) -> Result<(AnswerHead, UpstreamBody), Fault> {
+        if head.asks_for_socket() {
+            return self.switch(head, body).await;
+        }
         let mut body = if head.has_body { PipeBody::new(body, length) } else { PipeBody::nothing() };
         if let Some(lease) = self.lease() {
             match self.send(lease, &head, body).await? {
@@ -215,7 +218,16 @@ impl Pool {
         Ok((head, body))
     }
 
-    fn request(
+    pub(crate) fn options(&self) -> &PoolOptions {
+        &self.options
+    }
+
+    /// A new connection, without any HTTP on it yet.
+    pub(crate) async fn dialed(&self) -> Result<Stream, Fault> {
+        (self.dial)().await
+    }
+
+    pub(crate) fn request(
         &self,
         head: &RequestHead,
         body: PipeBody,
@@ -375,12 +387,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn broken(message: &str, detail: String) -> Fault {
+pub(crate) fn unreachable_upstream(detail: String) -> Fault {
+    unreachable("the upstream cannot be reached", detail)
+}
+
+pub(crate) fn broken(message: &str, detail: String) -> Fault {
     Fault::new(FaultSource::Upstream, "upstream-broken", message).with_detail(detail)
 }
 
 /// Either the upstream broke off, or the request's body did, and then that is why.
-fn not_answered(error: &hyper::Error) -> Fault {
+pub(crate) fn not_answered(error: &hyper::Error) -> Fault {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = next {
         if let Some(body) = cause.downcast_ref::<Broken>() {
@@ -392,7 +408,7 @@ fn not_answered(error: &hyper::Error) -> Fault {
     broken("the upstream broke off before it answered", causes(error))
 }
 
-fn ended(ended: Result<(), hyper::Error>) {
+pub(crate) fn ended(ended: Result<(), hyper::Error>) {
     if let Err(error) = ended {
         tracing::debug!(error = causes(&error), "upstream connection ended badly");
     }

@@ -7,13 +7,15 @@ use crate::body::PipeBody;
 use crate::gate::{Gate, Prefixed};
 use crate::hygiene::{self, MAX_HEADERS};
 use crate::screen::MAX_HEAD_BYTES;
+use crate::websocket::{self, Leg, Offer, Side};
 use crate::{Body, ClientBody, Credentials, Refusal};
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_VERSION};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming as HyperBody};
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weir_model::RefusedBy;
-use weir_session::http::traffic::{Answer, RequestHead};
+use weir_session::http::traffic::{Answer, Pipe, RequestHead};
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,15 +193,19 @@ where
     let keep_alive_time = door.limits.keep_alive_time;
     let served = AtomicU64::new(0);
     let verdicts = gate.clone();
+    let slot = Arc::new(Slot::default());
+    let switched = Arc::clone(&slot);
     let exchanges = Arc::clone(&door.exchanges);
     let service = service_fn(move |request: Request<HyperBody>| {
-        let refusal = verdicts.refusal_of(served.fetch_add(1, Ordering::Relaxed));
-        let door = Arc::clone(&door);
+        let number = served.fetch_add(1, Ordering::Relaxed);
+        let (door, verdicts, slot) = (Arc::clone(&door), verdicts.clone(), Arc::clone(&slot));
         async move {
-            Ok::<_, Infallible>(match refusal {
+            let response = match verdicts.refusal_of(number) {
                 Some(refusal) => door.refuse(&refusal, Version::HTTP_11),
-                None => door.answer(request).await,
-            })
+                None => door.answer(request, Some(&slot)).await,
+            };
+            verdicts.decided(number, response.status() == StatusCode::SWITCHING_PROTOCOLS);
+            Ok::<_, Infallible>(response)
         }
     });
     let mut connection = std::pin::pin!(
@@ -210,6 +216,7 @@ where
             .max_headers(MAX_HEADERS)
             .max_buf_size(HYPER_BUFFER_BYTES)
             .serve_connection(TokioIo::new(gate.clone()), service)
+            .with_upgrades()
     );
     let mut stop = std::pin::pin!(stop(stopping));
     let ended = tokio::select! {
@@ -226,8 +233,33 @@ where
     if let Err(error) = ended {
         tracing::debug!(error = crate::refusal::causes(&error), "client connection ended badly");
     }
+    let switched = switched.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(switched) = switched {
+        return switched.run().await;
+    }
     if gate.has_refused() {
         let _ = tokio::time::timeout(LINGER, gate.drain()).await;
+    }
+}
+
+/// A connection that is no longer HTTP, as soon as its last answer is written.
+struct Switched {
+    leg: Leg,
+    from: Pipe,
+    upgrade: OnUpgrade,
+    _running: Running,
+}
+
+type Slot = Mutex<Option<Switched>>;
+
+impl Switched {
+    async fn run(self) {
+        match self.upgrade.await {
+            Ok(upgraded) => self.leg.run(TokioIo::new(upgraded), self.from).await,
+            Err(error) => {
+                tracing::debug!(error = crate::refusal::causes(&error), "a connection did not switch");
+            }
+        }
     }
 }
 
@@ -252,7 +284,7 @@ where
     let exchanges = Arc::clone(&door.exchanges);
     let service = service_fn(move |request: Request<HyperBody>| {
         let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(door.answer(request).await) }
+        async move { Ok::<_, Infallible>(door.answer(request, None).await) }
     });
     let streams = Streams::default();
     let _ends = EndsAll(streams.clone());
@@ -321,14 +353,27 @@ async fn idle(exchanges: &Exchanges, time: Duration) {
 }
 
 impl<H: Handler> Door<H> {
-    async fn answer(&self, request: Request<HyperBody>) -> Response<PipeBody> {
+    /// `slot`: for a connection that switches.
+    async fn answer(&self, request: Request<HyperBody>, slot: Option<&Slot>) -> Response<PipeBody> {
         let running = self.exchanges.begin();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let judged = match hygiene::request_head(&parts, body.is_end_stream()) {
             Ok(judged) => judged,
             Err(refusal) => return self.refuse(&refusal, parts.version),
         };
-        let body = Body::new(body, &judged.head.headers, RefusedBy::Client, self.limits.body_time);
+        let upgrade = parts.extensions.remove::<OnUpgrade>();
+        let (body, offered) = match (judged.offer, upgrade) {
+            (None, _) => {
+                (Body::new(body, &judged.head.headers, RefusedBy::Client, self.limits.body_time), None)
+            }
+            (Some(offer), Some(upgrade)) => {
+                let (leg, took, start) = websocket::pair(Side::Client);
+                (Body::messages(took, start), Some((offer, leg, upgrade)))
+            }
+            (Some(_), None) => {
+                return self.refuse(&Refusal::not_done("this connection cannot switch"), parts.version);
+            }
+        };
         let incoming = Incoming {
             head: judged.head,
             credentials: judged.credentials,
@@ -337,6 +382,16 @@ impl<H: Handler> Door<H> {
             secure: self.peer.secure,
         };
         let answer = self.handler.handle(incoming).await;
+        if answer.status == StatusCode::SWITCHING_PROTOCOLS.as_u16()
+            && let (Some((offer, leg, upgrade)), Some(slot)) = (offered, slot)
+        {
+            let Some(response) = switch(&answer, &offer) else {
+                return plain(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be sent");
+            };
+            let switched = Switched { leg, from: answer.body, upgrade, _running: running };
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(switched);
+            return response;
+        }
         let is_head = parts.method == Method::HEAD;
         respond(answer, is_head, parts.version >= Version::HTTP_2).map(|body| body.until_dropped(running))
     }
@@ -349,8 +404,22 @@ impl<H: Handler> Door<H> {
             // Who is not understood once is not read any further.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        if status == StatusCode::UPGRADE_REQUIRED {
+            // RFC 6455, section 4.4.
+            response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
         response
     }
+}
+
+/// The head behind which the connection speaks WebSocket; `None` when it cannot be written.
+fn switch(answer: &Answer, offer: &Offer) -> Option<Response<PipeBody>> {
+    let mut headers = hygiene::outgoing(&answer.headers, false).ok()?;
+    websocket::answer_headers(offer, &mut headers);
+    let mut response = Response::new(PipeBody::unsaid());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.headers_mut() = headers;
+    Some(response)
 }
 
 fn respond(answer: Answer, is_head: bool, version_2: bool) -> Response<PipeBody> {

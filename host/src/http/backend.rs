@@ -21,6 +21,9 @@ pub(crate) struct HttpBackend {
     pub(crate) settings: HttpResource,
     /// `None`: a program, and each session has its own
     pool: Option<Arc<Pool>>,
+    /// Of connections that may switch to WebSocket, which is spoken over HTTP/1.1 only; `None`: the upstream speaks
+    /// HTTP/2 alone.
+    sockets: Option<Arc<Pool>>,
     credential: Option<Header>,
     /// `https://api.internal:8443/base`: what the upstream calls itself in redirects
     own_url: String,
@@ -40,7 +43,7 @@ impl HttpBackend {
             HttpUpstream::Server(server) => server,
             HttpUpstream::Program(_) => {
                 let own_url = String::new();
-                return Ok(Self { settings: settings.clone(), pool: None, credential: None, own_url });
+                return Ok(Self { settings: settings.clone(), pool: None, sockets: None, credential: None, own_url });
             }
         };
         let Endpoint::Tcp { host, port } = &server.endpoint else { return Err(HttpBackendError::Unknown) };
@@ -49,18 +52,28 @@ impl HttpBackend {
             Http2::Never => (weir_http::Http2::Never, &["http/1.1"]),
             Http2::PriorKnowledge => (weir_http::Http2::PriorKnowledge, &["h2"]),
         };
-        let tls = match server.tls {
+        let tls = |alpn: &[&str]| match server.tls {
             true => {
                 let own = server.shown.as_ref().map(own_certificate);
-                Some(ClientTls::load(Verify::Full, server.ca.as_deref(), alpn, own)?)
+                ClientTls::load(Verify::Full, server.ca.as_deref(), alpn, own).map(Some)
             }
-            false => None,
+            false => Ok(None),
         };
         let authority = authority(server);
+        let sockets = match server.http2 {
+            Http2::PriorKnowledge => None,
+            Http2::Auto | Http2::Never => {
+                let options = PoolOptions::new(authority.clone(), server.tls);
+                let options = PoolOptions { http2: weir_http::Http2::Never, ..options };
+                let dial = dial(host.clone(), *port, tls(&["http/1.1"])?, CONNECT_TIME);
+                Some(Pool::new(dial, options))
+            }
+        };
         let options = PoolOptions { http2, ..PoolOptions::new(authority, server.tls) };
         Ok(Self {
             settings: settings.clone(),
-            pool: Some(Pool::new(dial(host.clone(), *port, tls, CONNECT_TIME), options)),
+            sockets,
+            pool: Some(Pool::new(dial(host.clone(), *port, tls(alpn)?, CONNECT_TIME), options)),
             credential: server.credential.as_ref().map(header),
             own_url: server.to_string(),
         })
@@ -165,11 +178,17 @@ impl Upstream for Leg {
         body: Pipe,
         length: Option<u64>,
     ) -> Result<(AnswerHead, LegBody), Fault> {
+        let is_socket = head.asks_for_socket();
+        if is_socket && self.0.sockets.is_none() {
+            let message = "the upstream of this resource cannot speak WebSocket (a program, or HTTP/2 alone)";
+            return Err(Fault::new(FaultSource::Upstream, "upstream-unreachable", message));
+        }
         if let Some(programs) = self.1 {
             let (head, body) = programs.send(head, body).await?;
             return Ok((head, LegBody::Program(body)));
         }
-        let Some(pool) = &self.0.pool else {
+        let pool = if is_socket { &self.0.sockets } else { &self.0.pool };
+        let Some(pool) = pool else {
             return Err(Fault::new(FaultSource::Host, "no-upstream", "the session has no program"));
         };
         let head = self.0.outward(head);
@@ -189,6 +208,12 @@ impl Source for LegBody {
         match self {
             Self::Server(body) => body.next().await,
             Self::Program(body) => body.next().await,
+        }
+    }
+
+    fn messages(&mut self, most: usize) {
+        if let Self::Server(body) = self {
+            body.messages(most);
         }
     }
 

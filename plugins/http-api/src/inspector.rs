@@ -3,6 +3,7 @@
 use crate::answer::{self, Body, Place};
 use crate::fault;
 use crate::media::Look;
+use crate::message::{Socket, asks_for_socket};
 use crate::request;
 use crate::settings::{Rules, Settings};
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ struct Exchange {
     /// the operation whose body is to come, and how that is looked at
     waits: Option<(Operation, Look)>,
     answer: Option<Body>,
+    /// of a WebSocket
+    socket: Option<Socket>,
     /// of the last call
     places: Vec<Place>,
 }
@@ -76,7 +79,7 @@ impl HttpInspector for HttpApi {
 
     fn request(&mut self, exchange: u32, head: &RequestHead) -> Result<RequestOutcome, Fault> {
         let headers = self.headers(head);
-        let read = match request::read(head, &self.rules) {
+        let mut read = match request::read(head, &self.rules) {
             Ok(read) => read,
             Err(refused) => {
                 self.exchanges.insert(exchange, Exchange::default());
@@ -89,6 +92,7 @@ impl HttpInspector for HttpApi {
             }
         };
         let relation = read.operation.text.clone();
+        let socket = asks_for_socket(head).then(|| Socket::of(&mut read.operation, &self.rules));
         let mut outcome = RequestOutcome { headers, ..RequestOutcome::default() };
         let waits = match read.body {
             Some(look) => {
@@ -100,7 +104,10 @@ impl HttpInspector for HttpApi {
                 None
             }
         };
-        self.exchanges.insert(exchange, Exchange { relation, waits, ..Exchange::default() });
+        if socket.is_some() && waits.is_none() {
+            outcome.show = show::MESSAGES;
+        }
+        self.exchanges.insert(exchange, Exchange { relation, waits, socket, ..Exchange::default() });
         Ok(outcome)
     }
 
@@ -145,6 +152,34 @@ impl HttpInspector for HttpApi {
         let body = state.answer.as_mut();
         let body = body.ok_or_else(|| Fault::new("order", "a body that was not asked for"))?;
         match answer::read_body(body, data, end, &state.relation, rules) {
+            Ok((outcome, places)) => {
+                state.places = places;
+                Ok(outcome)
+            }
+            Err(fault) => Ok(refused(fault)),
+        }
+    }
+
+    fn message(&mut self, exchange: u32, text: bool, data: &[u8]) -> Result<RequestOutcome, Fault> {
+        let socket = self.exchange(exchange)?.socket.as_ref();
+        let socket = socket.ok_or_else(|| Fault::new("order", "a message that was not asked for"))?;
+        let (operation, refusal) = socket.read(text, data);
+        let release = if refusal.is_some() { 0 } else { u32::try_from(data.len()).unwrap_or(u32::MAX) };
+        let operations = self.found(operation);
+        Ok(RequestOutcome { operations, refusal, release, ..RequestOutcome::default() })
+    }
+
+    fn answer_message(&mut self, exchange: u32, text: bool, data: &[u8]) -> Result<AnswerOutcome, Fault> {
+        let rules = &self.rules;
+        let state = self.exchanges.get_mut(&exchange);
+        let state = state.ok_or_else(|| Fault::new("order", "an exchange that has not begun"))?;
+        let socket = state.socket.as_ref();
+        let socket = socket.ok_or_else(|| Fault::new("order", "a message that was not asked for"))?;
+        let found = match self.masking {
+            true => socket.answer(text, data, rules),
+            false => Ok(answer::all(data)),
+        };
+        match found {
             Ok((outcome, places)) => {
                 state.places = places;
                 Ok(outcome)

@@ -7,6 +7,7 @@
 //!
 //! - [`request`]: heads and bodies, to operations;
 //! - [`answer`]: heads and bodies, to values, and back;
+//! - [`message`]: those of a WebSocket;
 //! - [`inspector`]: what an exchange is in the middle of;
 //! - [`settings`], [`media`], [`fault`]: what is written, spoken and refused.
 
@@ -16,6 +17,7 @@ pub mod answer;
 pub mod fault;
 pub mod inspector;
 pub mod media;
+pub mod message;
 mod percent;
 pub mod request;
 pub mod settings;

@@ -17,6 +17,7 @@ pub struct Settings {
     malformed_answers: Malformed,
     matrix_parameters: bool,
     claimed: Vec<String>,
+    binary_messages: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -77,6 +78,8 @@ pub struct Rules {
     pub(crate) malformed: Malformed,
     pub(crate) matrix_parameters: bool,
     claimed: Vec<String>,
+    /// paths whose binary messages pass unseen
+    binary: Vec<Vec<String>>,
 }
 
 #[derive(Clone, Debug)]
@@ -132,7 +135,13 @@ impl Settings {
                 essence.ok_or_else(|| format!("types: {:?} is no media type", setting.media_type))?;
             Ok((essence, setting.look))
         });
+        let binary = self.binary_messages.iter().map(|path| {
+            let rest = path.strip_prefix('/');
+            let rest = rest.ok_or_else(|| format!("binary_messages: `{path}` does not begin with /"))?;
+            Ok(rest.split('/').map(str::to_owned).collect())
+        });
         Ok(Rules {
+            binary: binary.collect::<Result<_, String>>()?,
             templates,
             actions,
             types: types.collect::<Result<_, String>>()?,
@@ -148,15 +157,30 @@ impl Settings {
 impl Rules {
     /// By the first rule of the settings that fits, else by the method alone.
     pub(crate) fn action(&self, method: &str, path: &str) -> &str {
-        let parts: Vec<&str> = path.split('/').skip(1).collect();
-        if let Some(rule) = self.actions.iter().find(|rule| rule.fits(method, &parts)) {
-            return &rule.action;
+        if let Some(action) = self.ruled(method, path) {
+            return action;
         }
         match method {
             "GET" | "HEAD" | "OPTIONS" => "read",
             "POST" | "PUT" | "PATCH" | "DELETE" => "write",
             _ => "unknown",
         }
+    }
+
+    /// Of a message: what it does nobody can tell, so it counts as one that changes something.
+    pub(crate) fn message_action(&self, method: &str, path: &str) -> &str {
+        self.ruled(method, path).unwrap_or("write")
+    }
+
+    fn ruled(&self, method: &str, path: &str) -> Option<&str> {
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        self.actions.iter().find(|rule| rule.fits(method, &parts)).map(|rule| rule.action.as_str())
+    }
+
+    /// Whether binary messages on a path pass unseen.
+    pub(crate) fn passes_binary(&self, path: &str) -> bool {
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        self.binary.iter().any(|pattern| fits_path(pattern, &parts))
     }
 
     /// Whether the settings say that a type is not looked at.
@@ -325,6 +349,7 @@ mod tests {
             (r#"{"actions": [{"path": "/x", "action": "look"}]}"#, "look"),
             (r#"{"types": [{"type": "json", "as": "json"}]}"#, "media type"),
             (r#"{"types": [{"type": "a/b", "as": "picture"}]}"#, "picture"),
+            (r#"{"binary_messages": ["v1"]}"#, "binary_messages"),
             (r#"{"path": []}"#, "path"),
         ] {
             let said = rules(json).unwrap_err();
@@ -359,6 +384,7 @@ mod tests {
             "malformed_answers",
             "matrix_parameters",
             "claimed",
+            "binary_messages",
         ];
         known.sort_unstable();
         assert_eq!(keys, known);

@@ -41,6 +41,7 @@ async fn all(mut body: Body) -> (Vec<u8>, Vec<Header>, Option<Broken>) {
         match frame {
             Ok(Frame::Data(bytes)) => data.extend_from_slice(&bytes),
             Ok(Frame::Trailers(headers)) => trailers = headers,
+            Ok(Frame::Message(_)) => panic!("a message in a body"),
             Err(broken) => {
                 assert!(body.next().await.is_none(), "it goes on");
                 return (data, trailers, Some(broken));

@@ -6,6 +6,7 @@ mod tests;
 
 use crate::Refusal;
 use crate::credentials::{self, Credentials};
+use crate::websocket::{self, Offer};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, request, response};
 use weir_session::http::traffic::{AnswerHead, Header, OF_THE_ENCODING, RequestHead};
 
@@ -26,6 +27,9 @@ const HOP_BY_HOP: [&str; 10] = [
     "http2-settings",
     "content-length",
 ];
+/// A WebSocket's handshake, which each leg makes for itself.
+const OF_A_LEG: [&str; 4] =
+    ["sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", "sec-websocket-accept"];
 /// Whom the client says it stands for: anybody can say that. So is every `x-forwarded-…`.
 const HEARSAY: [&str; 4] = ["forwarded", "x-real-ip", "x-client-ip", "true-client-ip"];
 /// They tell some servers another method or path than the one that is judged.
@@ -71,6 +75,8 @@ const NOT_IN_TRAILERS: [&str; 16] = [
 pub(crate) struct Judged {
     pub(crate) head: RequestHead,
     pub(crate) credentials: Option<Credentials>,
+    /// It asks for a WebSocket.
+    pub(crate) offer: Option<Offer>,
 }
 
 /// Checks a request's head and takes out what is not to pass.
@@ -92,13 +98,18 @@ pub(crate) fn request_head(parts: &request::Parts, ends: bool) -> Result<Judged,
         return Err(Refusal::bad("headers that override method or path are not allowed"));
     }
     expectation(&parts.headers)?;
-    upgrade(&parts.headers)?;
+    let offer = websocket::offer(parts, ends)?;
     let length = length(&parts.headers).ok_or(Refusal::bad("content-length is not one number"))?;
     let mut headers = passing(&parts.headers, &names)?;
     headers.retain(|header| {
         let name = header.name.as_str();
         name != "host" && name != "expect" && !HEARSAY.contains(&name) && !name.starts_with("x-forwarded-")
     });
+    if offer.is_some() {
+        // Each leg has a handshake of its own, and extensions would change the frames.
+        headers.retain(|header| !OF_A_LEG.contains(&header.name.as_str()));
+        headers.push(Header::new("upgrade", "websocket"));
+    }
     join_cookies(&mut headers);
     if headers.len() > MAX_HEADERS {
         return Err(Refusal::too_large("there are too many headers"));
@@ -113,7 +124,7 @@ pub(crate) fn request_head(parts: &request::Parts, ends: bool) -> Result<Judged,
         has_body: !ends,
         length: if ends { Some(0) } else { length },
     };
-    Ok(Judged { head, credentials })
+    Ok(Judged { head, credentials, offer })
 }
 
 /// Checks an answer's head and takes out what is not to pass. `bodiless`: the request was HEAD.
@@ -150,6 +161,19 @@ pub(crate) fn answer_head(
     // Of HEAD and 304, the length is of the body that is not sent.
     let length = if has_body || bodiless || status == 304 { length } else { Some(0) };
     Ok(AnswerHead { status, headers: passing, has_body, length })
+}
+
+/// The head of a switch to WebSocket, whose handshake was checked.
+///
+/// # Errors
+/// When it cannot be passed on; says why.
+pub(crate) fn switched_head(parts: &response::Parts) -> Result<AnswerHead, &'static str> {
+    let names = connection_names(&parts.headers).map_err(|_| "its connection header cannot be understood")?;
+    let mut headers =
+        passing(&parts.headers, &names).map_err(|_| "its trailer header cannot be understood")?;
+    let is_gone = |name: &str| OF_A_LEG.contains(&name) || WAYS_AROUND.contains(&name) || name == "te";
+    headers.retain(|header| !is_gone(&header.name));
+    Ok(AnswerHead { status: parts.status.as_u16(), headers, has_body: false, length: Some(0) })
 }
 
 /// Headers on their way out. What belongs to a connection is left out again: plugins may have written it.
@@ -332,12 +356,6 @@ fn expectation(headers: &HeaderMap) -> Result<(), Refusal> {
     } else {
         Err(Refusal::new(http::StatusCode::EXPECTATION_FAILED, "only 100-continue can be expected"))
     }
-}
-
-/// `h2c` is an offer that a server may leave unanswered (RFC 9110, section 7.8), and some clients always make it.
-fn upgrade(headers: &HeaderMap) -> Result<(), Refusal> {
-    let asked = headers.get_all("upgrade").iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"h2c"));
-    if asked { Err(Refusal::not_done("upgrades such as WebSocket are not supported")) } else { Ok(()) }
 }
 
 /// `None` when there is not one number but something else.

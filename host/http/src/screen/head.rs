@@ -10,6 +10,8 @@ use http::StatusCode;
 pub(super) enum Framing {
     Length(u64),
     Chunked,
+    /// No body, and what follows the answer may be another protocol: nothing may come before it.
+    Switch,
 }
 
 /// Longest of those registered is 17 bytes (UPDATEREDIRECTREF).
@@ -24,7 +26,7 @@ const MAX_LENGTH: u64 = 1 << 62;
 pub(super) fn rewrite(head: &[u8], out: &mut Vec<u8>) -> Result<Framing, Refusal> {
     let mut lines = Lines(head);
     let first = lines.next().unwrap_or_default();
-    let is_old = first_line(first)?;
+    let (is_old, is_get) = first_line(first)?;
     let mut seen = Seen::default();
     let mut fields = Vec::new();
     for line in lines {
@@ -39,7 +41,7 @@ pub(super) fn rewrite(head: &[u8], out: &mut Vec<u8>) -> Result<Framing, Refusal
             fields.push((name, value));
         }
     }
-    let framing = seen.framing(is_old)?;
+    let framing = seen.framing(is_old, is_get)?;
     out.extend_from_slice(first);
     out.extend_from_slice(b"\r\n");
     write(&fields, out);
@@ -91,8 +93,8 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Whether the client speaks HTTP/1.0.
-fn first_line(line: &[u8]) -> Result<bool, Refusal> {
+/// Whether the client speaks HTTP/1.0, and whether it is a GET.
+fn first_line(line: &[u8]) -> Result<(bool, bool), Refusal> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -120,7 +122,11 @@ fn first_line(line: &[u8]) -> Result<bool, Refusal> {
         return Err(Refusal::bad("the target has characters that must be percent-encoded"));
     }
     let is_path = target.starts_with(b"/") || (target == b"*" && method == b"OPTIONS");
-    if is_path { Ok(is_old) } else { Err(Refusal::bad("the target must be a path, not a whole address")) }
+    if is_path {
+        Ok((is_old, method == b"GET"))
+    } else {
+        Err(Refusal::bad("the target must be a path, not a whole address"))
+    }
 }
 
 /// Name and value, the latter without the spaces around it.
@@ -148,6 +154,9 @@ struct Seen {
     host: bool,
     length: Option<u64>,
     chunked: bool,
+    /// An offer of h2c, or the wish for a WebSocket.
+    upgrade: bool,
+    switch: bool,
 }
 
 impl Seen {
@@ -175,22 +184,30 @@ impl Seen {
                 return Err(Refusal::bad("the host is not valid"));
             }
         } else if is("upgrade") {
-            // An offer that may be left unanswered, and some clients always make it; hyper is not told.
-            if !value.eq_ignore_ascii_case(b"h2c") {
-                return Err(Refusal::not_done("upgrades such as WebSocket are not supported"));
+            if std::mem::replace(&mut self.upgrade, true) {
+                return Err(Refusal::not_done("there is more than one upgrade"));
             }
-            return Ok(false);
+            self.switch = value.eq_ignore_ascii_case(b"websocket");
+            // An offer that may be left unanswered, and some clients always make it; hyper is not told.
+            if !self.switch && !value.eq_ignore_ascii_case(b"h2c") {
+                return Err(Refusal::not_done("the only upgrade is WebSocket, alone"));
+            }
+            return Ok(self.switch);
         }
         Ok(true)
     }
 
-    fn framing(&self, is_old: bool) -> Result<Framing, Refusal> {
+    fn framing(&self, is_old: bool, is_get: bool) -> Result<Framing, Refusal> {
         if !self.host {
             return Err(Refusal::bad("there is no host"));
         }
         match (self.length, self.chunked) {
             (Some(_), true) => Err(Refusal::bad("content-length and transfer-encoding exclude each other")),
             (None, true) if is_old => Err(Refusal::bad("HTTP/1.0 has no transfer-encoding")),
+            (None | Some(0), false) if self.switch && is_get && !is_old => Ok(Framing::Switch),
+            _ if self.switch => {
+                Err(Refusal::bad("a request for WebSocket is a GET of HTTP/1.1 without body"))
+            }
             (None, true) => Ok(Framing::Chunked),
             (length, false) => Ok(Framing::Length(length.unwrap_or(0))),
         }

@@ -38,6 +38,8 @@ pub(crate) struct Screen {
     skipped: bool,
     refusal: Option<(u64, Refusal)>,
     broken: Option<Refusal>,
+    /// Where in `ready` the head begins that may switch, while nothing of it was given.
+    switch: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +52,10 @@ enum At {
     Chunk(u64),
     ChunkEnd,
     Trailers,
+    /// Behind a request that may switch to WebSocket: nothing may come before its answer.
+    Waiting,
+    /// The connection speaks WebSocket: every byte passes.
+    Switched,
     /// Nothing is looked at any more.
     Over,
 }
@@ -60,6 +66,8 @@ impl Screen {
         while !bytes.is_empty() {
             match self.at {
                 At::Over => return,
+                At::Switched => return self.ready.extend_from_slice(bytes),
+                At::Waiting => self.too_early(),
                 At::Length(left) | At::Chunk(left) => {
                     let length = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
                     let (now, later) = bytes.split_at(length);
@@ -86,6 +94,7 @@ impl Screen {
     /// So much of it was read.
     pub(crate) fn given(&mut self, length: usize) {
         self.given = self.given.saturating_add(length);
+        self.switch = self.switch.filter(|start| *start >= self.given);
         if self.given >= self.ready.len() {
             self.ready.clear();
             self.given = 0;
@@ -118,6 +127,29 @@ impl Screen {
                 StatusCode::REQUEST_TIMEOUT,
                 "the head of the request did not come in time",
             ));
+        }
+    }
+
+    /// Request number `number` (from 0) was answered: if it is the one that may switch, with `switches` HTTP is over.
+    pub(crate) fn decided(&mut self, number: u64, switches: bool) {
+        if self.at == At::Waiting && self.heads == number.saturating_add(1) {
+            self.at = if switches { At::Switched } else { At::Head };
+            self.switch = None;
+        }
+    }
+
+    /// Bytes that a server could take for another request, or for frames nobody has agreed to.
+    fn too_early(&mut self) {
+        let refusal = Refusal::bad("bytes follow a request for WebSocket before its answer");
+        match self.switch.take() {
+            // Nobody has seen the request yet: it is the one that is refused.
+            Some(start) => {
+                self.ready.truncate(start);
+                self.heads = self.heads.saturating_sub(1);
+                self.at = At::Head;
+                self.refuse(refusal);
+            }
+            None => self.refuse(refusal),
         }
     }
 
@@ -163,10 +195,15 @@ impl Screen {
             return Ok(());
         }
         let pending = std::mem::take(&mut self.pending);
+        let start = self.ready.len();
         let framing = head::rewrite(&pending, &mut self.ready)?;
         self.heads += 1;
         self.skipped = false;
         self.at = match framing {
+            Framing::Switch => {
+                self.switch = Some(start);
+                At::Waiting
+            }
             Framing::Length(0) => At::Head,
             Framing::Length(length) => At::Length(length),
             Framing::Chunked => At::ChunkSize,

@@ -174,8 +174,11 @@ fn what_is_not_done_here_says_so() {
         (with("Transfer-Encoding: xchunked"), 501),
         (with("Transfer-Encoding: \"chunked\""), 501),
         (with("Transfer-Encoding:"), 501),
-        (with("Connection: upgrade\r\nUpgrade: websocket"), 501),
+        (with("Connection: upgrade\r\nUpgrade: tls/1.0"), 501),
         (with("Upgrade: h2c, websocket"), 501),
+        (with("Upgrade: websocket, h2c"), 501),
+        (with("Upgrade: h2c\r\nUpgrade: websocket"), 501),
+        (with("Upgrade: websocket\r\nUpgrade: websocket"), 501),
         ("CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n".to_owned(), 501),
         ("TRACE / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 501),
         ("GET / HTTP/1.2\r\nHost: x\r\n\r\n".to_owned(), 505),
@@ -307,4 +310,59 @@ proptest! {
         prop_assert!(!again.broken);
         prop_assert_eq!(again.out, first.out);
     }
+}
+
+const SWITCH: &str = "GET /a HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\n";
+
+#[test]
+fn a_request_for_websocket_has_no_body() {
+    for input in [
+        "POST / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n",
+        "GET / HTTP/1.0\r\nHost: x\r\nUpgrade: websocket\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nUpgrade: websocket\r\n\r\n",
+    ] {
+        assert_eq!(refused(input), 400, "{input:?}");
+    }
+}
+
+#[test]
+fn what_follows_a_request_for_websocket_at_once_is_refused_with_it() {
+    for behind in ["G", "GET /b HTTP/1.1\r\nHost: x\r\n\r\n", "\u{81}\0"] {
+        let mut screen = Screen::default();
+        screen.take(b"GET /first HTTP/1.1\r\nHost: x\r\n\r\n");
+        screen.take(format!("{SWITCH}{behind}").as_bytes());
+        assert_eq!(screen.refusal().map(|(at, refusal)| (at, refusal.status)), Some((1, 400)), "{behind:?}");
+        let ready = String::from_utf8(screen.ready().to_vec()).unwrap();
+        assert!(ready.starts_with("GET /first ") && !ready.contains("/a") && !ready.contains("/b"), "{ready}");
+    }
+}
+
+#[test]
+fn what_comes_before_the_answer_breaks_the_connection() {
+    let mut screen = Screen::default();
+    screen.take(SWITCH.as_bytes());
+    screen.given(screen.ready().len());
+    screen.take(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(screen.refusal().is_none() && screen.broken().is_some());
+    assert!(screen.ready().is_empty());
+    screen.decided(0, true);
+    screen.take(b"more");
+    assert!(screen.ready().is_empty(), "nothing passes any more");
+}
+
+#[test]
+fn behind_a_switch_every_byte_passes_and_behind_a_refusal_http_goes_on() {
+    let mut screen = Screen::default();
+    screen.take(SWITCH.as_bytes());
+    screen.given(screen.ready().len());
+    // Another request's answer says nothing of this one.
+    screen.decided(1, true);
+    screen.decided(0, false);
+    screen.take(SWITCH.as_bytes());
+    assert!(screen.broken().is_none() && screen.refusal().is_none());
+    screen.given(screen.ready().len());
+    screen.decided(1, true);
+    screen.take(b"\x81\x80\r\n\n\0");
+    assert_eq!(screen.ready(), b"\x81\x80\r\n\n\0");
 }

@@ -18,3 +18,5 @@ mod through;
 mod tls;
 #[cfg(test)]
 mod version_two;
+#[cfg(test)]
+mod websocket;

@@ -64,6 +64,7 @@ pub(crate) async fn read(body: &mut impl Source) -> (Vec<u8>, Vec<Header>, Optio
         match frame {
             Ok(Frame::Data(bytes)) => data.extend_from_slice(&bytes),
             Ok(Frame::Trailers(headers)) => trailers = headers,
+            Ok(Frame::Message(_)) => panic!("a message in a body"),
             Err(broken) => return (data, trailers, Some(broken)),
         }
     }

@@ -37,7 +37,7 @@ fn hands_on(pool: Arc<Pool>, passed: Arc<AtomicU64>, decode: bool) -> Arc<impl H
     })
 }
 
-fn copied(mut body: impl Source, passed: Arc<AtomicU64>) -> Pipe {
+pub(crate) fn copied(mut body: impl Source, passed: Arc<AtomicU64>) -> Pipe {
     let (sender, pipe) = mpsc::channel(PIPE);
     tokio::spawn(async move {
         loop {
@@ -57,7 +57,7 @@ fn copied(mut body: impl Source, passed: Arc<AtomicU64>) -> Pipe {
     pipe
 }
 
-async fn upstream() -> (TcpListener, Arc<Pool>) {
+pub(crate) async fn upstream() -> (TcpListener, Arc<Pool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let dial = dial("127.0.0.1".to_owned(), port, None, Duration::from_secs(5));
@@ -65,7 +65,7 @@ async fn upstream() -> (TcpListener, Arc<Pool>) {
 }
 
 /// Until the empty line.
-async fn head(stream: &mut TcpStream) -> String {
+pub(crate) async fn head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.unwrap());

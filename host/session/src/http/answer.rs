@@ -75,7 +75,7 @@ const PLAIN: [&str; 48] = [
 ];
 
 /// Why an answer goes no further.
-enum Stop {
+pub(super) enum Stop {
     Gone,
     Fault(Fault),
 }
@@ -141,7 +141,7 @@ impl<P: HttpPorts> Exchange<P> {
         self.fail(fault).await;
     }
 
-    async fn fail(&self, fault: &Fault) {
+    pub(super) async fn fail(&self, fault: &Fault) {
         // What could not be reached has done nothing; of everything else nobody knows.
         let status = if fault.code == "upstream-unreachable" { Status::Error } else { Status::Unknown };
         for operation in self.open() {
@@ -218,6 +218,7 @@ impl<P: HttpPorts> Exchange<P> {
                     self.tell(bytes, reply).await?;
                 }
                 Frame::Trailers(trailers) => self.tell_trailers(trailers, reply).await?,
+                Frame::Message(_) => return Err(nonsense("a message where there is a body").into()),
             }
         }
     }
@@ -234,6 +235,7 @@ impl<P: HttpPorts> Exchange<P> {
             match next(body, reply).await? {
                 None => break,
                 Some(Frame::Trailers(came)) => trailers = Some(came),
+                Some(Frame::Message(_)) => return Err(nonsense("a message where there is a body").into()),
                 Some(Frame::Data(bytes)) => {
                     self.check_size(whole.len() + bytes.len())?;
                     whole.extend_from_slice(&bytes);
@@ -264,6 +266,7 @@ impl<P: HttpPorts> Exchange<P> {
             let (end, trailers) = match next(body, reply).await? {
                 None => (true, None),
                 Some(Frame::Trailers(came)) => (true, Some(came)),
+                Some(Frame::Message(_)) => return Err(nonsense("a message where there is a body").into()),
                 Some(Frame::Data(bytes)) => {
                     self.check_size(buffer.len() + bytes.len())?;
                     buffer.extend_from_slice(&bytes);
@@ -315,7 +318,7 @@ impl<P: HttpPorts> Exchange<P> {
         Ok((bytes, outcome))
     }
 
-    async fn take_results(&self, outcome: &AnswerOutcome) -> Result<(), Fault> {
+    pub(super) async fn take_results(&self, outcome: &AnswerOutcome) -> Result<(), Fault> {
         for result in &outcome.results {
             self.end(result.clone()).await;
         }
@@ -326,7 +329,7 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// What the upstream asks of the client is judged like everything else; what goes instead when it is refused.
-    async fn take_asked(&self, asked: &[Request], given: &[u8]) -> Result<Option<Bytes>, Fault> {
+    pub(super) async fn take_asked(&self, asked: &[Request], given: &[u8]) -> Result<Option<Bytes>, Fault> {
         use super::judge::Judged;
         match self.judge(asked.to_vec(), given, None).await? {
             Judged::Go => Ok(None),
@@ -345,7 +348,7 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// Headers of which the inspector says nothing: each is a value of its own, whole.
-    async fn mask_unnamed(&self, head: &mut AnswerHead) -> Result<(), Fault> {
+    pub(super) async fn mask_unnamed(&self, head: &mut AnswerHead) -> Result<(), Fault> {
         let is_plain = |name: &str| PLAIN.contains(&name) || name.starts_with("access-control-");
         let (plain, mut others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut head.headers).into_iter().partition(|header| is_plain(&header.name));
@@ -357,7 +360,7 @@ impl<P: HttpPorts> Exchange<P> {
         Ok(())
     }
 
-    async fn mask_head(
+    pub(super) async fn mask_head(
         &self,
         desk: &mut Desk<P>,
         values: &Values,
@@ -378,7 +381,12 @@ impl<P: HttpPorts> Exchange<P> {
         Ok(())
     }
 
-    async fn mask(&self, desk: &mut Desk<P>, values: &Values, given: &[u8]) -> Result<Spans, Fault> {
+    pub(super) async fn mask(
+        &self,
+        desk: &mut Desk<P>,
+        values: &Values,
+        given: &[u8],
+    ) -> Result<Spans, Fault> {
         if values.cells.is_empty() || !self.session.masking {
             return Ok(Spans::default());
         }
@@ -463,7 +471,7 @@ impl<P: HttpPorts> Exchange<P> {
         Ok(())
     }
 
-    async fn mask_trailers(&self, trailers: &mut [Header]) -> Result<(), Fault> {
+    pub(super) async fn mask_trailers(&self, trailers: &mut [Header]) -> Result<(), Fault> {
         let nothing = crate::masking::no_operation();
         let current = self.open().first().copied();
         let mut desk = self.session.desk.lock().await;
@@ -505,7 +513,7 @@ impl<P: HttpPorts> Exchange<P> {
         Ok(())
     }
 
-    async fn count(&self, bytes: usize) {
+    pub(super) async fn count(&self, bytes: usize) {
         self.session.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
         let Some(current) = self.open().first().copied() else { return };
         if let Some(running) = self.session.desk.lock().await.running.get_mut(&current) {

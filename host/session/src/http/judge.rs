@@ -249,7 +249,7 @@ impl<P: HttpPorts> Exchange<P> {
         mut reply: Option<&mut Reply>,
     ) -> Result<Waited, Fault> {
         loop {
-            if let Some(reply) = reply.as_deref_mut() {
+            if let Some(reply) = reply.as_deref_mut().filter(|reply| !reply.is_silent()) {
                 let mut desk = self.session.desk.lock().await;
                 let told = desk.inspector.waiting(self.number, notice).await?;
                 drop(desk);

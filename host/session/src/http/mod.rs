@@ -19,6 +19,7 @@ mod answer;
 mod aside;
 mod holds;
 mod judge;
+mod message;
 mod notes;
 mod outgoing;
 mod reply;
@@ -26,6 +27,7 @@ mod request;
 mod session;
 mod spans;
 pub mod traffic;
+mod websocket;
 
 pub use notes::Notes;
 pub use session::{HttpPorts, HttpSession, HttpStart, Totals};

@@ -18,11 +18,22 @@ pub(super) struct Reply {
     body: Option<mpsc::Sender<Result<Frame, Broken>>>,
     /// bytes of the body that are still to come, when its length was told
     left: Option<u64>,
+    /// only listens whether the client is there
+    is_silent: bool,
 }
 
 impl Reply {
     pub(super) fn new(tell: oneshot::Sender<Answer>) -> Self {
-        Self { tell: Some(tell), body: None, left: None }
+        Self { tell: Some(tell), body: None, left: None, is_silent: false }
+    }
+
+    /// For whoever waits and has nothing to say: sees the client go.
+    pub(super) fn listener(&self) -> Self {
+        Self { tell: None, body: self.body.clone(), left: None, is_silent: true }
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_silent
     }
 
     /// Everything that was announced has been told: whoever lets go of the body now has all of it.

@@ -34,6 +34,9 @@ pub(super) const HOSTS_OWN: [&str; 9] = [
 /// A client that sends nothing for so long waits for an answer.
 const SILENCE: Duration = Duration::from_millis(500);
 
+/// For a client to take the close frame of a session that has ended.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
 /// One request with its answer.
 pub(super) struct Exchange<P: HttpPorts> {
     pub(super) session: Arc<HttpSession<P>>,
@@ -48,18 +51,33 @@ pub(super) struct Exchange<P: HttpPorts> {
 }
 
 /// What is known of a request's body so far.
-struct Shown {
+pub(super) struct Shown {
     show: Show,
     need: usize,
     buffer: BytesMut,
     ended: bool,
-    has_operation: bool,
+    pub(super) has_operation: bool,
     decoded: bool,
-    headers: Vec<Header>,
+    pub(super) headers: Vec<Header>,
+}
+
+impl Shown {
+    /// Of a request without body.
+    pub(super) fn nothing() -> Self {
+        Self {
+            show: Show::Unseen,
+            need: 0,
+            buffer: BytesMut::new(),
+            ended: true,
+            has_operation: false,
+            decoded: false,
+            headers: Vec::new(),
+        }
+    }
 }
 
 /// How the first part of a request's way ends.
-enum First {
+pub(super) enum First {
     /// Its first operations are allowed: these bytes go, and the rest as `Shown` says.
     Forward(Bytes),
     Refused(OwnAnswer),
@@ -84,12 +102,19 @@ impl<P: HttpPorts> Exchange<P> {
     ) {
         let session = Arc::clone(&self.session);
         let mut reply = Reply::new(tell);
+        let is_socket = head.asks_for_socket();
         let broken = tokio::select! {
             () = self.drive(head, body, upstream, &mut reply) => None,
             reason = session.ended() => Some(reason),
         };
         if let Some(reason) = &broken {
-            reply.break_off(&of_end(reason)).await;
+            let fault = of_end(reason);
+            let told = reply.break_off(&fault);
+            match is_socket {
+                // Whoever does not read it hears nothing: there is no end of a body that must not look whole.
+                true => _ = tokio::time::timeout(LAST_WORD, told).await,
+                false => told.await,
+            }
         }
         let left = std::mem::take(&mut *lock(&self.forwarded));
         let why = match &broken {
@@ -114,16 +139,11 @@ impl<P: HttpPorts> Exchange<P> {
             // Part of an answer cannot be inspected, and what is inspected is not encoded.
             head.headers.retain(|header| !matches!(&*header.name, "range" | "if-range" | "accept-encoding"));
         }
+        if head.asks_for_socket() {
+            return self.socket(head, body, upstream, reply).await;
+        }
         let bound = bound(&head);
-        let mut shown = Shown {
-            show: Show::Unseen,
-            need: 0,
-            buffer: BytesMut::new(),
-            ended: !head.has_body,
-            has_operation: false,
-            decoded: false,
-            headers: Vec::new(),
-        };
+        let mut shown = Shown { ended: !head.has_body, ..Shown::nothing() };
         let first = match self.first(&head, &mut body, &bound, &mut shown, reply).await {
             Ok(First::Forward(bytes)) => bytes,
             Ok(First::Refused(own)) => return refuse(own, body, reply).await,
@@ -170,6 +190,9 @@ impl<P: HttpPorts> Exchange<P> {
         let mut outcome = desk.inspector.request(self.number, head).await?;
         drop(desk);
         outcome.release = 0;
+        if outcome.show == Show::Messages {
+            return Err(nonsense("messages of a request that asks for no WebSocket"));
+        }
         if outcome.show == Show::Unseen && !shown.ended && self.would_ask(&outcome.operations).await {
             // Nobody has seen the body, but what is approved is what is sent: so all of it comes first.
             self.more(body, shown).await?;
@@ -212,7 +235,7 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// What one answer of the inspector asks for, save the release of bytes.
-    async fn take(
+    pub(super) async fn take(
         &self,
         outcome: RequestOutcome,
         bound: &[u8],
@@ -258,7 +281,7 @@ impl<P: HttpPorts> Exchange<P> {
             match body.next().await {
                 None => shown.ended = true,
                 // Nothing is known of them that an inspector could say: they stay behind.
-                Some(Ok(Frame::Trailers(_))) => {}
+                Some(Ok(Frame::Trailers(_) | Frame::Message(_))) => {}
                 Some(Ok(Frame::Data(bytes))) => {
                     self.session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                     if shown.buffer.len().saturating_add(bytes.len()) > most {
@@ -354,7 +377,7 @@ impl<P: HttpPorts> Exchange<P> {
         Ok(())
     }
 
-    async fn without_operation(&self) -> OwnAnswer {
+    pub(super) async fn without_operation(&self) -> OwnAnswer {
         let message = "the inspector found nothing in this request that could be judged";
         let why = Fault::new(FaultSource::Client, "no-operation", message);
         self.refused_by_inspector(Vec::new(), &why).await;
@@ -443,7 +466,7 @@ fn of_end(reason: &EndReason) -> Fault {
     }
 }
 
-fn from_body(broken: &Broken) -> Fault {
+pub(super) fn from_body(broken: &Broken) -> Fault {
     let source = match broken.by {
         RefusedBy::Upstream => FaultSource::Upstream,
         RefusedBy::Host => FaultSource::Host,
@@ -455,13 +478,13 @@ fn from_body(broken: &Broken) -> Fault {
 }
 
 /// The inspector's headers take the place of the client's; an empty one takes it out.
-fn change(headers: &mut Vec<Header>, changes: &[Header]) {
+pub(super) fn change(headers: &mut Vec<Header>, changes: &[Header]) {
     headers.retain(|header| changes.iter().all(|change| change.name != header.name));
     headers.extend(changes.iter().filter(|change| !change.value.is_empty()).cloned());
 }
 
 /// Everything of a head that an approval binds.
-fn bound(head: &RequestHead) -> Vec<u8> {
+pub(super) fn bound(head: &RequestHead) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut part = |text: &[u8]| {
         bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());

@@ -4,6 +4,7 @@
 //! Framing, connections and encodings are somebody else's: a body is a stream of [`Frame`]s, wherever it comes from
 //! and wherever it goes.
 
+pub use super::message::{Goodbye, Message};
 use crate::ports::RefusedBy;
 use crate::traffic::{Request, ResultInfo};
 use bytes::Bytes;
@@ -44,6 +45,13 @@ pub struct RequestHead {
     pub length: Option<u64>,
 }
 
+impl RequestHead {
+    /// Whether it is a handshake of WebSocket that was checked; no other upgrade stays in a head.
+    pub fn asks_for_socket(&self) -> bool {
+        self.headers.iter().any(|header| header.name == "upgrade" && &*header.value == b"websocket")
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerHead {
     pub status: u16,
@@ -65,6 +73,8 @@ pub enum Frame {
     Data(Bytes),
     /// Comes last, if at all.
     Trailers(Vec<Header>),
+    /// Behind a switch to WebSocket, and then nothing else.
+    Message(Message),
 }
 
 /// A body that ends before its end: the connection broke, or its encoding is damaged, or a limit was hit.
@@ -84,6 +94,8 @@ pub trait Source: Send + 'static {
     /// # Errors
     /// When the encoding is not known.
     fn decode(&mut self) -> Result<(), Broken>;
+    /// From now on messages are wanted, none larger than so many bytes. Called before the first `next` of a WebSocket.
+    fn messages(&mut self, _most: usize) {}
 }
 
 /// A body on its way out: pieces, or why it breaks off.
@@ -118,6 +130,8 @@ pub enum Show {
     Unseen,
     Whole,
     Growing,
+    /// What follows are messages of a WebSocket.
+    Messages,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -203,6 +217,20 @@ pub trait HttpInspector: Send {
         exchange: u32,
         data: &[u8],
         end: bool,
+    ) -> impl Future<Output = Result<AnswerOutcome, Fault>> + Send;
+    /// A message of the client, whole.
+    fn message(
+        &mut self,
+        exchange: u32,
+        text: bool,
+        data: &[u8],
+    ) -> impl Future<Output = Result<RequestOutcome, Fault>> + Send;
+    /// A message of the upstream, whole.
+    fn answer_message(
+        &mut self,
+        exchange: u32,
+        text: bool,
+        data: &[u8],
     ) -> impl Future<Output = Result<AnswerOutcome, Fault>> + Send;
     fn encode(
         &mut self,

@@ -41,6 +41,7 @@ pub(crate) struct ToyHttp {
     growing: HashMap<u32, bool>,
     /// start and length of the words of the last call
     words: Vec<(u32, u32)>,
+    messages: u32,
     /// calls that fail from now on
     broken: bool,
     noted: Arc<Mutex<Vec<String>>>,
@@ -97,6 +98,9 @@ impl HttpInspector for ToyHttp {
         Ok(match head.has_body {
             _ if head.path == "/nothing" => RequestOutcome::default(),
             true => RequestOutcome { show, ..RequestOutcome::default() },
+            false if head.asks_for_socket() && head.path != "/blind" => {
+                RequestOutcome { show: Show::Messages, ..self.found(exchange, "") }
+            }
             false => self.found(exchange, ""),
         })
     }
@@ -163,6 +167,35 @@ impl HttpInspector for ToyHttp {
             notes: note.into_iter().collect(),
             ..AnswerOutcome::default()
         })
+    }
+
+    /// A message is an operation, its text; `broken` is none, and `keep` is not released.
+    async fn message(&mut self, exchange: u32, text: bool, data: &[u8]) -> Result<RequestOutcome, Fault> {
+        self.check()?;
+        self.messages += 1;
+        let said =
+            if text { String::from_utf8_lossy(data).into_owned() } else { format!("binary {}", data.len()) };
+        let refusal =
+            (said == "broken").then(|| Fault::new(FaultSource::Client, "malformed", "it is broken"));
+        let release = if said == "keep" { 0 } else { data.len() as u32 };
+        let operations = match said.as_str() {
+            "nothing" => vec![],
+            _ => vec![operation(exchange * 1000 + self.messages, said)],
+        };
+        Ok(RequestOutcome { operations, refusal, release, ..RequestOutcome::default() })
+    }
+
+    async fn answer_message(
+        &mut self,
+        exchange: u32,
+        text: bool,
+        data: &[u8],
+    ) -> Result<AnswerOutcome, Fault> {
+        if !text {
+            let refusal = Some(Fault::new(FaultSource::Upstream, "answer-unseen", "no text"));
+            return Ok(AnswerOutcome { refusal, ..AnswerOutcome::default() });
+        }
+        self.answer_body(exchange, data, true).await
     }
 
     async fn encode(&mut self, _: u32, cells: &[u32], texts: &[u8], ends: &[u32]) -> Result<Spans, Fault> {
@@ -252,6 +285,13 @@ impl Arrived {
         let _ = self.answer.send(Ok((head, body)));
     }
 
+    /// What the upstream gets, for whoever answers before it has all of it.
+    pub(crate) fn without_body(self) -> (Self, Pipe) {
+        let (_, none) = mpsc::channel(1);
+        let Self { head, body, answer } = self;
+        (Self { head, body: none, answer }, body)
+    }
+
     pub(crate) fn fails(self, code: &str) {
         let _ = self.answer.send(Err(Fault::new(FaultSource::Upstream, code, "no answer")));
     }
@@ -309,6 +349,7 @@ impl HttpScene {
             lines: HashMap::new(),
             growing: HashMap::new(),
             words: vec![],
+            messages: 0,
             broken: false,
             noted: Arc::clone(&noted),
             ended: Arc::clone(&ended),
@@ -355,6 +396,25 @@ impl HttpScene {
         tokio::spawn(async move { session.exchange(head, body, upstream).await })
     }
 
+    /// A handshake of WebSocket; `client`: what it says behind it.
+    pub(crate) fn asks_for_socket(&self, path: &str, client: Body) -> tokio::task::JoinHandle<Answer> {
+        self.asks_as("GET", path, client)
+    }
+
+    pub(crate) fn asks_as(&self, method: &str, path: &str, client: Body) -> tokio::task::JoinHandle<Answer> {
+        let head = RequestHead {
+            method: method.into(),
+            authority: "api".into(),
+            path: path.into(),
+            query: None,
+            headers: vec![Header::new("upgrade", "websocket")],
+            has_body: false,
+            length: Some(0),
+        };
+        let (session, upstream) = (Arc::clone(&self.session), ToyUpstream(self.upstream.clone()));
+        tokio::spawn(async move { session.exchange(head, client, upstream).await })
+    }
+
     pub(crate) async fn arrived(&mut self) -> Arrived {
         tokio::time::timeout(Duration::from_secs(1), self.arrivals.recv())
             .await
@@ -396,7 +456,7 @@ pub(crate) async fn read(answer: tokio::task::JoinHandle<Answer>) -> (u16, Strin
     while let Some(frame) = answer.body.recv().await {
         match frame {
             Ok(Frame::Data(bytes)) => all.push_str(std::str::from_utf8(&bytes).unwrap()),
-            Ok(Frame::Trailers(_)) => {}
+            Ok(Frame::Trailers(_) | Frame::Message(_)) => {}
             Err(_) => all.push('!'),
         }
     }

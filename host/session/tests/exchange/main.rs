@@ -34,3 +34,5 @@ mod toy;
 mod trail;
 #[cfg(test)]
 mod verdicts;
+#[cfg(test)]
+mod websocket;

@@ -324,7 +324,7 @@ async fn read(mut body: Pipe, most: usize) -> Result<String, Fault> {
                 return Err(Fault::new(FaultSource::Client, "too-large", message));
             }
             Ok(Frame::Data(data)) => bytes.extend_from_slice(&data),
-            Ok(Frame::Trailers(_)) => {}
+            Ok(Frame::Trailers(_) | Frame::Message(_)) => {}
             Err(broken) => return Err(Fault::new(FaultSource::Client, "body", broken.message)),
         }
     }

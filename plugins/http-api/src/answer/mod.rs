@@ -157,6 +157,24 @@ pub fn read_body(
     Ok((outcome, places))
 }
 
+/// Looks at a message of a WebSocket: JSON as its fields, any other text as one.
+///
+/// # Errors
+/// When it cannot be masked.
+pub fn read_message(data: &[u8], relation: &str, rules: &Rules) -> Result<Found, Fault> {
+    let mut collector = Collector::new(relation);
+    whole_json(data, Charset::Utf8, rules.malformed, &mut collector)?;
+    let (values, places) = collector.finish();
+    let (outcome, _) = all(data);
+    Ok((AnswerOutcome { values, ..outcome }, places))
+}
+
+/// Bytes without values.
+pub fn all(data: &[u8]) -> Found {
+    let release = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    (AnswerOutcome { release, ..AnswerOutcome::default() }, Vec::new())
+}
+
 fn whole_json(
     data: &[u8],
     charset: Charset,

@@ -22,6 +22,8 @@ pub mod show {
     pub const WHOLE: u8 = 1;
     /// Each time more has come.
     pub const GROWING: u8 = 2;
+    /// Messages of a WebSocket; only from `request`.
+    pub const MESSAGES: u8 = 3;
 }
 
 /// Marks starts in `decoded`, and cells that become nothing.
@@ -55,6 +57,16 @@ pub trait HttpInspector: Sized + 'static {
 
     fn answer_body(&mut self, exchange: u32, data: &[u8], end: bool) -> Result<AnswerOutcome, Fault>;
 
+    /// Only for inspectors that answer `show::MESSAGES`.
+    fn message(&mut self, _exchange: u32, _text: bool, _data: &[u8]) -> Result<RequestOutcome, Fault> {
+        Err(no_messages())
+    }
+
+    /// Only for inspectors that answer `show::MESSAGES`.
+    fn answer_message(&mut self, _exchange: u32, _text: bool, _data: &[u8]) -> Result<AnswerOutcome, Fault> {
+        Err(no_messages())
+    }
+
     fn encode(&mut self, exchange: u32, cells: &[u32], texts: &[u8], ends: &[u32]) -> Result<Spans, Fault>;
 
     fn refuse(&mut self, exchange: u32, refused: &[u32], why: &Fault) -> OwnAnswer;
@@ -77,6 +89,10 @@ pub trait HttpInspector: Sized + 'static {
     }
 
     fn end(&mut self, exchange: u32);
+}
+
+fn no_messages() -> Fault {
+    Fault { code: "order".to_owned(), message: "messages that were not asked for".to_owned() }
 }
 
 /// Nothing found, nothing shown any more.
@@ -190,6 +206,14 @@ macro_rules! export_http_inspector {
 
                 fn answer_body(exchange: u32, data: Vec<u8>, end: bool) -> Result<AnswerOutcome, Fault> {
                     STATE.with(|state| state.call(|plugin| plugin.answer_body(exchange, &data, end)))
+                }
+
+                fn message(exchange: u32, text: bool, data: Vec<u8>) -> Result<RequestOutcome, Fault> {
+                    STATE.with(|state| state.call(|plugin| plugin.message(exchange, text, &data)))
+                }
+
+                fn answer_message(exchange: u32, text: bool, data: Vec<u8>) -> Result<AnswerOutcome, Fault> {
+                    STATE.with(|state| state.call(|plugin| plugin.answer_message(exchange, text, &data)))
                 }
 
                 fn encode(

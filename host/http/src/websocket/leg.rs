@@ -1,0 +1,302 @@
+//! One leg of a WebSocket: its connection on one side, the session's messages on the other.
+//!
+//! Reading and writing never wait for each other. Pings are answered here, also while the session looks at nothing
+//! because a message is held: so much is read behind it as there is room.
+
+use super::frame::{self, Decoder, Event, Wrong};
+use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+use weir_model::RefusedBy;
+use weir_session::http::traffic::{Broken, Frame, Goodbye, Message, Pipe};
+
+const READ_BYTES: usize = 16 * 1024;
+/// Messages that nobody has taken, together; a larger one stands there alone.
+const AHEAD_BYTES: usize = 256 * 1024;
+/// What a message costs besides its bytes.
+const MESSAGE_BYTES: usize = 64;
+/// Pongs that could not be written yet: only the latest ping must be answered (RFC 6455, section 5.5.3).
+const CONTROLS: usize = 8;
+/// As for HTTP/2: a peer whose machine is gone is noticed after both.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_TIME: Duration = Duration::from_secs(20);
+/// For the session to answer a close frame, and for the peer to.
+const CLOSE_TIME: Duration = Duration::from_secs(10);
+const LINGER: Duration = Duration::from_secs(2);
+/// For one frame: a peer that takes nothing is not waited for any longer.
+const WRITE_TIME: Duration = Duration::from_secs(60);
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Server,
+}
+
+/// A message with the room it takes.
+type Piece = (Result<Frame, Broken>, Option<OwnedSemaphorePermit>);
+
+/// Says how large messages may be, and that they are wanted.
+pub(crate) type Start = oneshot::Sender<usize>;
+
+/// What a session takes of a leg.
+pub(crate) struct Took(mpsc::UnboundedReceiver<Piece>);
+
+impl Took {
+    /// Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Result<Frame, Broken>> {
+        self.0.recv().await.map(|(piece, _)| piece)
+    }
+}
+
+pub(crate) struct Leg {
+    side: Side,
+    start: oneshot::Receiver<usize>,
+    to: mpsc::UnboundedSender<Piece>,
+}
+
+/// A leg before its connection is there, and what a session gets of it.
+pub(crate) fn pair(side: Side) -> (Leg, Took, Start) {
+    let (to, took) = mpsc::unbounded_channel();
+    let (told, start) = oneshot::channel();
+    (Leg { side, start, to }, Took(took), told)
+}
+
+/// How reading ended.
+enum Ended {
+    /// With a close frame.
+    Closed,
+    /// Without.
+    Gone,
+    Wrong(Wrong),
+}
+
+/// What the reader has to say itself.
+enum Control {
+    Ping,
+    Pong(Bytes),
+}
+
+impl Leg {
+    /// Runs the leg to its end. `from`: what the session sends.
+    pub(crate) async fn run(self, stream: impl AsyncRead + AsyncWrite + Send, mut from: Pipe) {
+        let Self { side, start, to } = self;
+        // A session that lets go before it has begun says nothing more.
+        let Ok(most) = start.await else { return };
+        let (read, write) = tokio::io::split(stream);
+        let (ask, asked) = mpsc::channel(CONTROLS);
+        let decoder = Decoder::new(side == Side::Client, most);
+        let room = Arc::new(Semaphore::new(AHEAD_BYTES));
+        let reader = Reader { side, decoder, stream: read, to, ask, room };
+        let mut writer = Writer { side, stream: write, is_cut: false, has_closed: false };
+        let ended = {
+            let reading = std::pin::pin!(reader.run());
+            let writing = std::pin::pin!(writer.run(&mut from, asked));
+            meet(reading, writing).await
+        };
+        let last = match &ended {
+            Ended::Wrong(wrong) => goodbye(wrong.code, wrong.what),
+            Ended::Closed => goodbye(1000, ""),
+            Ended::Gone => goodbye(1001, ""),
+        };
+        let _ = timeout(LINGER, writer.end(&last)).await;
+        if matches!(ended, Ended::Wrong(_)) {
+            tracing::debug!(?side, "a WebSocket was ended because of its frames");
+        }
+    }
+}
+
+/// Until both directions are done, or one cannot be.
+async fn meet(
+    mut reading: std::pin::Pin<&mut impl Future<Output = Ended>>,
+    mut writing: std::pin::Pin<&mut impl Future<Output = ()>>,
+) -> Ended {
+    tokio::select! {
+        ended = reading.as_mut() => {
+            if matches!(ended, Ended::Closed) {
+                // What the session still has to say, and its close frame.
+                let _ = timeout(CLOSE_TIME, writing).await;
+            }
+            ended
+        }
+        () = writing.as_mut() => timeout(LINGER, reading).await.unwrap_or(Ended::Gone),
+    }
+}
+
+struct Reader<S> {
+    side: Side,
+    decoder: Decoder,
+    stream: ReadHalf<S>,
+    to: mpsc::UnboundedSender<Piece>,
+    ask: mpsc::Sender<Control>,
+    room: Arc<Semaphore>,
+}
+
+impl<S: AsyncRead> Reader<S> {
+    async fn run(mut self) -> Ended {
+        let mut space = BytesMut::with_capacity(READ_BYTES);
+        loop {
+            loop {
+                match self.decoder.next() {
+                    Ok(None) => break,
+                    Ok(Some(event)) => {
+                        if self.take(event).await {
+                            return Ended::Closed;
+                        }
+                    }
+                    Err(wrong) => {
+                        self.broken(wrong.what);
+                        return Ended::Wrong(wrong);
+                    }
+                }
+            }
+            space.clear();
+            space.reserve(READ_BYTES);
+            let read = match timeout(PING_EVERY, self.stream.read_buf(&mut space)).await {
+                Ok(read) => read,
+                Err(_) => {
+                    let _ = self.ask.try_send(Control::Ping);
+                    let Ok(read) = timeout(PING_TIME, self.stream.read_buf(&mut space)).await else {
+                        self.broken("it did not answer a ping in time");
+                        return Ended::Gone;
+                    };
+                    read
+                }
+            };
+            match read {
+                Ok(0) | Err(_) => return Ended::Gone,
+                Ok(_) => self.decoder.take(&space),
+            }
+        }
+    }
+
+    /// Whether that was the end.
+    async fn take(&mut self, event: Event) -> bool {
+        let message = match event {
+            Event::Ping(payload) => {
+                let _ = self.ask.try_send(Control::Pong(payload));
+                return false;
+            }
+            Event::Pong(_) => return false,
+            Event::Message(message) => message,
+        };
+        let is_close = matches!(message, Message::Close(_));
+        let room = message.len().saturating_add(MESSAGE_BYTES).min(AHEAD_BYTES);
+        let room = u32::try_from(room).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.room).acquire_many_owned(room).await.ok();
+        // When nobody takes it any more, the end is still waited for.
+        let _ = self.to.send((Ok(Frame::Message(message)), permit));
+        is_close
+    }
+
+    fn broken(&self, what: &str) {
+        let (by, who) = match self.side {
+            Side::Client => (RefusedBy::Inspector, "the client"),
+            Side::Server => (RefusedBy::Upstream, "the upstream"),
+        };
+        let message = format!("what {who} sends is not WebSocket as it must be: {what}");
+        let _ = self.to.send((Err(Broken { by, message }), None));
+    }
+}
+
+struct Writer<S> {
+    side: Side,
+    stream: WriteHalf<S>,
+    /// A frame was begun and not written to its end: nothing can follow.
+    is_cut: bool,
+    has_closed: bool,
+}
+
+impl<S: AsyncWrite> Writer<S> {
+    /// Until the session has said its last word.
+    async fn run(&mut self, from: &mut Pipe, mut asked: mpsc::Receiver<Control>) {
+        loop {
+            let bytes = tokio::select! {
+                biased;
+                Some(control) = asked.recv() => {
+                    let Some(key) = self.key() else { return };
+                    match control {
+                        Control::Ping => frame::ping(b"weir", key),
+                        Control::Pong(payload) => frame::pong(&payload, key),
+                    }
+                }
+                piece = from.recv() => match piece {
+                    Some(Ok(Frame::Message(message))) => {
+                        let is_last = matches!(message, Message::Close(_));
+                        if self.send(&message).await.is_err() || is_last {
+                            return;
+                        }
+                        continue;
+                    }
+                    // Nothing else is part of a WebSocket.
+                    Some(Ok(Frame::Data(_) | Frame::Trailers(_))) => continue,
+                    Some(Err(broken)) => {
+                        let _ = self.send(&self.farewell(&broken)).await;
+                        return;
+                    }
+                    None => return,
+                },
+            };
+            if self.write(&bytes).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The last frame, when there was none, and the end of the connection.
+    async fn end(&mut self, last: &Message) {
+        if !self.is_cut && !self.has_closed {
+            let _ = self.send(last).await;
+        }
+        let _ = self.stream.shutdown().await;
+    }
+
+    async fn send(&mut self, message: &Message) -> std::io::Result<()> {
+        let key = self.key().ok_or_else(|| std::io::Error::other("no random numbers"))?;
+        self.has_closed |= matches!(message, Message::Close(_));
+        self.write(&frame::encode(message, key)).await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.is_cut = true;
+        let written = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        timeout(WRITE_TIME, written).await.map_err(std::io::Error::from)??;
+        self.is_cut = false;
+        Ok(())
+    }
+
+    /// What we send to a server is masked, each frame anew. `None` when there is no key to be had.
+    fn key(&self) -> Option<Option<[u8; 4]>> {
+        match self.side {
+            Side::Client => Some(None),
+            Side::Server => {
+                let mut key = [0; 4];
+                getrandom::fill(&mut key).ok()?;
+                Some(Some(key))
+            }
+        }
+    }
+
+    /// Why the session broke off. It is the client's to know, not the upstream's.
+    fn farewell(&self, broken: &Broken) -> Message {
+        if self.side == Side::Server {
+            return goodbye(1001, "");
+        }
+        let code = match broken.by {
+            RefusedBy::Policy | RefusedBy::Approval | RefusedBy::Inspector | RefusedBy::Client => 1008,
+            RefusedBy::Host | RefusedBy::Operator => 1001,
+            RefusedBy::Plugin | RefusedBy::Trail | RefusedBy::Upstream => 1011,
+        };
+        goodbye(code, &format!("weir: {}", broken.message))
+    }
+}
+
+fn goodbye(code: u16, reason: &str) -> Message {
+    Message::Close(Some(Goodbye { code, reason: reason.to_owned() }))
+}
