@@ -13,7 +13,7 @@ use crate::log::GuestLog;
 use crate::metrics::{PluginMetrics, count};
 use crate::state::{Fence, GuestState, SessionMemory, Visit, on_tick};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Instant;
 use wasmtime::Store;
 use wasmtime::component::Instance;
@@ -28,6 +28,10 @@ pub(crate) struct Bounds {
     pub(crate) call_ticks: u32,
     pub(crate) start_ticks: u32,
     pub(crate) metrics: Arc<PluginMetrics>,
+    /// Instances of exactly this version and settings alive now.
+    pub(crate) resident: AtomicI64,
+    /// Linear memory of the instance that went last, in bytes.
+    pub(crate) memory_of_last: AtomicUsize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,7 @@ impl Fenced {
         store.set_max_component_handles(MAX_HANDLES);
         count(&bounds.metrics.instances);
         bounds.metrics.resident.fetch_add(1, Ordering::Relaxed);
+        bounds.resident.fetch_add(1, Ordering::Relaxed);
         let mut fenced = Self { store, bounds, life: Life::Idle };
         let ticks = fenced.bounds.start_ticks;
         let started = fenced.begin(ticks)?;
@@ -153,5 +158,7 @@ impl Fenced {
 impl Drop for Fenced {
     fn drop(&mut self) {
         self.bounds.metrics.resident.fetch_sub(1, Ordering::Relaxed);
+        self.bounds.resident.fetch_sub(1, Ordering::Relaxed);
+        self.bounds.memory_of_last.store(self.store.data().fence.memory_used(), Ordering::Relaxed);
     }
 }

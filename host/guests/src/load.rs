@@ -1,6 +1,6 @@
 //! From a file to something that serves: each step may refuse, with a reason and advice.
 //!
-//! read → digest → component → version → world → imports → compile (or cache) → describe → settings → one
+//! read → digest → lock file and signature → component → version → world → imports → compile (or cache) → describe → settings → one
 //! trial of `configure` and `open` in an instance of its own. Nothing of a file runs before its imports are
 //! checked, and nothing serves before its trial.
 //!
@@ -22,10 +22,12 @@ use crate::problem::{LoadProblem, Stage};
 use crate::state::GuestState;
 use crate::surface::{Capability, Surface, as_component};
 use crate::text::clean;
+use crate::trust::{self, Trust};
 use crate::{settings, trial};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -60,6 +62,8 @@ pub struct PluginSpec {
     pub failure_mode: FailureMode,
     /// Refuse it if it is of another world.
     pub expected_world: Option<World>,
+    /// What its file must show first.
+    pub trust: Trust,
 }
 
 impl PluginSpec {
@@ -73,6 +77,7 @@ impl PluginSpec {
             largest: Largest::default(),
             failure_mode: FailureMode::Closed,
             expected_world: None,
+            trust: Trust::default(),
         }
     }
 }
@@ -222,6 +227,17 @@ impl Loader {
         Ok(loaded)
     }
 
+    /// What a file says of itself; nothing but `describe` runs.
+    pub(crate) async fn describe(
+        self: &Arc<Self>,
+        spec: &PluginSpec,
+        bytes: Arc<[u8]>,
+        digest: Digest,
+    ) -> Result<Manifest, LoadProblem> {
+        let compiled = self.compile(spec, bytes, digest, &Arc::default()).await?;
+        Ok(compiled.manifest.clone())
+    }
+
     fn known(&self, digest: &Digest) -> Option<Arc<Compiled>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(digest).and_then(Weak::upgrade)
@@ -242,6 +258,8 @@ impl Loader {
             start_ticks: self.engine.ticks(limits.start_time),
             limits,
             metrics,
+            resident: AtomicI64::new(0),
+            memory_of_last: AtomicUsize::new(0),
         })
     }
 
@@ -363,5 +381,6 @@ pub(crate) fn read(spec: &PluginSpec) -> Result<(Arc<[u8]>, Digest), LoadProblem
         ));
     }
     let digest = Digest(Sha256::digest(&bytes).into());
+    trust::check(spec, &bytes, &digest)?;
     Ok((bytes.into(), digest))
 }

@@ -37,7 +37,7 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<ExitCode> {
         "{} is fine: {} resource(s), {} plugin(s), {} user(s)",
         path.display(),
         settings.resources.len(),
-        plugins::specs(settings).len(),
+        plugins::specs(&config).len(),
         config.users().len()
     );
     Ok(ExitCode::SUCCESS)
@@ -63,7 +63,7 @@ async fn plugin_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
             engine: EngineConfig { max_sessions: 1, pooling: false, ..EngineConfig::default() },
             watch: false,
         },
-        plugins::specs(config.settings()),
+        plugins::specs(config),
     )
     .await?;
     let generation = started.guests.generation();

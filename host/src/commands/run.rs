@@ -63,7 +63,7 @@ async fn serve(config: Config, since: SystemTime, log: LogControl) -> anyhow::Re
             },
             watch: true,
         },
-        plugins::specs(&settings),
+        plugins::specs(&config),
     )
     .await?;
     let problems = plugins::problems(&config, &started.outcomes, &started.guests.generation());
