@@ -35,6 +35,7 @@ DOORS = {
     "wasmtime": {"weir-guests"},
     "wit-component": {"weir-guests"},
     "notify": {"weir-guests"},
+    "ring": {"weir-guests"},
     "sqlx": {"weir-store"},
     "rustls": {"weir-net"},
     "tokio-rustls": {"weir-net"},

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use weir_admin::views::{
     ApprovalView, AttributeView, ParameterView, PluginView, PrincipalView, ResourceView, SessionView,
-    StatusView, TrailView, Vote,
+    StatusView, TrailView, VersionView, Vote,
 };
 use weir_admin::{AdminApi, Exposition, Histogram, KillRefused, Review, ReviewRefused, Timestamp, Unhealthy};
 use weir_approvals::{Requested, ReviewError};
@@ -143,6 +143,7 @@ impl AdminApi for Api {
         let running = self.shared.running();
         let metrics = self.shared.guests.metrics();
         let problems = self.shared.plugin_problems.all();
+        let versions = self.shared.guests.versions();
         metrics
             .iter()
             .map(|(name, counters)| {
@@ -170,6 +171,8 @@ impl AdminApi for Api {
                     traps: counters.traps.load(Ordering::Relaxed),
                     time_outs: counters.time_outs.load(Ordering::Relaxed),
                     refusals: counters.refusals.load(Ordering::Relaxed),
+                    limit_hits: counters.limit_hits.load(Ordering::Relaxed),
+                    versions: versions.iter().filter(|of| of.name == *name).map(version).collect(),
                     problem: problem.map(|problem| problem.to_string()),
                 }
             })
@@ -204,6 +207,15 @@ impl AdminApi for Api {
 fn unusable(pipeline: &[PluginName], generation: &Generation) -> Option<String> {
     let missing = pipeline.iter().find(|name| generation.find(name).is_none())?;
     Some(format!("the plugin {missing} is not in service"))
+}
+
+fn version(of: &weir_guests::Version) -> VersionView {
+    VersionView {
+        digest: of.digest.to_string(),
+        generation: of.generation,
+        sessions: of.instances,
+        serves: of.serves,
+    }
 }
 
 fn plugin_state(is_loaded: bool, problem: Option<&PluginProblem>) -> &'static str {

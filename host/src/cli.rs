@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Live sessions
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// Plugin files: look at them, test, replay, lock, sign, make, measure
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Loaded plugins
     Plugins {
         #[arg(long)]
@@ -257,4 +260,136 @@ pub(crate) enum SessionsCommand {
     },
     /// End a session now
     Kill { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// What a plugin file is and asks for; nothing of it runs but `describe`
+    Inspect {
+        file: PathBuf,
+        /// Print its settings as TOML to paste into the configuration
+        #[arg(long)]
+        settings: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a plugin against cases in JSON files; exit code 1 when one fails
+    Test(PluginTest),
+    /// Run recorded operations of the trail through a candidate and tell what would be otherwise
+    Replay(Box<PluginReplay>),
+    /// Pin every plugin of the configuration to its digest, in plugins.lock beside the configuration
+    Lock {
+        /// Take the new file of this plugin; what changes is told first. May be given several times
+        #[arg(long)]
+        upgrade: Vec<String>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sign plugin files (FILE.sig) for gateways with `server.plugin_keys`; without files: tell the public key
+    Sign {
+        /// The private key, Ed25519 in PEM
+        #[arg(long)]
+        key: PathBuf,
+        /// Make that file with a new key
+        #[arg(long)]
+        new_key: bool,
+        files: Vec<PathBuf>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a folder to begin with
+    New(PluginNew),
+    /// Build a folder of `weir plugin new`, or a crate in a checkout of weir
+    Build {
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// The file to make; without: FOLDER/NAME.wasm
+        #[arg(long, short)]
+        out: Option<PathBuf>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// What a plugin costs: loading, an instance, a call, a cell
+    Bench(PluginBench),
+    /// What a running gateway's plugins do, version by version
+    Status {
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginTest {
+    /// A plugin file, or a folder in which `weir plugin build` has made one
+    pub(crate) plugin: PathBuf,
+    /// A case file or a folder of them; without: tests/cases or cases beside the plugin
+    #[arg(long)]
+    pub(crate) cases: Option<PathBuf>,
+    /// Of the random splits of an inspector's bytes; it is told, so that a failure can be had again
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginReplay {
+    /// The candidate's file
+    #[arg(long)]
+    pub(crate) plugin: PathBuf,
+    /// The plugin in whose place it is judged; without: the file's name. Where none of that name had a part, it is one
+    /// more policy
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Its settings, a JSON file; without: those of the configuration
+    #[arg(long)]
+    pub(crate) settings: Option<PathBuf>,
+    /// From this moment on: RFC 3339, or an age like `2h`
+    #[arg(long, default_value = "7d")]
+    pub(crate) since: String,
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// Operations of this user only
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    #[arg(long)]
+    pub(crate) resource: Option<String>,
+    #[arg(long)]
+    pub(crate) session: Option<String>,
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginNew {
+    /// `rust`, …
+    pub(crate) language: String,
+    /// `policy` or `masker`
+    pub(crate) kind: String,
+    /// What the configuration will call it
+    pub(crate) name: String,
+    /// Where to make it; without: ./NAME
+    #[arg(long)]
+    pub(crate) folder: Option<PathBuf>,
+    /// A checkout of weir whose SDK is used; without: a copy of the SDK in this program
+    #[arg(long)]
+    pub(crate) sdk: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginBench {
+    pub(crate) plugin: PathBuf,
+    /// A case file or a folder of them; without: those beside the plugin, or built-in ones
+    #[arg(long)]
+    pub(crate) cases: Option<PathBuf>,
+    /// Its settings, a JSON file; without: those of the first case file
+    #[arg(long)]
+    pub(crate) settings: Option<PathBuf>,
+    /// How long to measure calls
+    #[arg(long, default_value_t = 2000)]
+    pub(crate) milliseconds: u64,
+    #[arg(long)]
+    pub(crate) json: bool,
 }

@@ -3,15 +3,17 @@
 use crate::shared::Shared;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::UnboundedReceiver;
 use weir_audit::{Event, PluginFacts, PluginRefused};
-use weir_config::settings::{self, Plugin, Settings};
+use weir_config::settings::{self, Plugin};
 use weir_config::{Code, Config, Place, Problem, Severity};
 use weir_guests::{
     Capability, FailureMode, Generation, GuestEvent, Largest, LimitOverrides, LoadProblem, Mode, PluginSpec,
     Rehearsed, ReloadOutcome, World,
 };
+use weir_guests::trust::{LOCK_FILE, Trust};
 use weir_model::{Digest, PluginName};
 
 /// Problems with plugins, told with the place in the configuration that names them.
@@ -22,7 +24,9 @@ const FAILURE_MODE: Code = Code::new("failure-mode-inspector");
 const MODE: Code = Code::new("rollout-world");
 
 /// What to load: every plugin that a pipeline names.
-pub(crate) fn specs(settings: &Settings) -> Vec<PluginSpec> {
+pub(crate) fn specs(config: &Config) -> Vec<PluginSpec> {
+    let settings = config.settings();
+    let trust = Trust { lock: Some(lock_file(config.file())), keys: settings.server.plugin_keys.clone() };
     let mut named: BTreeSet<&PluginName> =
         settings.resources.iter().flat_map(|resource| &resource.pipeline).collect();
     let tried = settings.plugins.iter().filter(|(_, plugin)| plugin.mode.of().is_some());
@@ -34,9 +38,15 @@ pub(crate) fn specs(settings: &Settings) -> Vec<PluginSpec> {
             operation_bytes: largest.operation_bytes.max(clamp(resource.limits.max_operation_bytes)),
             answer_bytes: largest.answer_bytes.max(clamp(resource.limits.max_answer_bytes)),
         });
-        settings.plugins.get(name).map(|plugin| spec(name, plugin, largest))
+        let plugin = settings.plugins.get(name)?;
+        Some(PluginSpec { trust: trust.clone(), ..spec(name, plugin, largest) })
     };
     named.into_iter().filter_map(spec).collect()
+}
+
+/// The lock file of a configuration: beside it.
+pub(crate) fn lock_file(config: &Path) -> PathBuf {
+    config.parent().unwrap_or(Path::new("")).join(LOCK_FILE)
 }
 
 fn clamp(bytes: u64) -> usize {

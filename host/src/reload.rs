@@ -108,7 +108,7 @@ pub(crate) async fn reload(shared: &Arc<Shared>, listeners: &mut Listeners) -> R
     if changes.is_empty() {
         return ReloadOutcome::Unchanged;
     }
-    let (digest, specs) = (config.digest(), plugins::specs(config.settings()));
+    let (digest, specs) = (config.digest(), plugins::specs(&config));
     // Every plugin must load with its new settings, and be what its place asks for, before anything changes.
     let rehearsed = shared.guests.rehearse(&specs).await;
     let problems = plugins::rehearsal_problems(&config, &rehearsed);

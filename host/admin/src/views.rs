@@ -56,6 +56,18 @@ pub struct SessionView {
     pub claimed: Vec<AttributeView>,
 }
 
+/// A version of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionView {
+    pub digest: String,
+    /// The generation it came with.
+    pub generation: u64,
+    /// Sessions that have an instance of it.
+    pub sessions: u64,
+    /// Whether it is what is asked now.
+    pub serves: bool,
+}
+
 /// One of `GET /v1/plugins`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PluginView {
@@ -75,6 +87,12 @@ pub struct PluginView {
     pub traps: u64,
     pub time_outs: u64,
     pub refusals: u64,
+    /// Calls that hit a limit of memory or output.
+    #[serde(default)]
+    pub limit_hits: u64,
+    /// Every version that serves or that a session still has, the oldest first.
+    #[serde(default)]
+    pub versions: Vec<VersionView>,
     /// What is wrong with it, or with the newer file that was refused.
     pub problem: Option<String>,
 }

@@ -17,7 +17,7 @@ use crate::state::{Fence, GuestState, SessionMemory, Visit, on_tick};
 use crate::text::escape;
 use crate::wasi::Wasi;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Instant;
 use wasmtime::Store;
 use wasmtime::component::Instance;
@@ -36,6 +36,10 @@ pub(crate) struct Bounds {
     pub(crate) outside: Arc<dyn Outside>,
     /// origins it may reach
     pub(crate) http: Vec<String>,
+    /// Instances of exactly this version and settings alive now.
+    pub(crate) resident: AtomicI64,
+    /// Linear memory of the instance that went last, in bytes.
+    pub(crate) memory_of_last: AtomicUsize,
 }
 
 /// Calls in which a guest has seen nothing of a client but who it is.
@@ -91,6 +95,7 @@ impl Fenced {
         store.set_max_component_handles(MAX_HANDLES);
         count(&bounds.metrics.instances);
         bounds.metrics.resident.fetch_add(1, Ordering::Relaxed);
+        bounds.resident.fetch_add(1, Ordering::Relaxed);
         let mut fenced = Self { store, bounds, life: Life::Idle };
         let ticks = fenced.bounds.start_ticks;
         let started = fenced.begin(ticks)?;
@@ -180,5 +185,7 @@ impl Fenced {
 impl Drop for Fenced {
     fn drop(&mut self) {
         self.bounds.metrics.resident.fetch_sub(1, Ordering::Relaxed);
+        self.bounds.resident.fetch_sub(1, Ordering::Relaxed);
+        self.bounds.memory_of_last.store(self.store.data().fence.memory_used(), Ordering::Relaxed);
     }
 }

@@ -5,11 +5,12 @@
 //! in the order in which a plugin's life goes:
 //!
 //! * `engine` is what all code runs on, and the clock that cuts it;
-//! * `load` takes a file through `surface` (what it exports and wants), `cache` (compiled before?), `settings`
+//! * `load` takes a file through `trust` (is it the one that was meant?), `surface` (what it exports and wants), `cache` (compiled before?), `settings`
 //!   (do they match its schema?) and `trial` (does it start?), or says in `problem` why not;
 //! * `registry` holds generations of loaded plugins and swaps them; `watch` tells it to look;
 //! * `rollout` is what is tried beside another or for it, and when that is over;
 //! * `instance` is one guest in its fence: a store per session and plugin, limits in memory, time and output;
+//! * `offline` runs plugins without a gateway, for commands;
 //! * `policy`, `masker`, `inspector`, `http` are the four worlds as sessions see them; `edits` applies what maskers
 //!   say.
 //!
@@ -38,6 +39,7 @@ mod log;
 mod look;
 mod masker;
 mod metrics;
+pub mod offline;
 mod outside;
 mod pipeline;
 mod policy;
@@ -49,6 +51,7 @@ mod state;
 mod surface;
 mod text;
 mod trial;
+pub mod trust;
 mod wasi;
 mod watch;
 
@@ -68,6 +71,6 @@ pub use pipeline::{
 };
 pub use policy::GuestPolicies;
 pub use problem::{LoadProblem, Stage};
-pub use registry::{Generation, GuestEvent, ReloadOutcome};
+pub use registry::{Generation, GuestEvent, ReloadOutcome, Version};
 pub use rollout::Mode;
 pub use surface::Capability;

@@ -1,6 +1,6 @@
 //! From a file to something that serves: each step may refuse, with a reason and advice.
 //!
-//! read → digest → component → version → world → imports → compile (or cache) → describe → settings → one
+//! read → digest → lock file and signature → component → version → world → imports → compile (or cache) → describe → settings → one
 //! trial of `configure` and `open` in an instance of its own. Nothing of a file runs before its imports are
 //! checked, and nothing serves before its trial.
 //!
@@ -26,10 +26,12 @@ use crate::rollout::{Mode, Probation};
 use crate::state::GuestState;
 use crate::surface::{Capability, Surface, as_component};
 use crate::text::clean;
+use crate::trust::{self, Trust};
 use crate::{settings, trial, wasi};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -68,6 +70,8 @@ pub struct PluginSpec {
     pub mode: Mode,
     /// Refuse it if it is of another world.
     pub expected_world: Option<World>,
+    /// What its file must show first.
+    pub trust: Trust,
 }
 
 impl PluginSpec {
@@ -83,6 +87,7 @@ impl PluginSpec {
             failure_mode: FailureMode::Closed,
             mode: Mode::Enforce,
             expected_world: None,
+            trust: Trust::default(),
         }
     }
 }
@@ -252,6 +257,17 @@ impl Loader {
         Ok(loaded)
     }
 
+    /// What a file says of itself; nothing but `describe` runs.
+    pub(crate) async fn describe(
+        self: &Arc<Self>,
+        spec: &PluginSpec,
+        bytes: Arc<[u8]>,
+        digest: Digest,
+    ) -> Result<Manifest, LoadProblem> {
+        let compiled = self.compile(spec, bytes, digest, &Arc::default()).await?;
+        Ok(compiled.manifest.clone())
+    }
+
     fn known(&self, digest: &Digest) -> Option<Arc<Compiled>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(digest).and_then(Weak::upgrade)
@@ -275,6 +291,8 @@ impl Loader {
             metrics,
             outside: Arc::clone(&self.outside),
             http: spec.http.clone(),
+            resident: AtomicI64::new(0),
+            memory_of_last: AtomicUsize::new(0),
         })
     }
 
@@ -398,5 +416,6 @@ pub(crate) fn read(spec: &PluginSpec) -> Result<(Arc<[u8]>, Digest), LoadProblem
         ));
     }
     let digest = Digest(Sha256::digest(&bytes).into());
+    trust::check(spec, &bytes, &digest)?;
     Ok((bytes.into(), digest))
 }

@@ -1,5 +1,7 @@
 //! A look at a file from outside: enough to tell that it was replaced or written to.
 
+use crate::load::PluginSpec;
+use crate::trust::signature_file;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -12,6 +14,25 @@ pub(crate) struct Look {
     modified: (i64, i64),
     /// Also moves when the name or the permissions change.
     changed: (i64, i64),
+}
+
+/// A plugin's file with what says whether it is to be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PluginLook {
+    file: Look,
+    lock: Option<Look>,
+    signature: Option<Look>,
+}
+
+impl PluginLook {
+    /// `None` when the file itself is not there.
+    pub(crate) fn at(spec: &PluginSpec) -> Option<Self> {
+        let file = Look::at(&spec.file)?;
+        let lock = spec.trust.lock.as_deref().and_then(Look::at);
+        let asked = !spec.trust.keys.is_empty();
+        let signature = asked.then(|| Look::at(&signature_file(&spec.file))).flatten();
+        Some(Self { file, lock, signature })
+    }
 }
 
 impl Look {

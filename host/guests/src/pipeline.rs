@@ -13,7 +13,7 @@ use crate::metrics::{PluginMetrics, RoomMetrics};
 use crate::outside::Outside;
 use crate::policy::GuestPolicies;
 use crate::problem::{LoadProblem, Stage};
-use crate::registry::{Generation, GuestEvent, Registry, ReloadOutcome};
+use crate::registry::{Generation, GuestEvent, Registry, ReloadOutcome, Version};
 use crate::state::{SessionMemory, Visit};
 use crate::watch::Watch;
 use std::path::PathBuf;
@@ -57,6 +57,12 @@ pub struct Started {
 #[derive(Debug, thiserror::Error)]
 #[error("the plugin engine does not start: {0}")]
 pub struct StartError(String);
+
+impl StartError {
+    pub(crate) fn new(why: String) -> Self {
+        Self(why)
+    }
+}
 
 /// What an inspector must know of the session's buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -282,6 +288,11 @@ impl Guests {
     /// Counters of every plugin that was ever configured, by name.
     pub fn metrics(&self) -> Vec<(PluginName, Arc<PluginMetrics>)> {
         self.registry.all_metrics()
+    }
+
+    /// Every version of every plugin that serves or that a session still has.
+    pub fn versions(&self) -> Vec<Version> {
+        self.registry.versions()
     }
 
     pub fn room_metrics(&self) -> Arc<RoomMetrics> {

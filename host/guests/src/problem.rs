@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Stage {
     /// The file is missing, unreadable or too large.
     Read,
+    /// It is not the pinned file, or not signed by a trusted key.
+    Trust,
     /// It is no component, nor a module that can be made one.
     Parse,
     /// It was built for another version of the contract.
@@ -26,6 +28,7 @@ impl Stage {
     pub fn as_word(self) -> &'static str {
         match self {
             Self::Read => "read",
+            Self::Trust => "trust",
             Self::Parse => "parse",
             Self::Version => "version",
             Self::World => "world",

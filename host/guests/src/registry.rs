@@ -7,9 +7,10 @@
 //! A file that is gone takes its plugin out of service: what needs it is refused until it is back.
 
 use crate::contract::World;
+use crate::instance::Bounds;
 use crate::limits::MAX_FILE_BYTES;
 use crate::load::{FailureMode, Loaded, Loader, PluginSpec, read};
-use crate::look::Look;
+use crate::look::PluginLook;
 use crate::metrics::{PluginMetrics, count};
 use crate::problem::{LoadProblem, Stage};
 use crate::rollout::{Beside, Mode, Probation};
@@ -17,7 +18,7 @@ use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
@@ -46,6 +47,11 @@ struct Role {
 }
 
 impl Generation {
+    /// One that was never configured: what is in it serves, and nothing else is known.
+    pub(crate) fn of(plugins: BTreeMap<PluginName, Arc<Loaded>>) -> Self {
+        Self { plugins, ..Self::default() }
+    }
+
     pub fn find(&self, name: &PluginName) -> Option<&Arc<Loaded>> {
         self.plugins.get(name)
     }
@@ -82,6 +88,11 @@ impl Generation {
 pub(crate) struct Current(Arc<ArcSwap<Generation>>);
 
 impl Current {
+    /// One that never changes.
+    pub(crate) fn fixed(generation: Arc<Generation>) -> Self {
+        Self(Arc::new(ArcSwap::new(generation)))
+    }
+
     pub(crate) fn load(&self) -> Arc<Generation> {
         self.0.load_full()
     }
@@ -139,7 +150,7 @@ pub enum GuestEvent {
 #[derive(Default)]
 struct Configured {
     specs: Vec<PluginSpec>,
-    seen: BTreeMap<PluginName, Look>,
+    seen: BTreeMap<PluginName, PluginLook>,
 }
 
 pub(crate) struct Registry {
@@ -148,17 +159,32 @@ pub(crate) struct Registry {
     configured: tokio::sync::Mutex<Configured>,
     events: UnboundedSender<GuestEvent>,
     metrics: Mutex<BTreeMap<PluginName, Arc<PluginMetrics>>>,
+    /// What has been in service, with the generation it came with.
+    versions: Mutex<Vec<(u64, Weak<Bounds>)>>,
+}
+
+/// A version of a plugin that serves, or that a session still has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    pub name: PluginName,
+    pub digest: Digest,
+    /// The generation it came with.
+    pub generation: u64,
+    /// Instances alive: one in each session that has it.
+    pub instances: u64,
+    /// Whether new sessions get it.
+    pub serves: bool,
 }
 
 /// What a look at one plugin came to.
 enum Step {
-    Unchanged(Option<Look>),
-    New(Box<Loaded>, Look),
+    Unchanged(Option<PluginLook>),
+    New(Box<Loaded>, PluginLook),
     Gone,
     Bad {
         problem: LoadProblem,
         digest: Option<Digest>,
-        look: Look,
+        look: PluginLook,
     },
     /// Somebody is writing: look again.
     Unsettled,
@@ -172,6 +198,7 @@ impl Registry {
             configured: tokio::sync::Mutex::default(),
             events,
             metrics: Mutex::default(),
+            versions: Mutex::default(),
         }
     }
 
@@ -191,6 +218,25 @@ impl Registry {
     pub(crate) fn all_metrics(&self) -> Vec<(PluginName, Arc<PluginMetrics>)> {
         let metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
         metrics.iter().map(|(name, each)| (name.clone(), Arc::clone(each))).collect()
+    }
+
+    /// Every version that serves or is still used, the oldest first.
+    pub(crate) fn versions(&self) -> Vec<Version> {
+        let current = self.current.load();
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.retain(|(_, bounds)| bounds.strong_count() > 0);
+        let alive = versions.iter().filter_map(|(generation, bounds)| Some((*generation, bounds.upgrade()?)));
+        alive
+            .map(|(generation, bounds)| Version {
+                name: bounds.plugin.clone(),
+                digest: bounds.digest,
+                generation,
+                instances: u64::try_from(bounds.resident.load(Ordering::Relaxed)).unwrap_or(0),
+                serves: current
+                    .find(&bounds.plugin)
+                    .is_some_and(|loaded| Arc::ptr_eq(&loaded.bounds, &bounds)),
+            })
+            .collect()
     }
 
     pub(crate) async fn specs(&self) -> Vec<PluginSpec> {
@@ -283,6 +329,8 @@ impl Registry {
                         generation: number,
                     });
                     let digest = loaded.digest;
+                    let version = (number, Arc::downgrade(&loaded.bounds));
+                    self.versions.lock().unwrap_or_else(PoisonError::into_inner).push(version);
                     plugins.insert(name.clone(), Arc::new(*loaded));
                     ReloadOutcome::Applied { digest }
                 }
@@ -367,16 +415,16 @@ fn beside(specs: &[PluginSpec], plugins: &BTreeMap<PluginName, Arc<Loaded>>) -> 
 async fn look_at(
     loader: &Arc<Loader>,
     spec: &PluginSpec,
-    known: Option<Look>,
+    known: Option<PluginLook>,
     running: Option<Arc<Loaded>>,
     metrics: Arc<PluginMetrics>,
     take_as_is: bool,
 ) -> Step {
-    let mut look = Look::at(&spec.file);
+    let mut look = PluginLook::at(spec);
     if look.is_none() {
         // Some tools replace a file by removing it first.
         tokio::time::sleep(SETTLE_TIME).await;
-        look = Look::at(&spec.file);
+        look = PluginLook::at(spec);
     }
     let Some(look) = look else { return Step::Gone };
     if known == Some(look) {
@@ -399,7 +447,7 @@ async fn look_at(
     };
     if !take_as_is {
         tokio::time::sleep(SETTLE_TIME).await;
-        if Look::at(&spec.file) != Some(look) {
+        if PluginLook::at(spec) != Some(look) {
             return Step::Unsettled;
         }
     }

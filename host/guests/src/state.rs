@@ -89,6 +89,11 @@ impl Fence {
         self.hit_memory = false;
     }
 
+    /// In bytes, all linear memories together.
+    pub(crate) fn memory_used(&self) -> usize {
+        self.memory_used
+    }
+
     pub(crate) fn ticks_left(&self) -> u32 {
         self.ticks_left
     }

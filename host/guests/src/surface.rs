@@ -195,10 +195,10 @@ impl Surface {
     }
 }
 
-type Names = (BTreeSet<String>, BTreeSet<String>);
+pub(crate) type Names = (BTreeSet<String>, BTreeSet<String>);
 
 /// Exported and imported names at the outer level.
-fn names(component: &[u8]) -> Result<Names, LoadProblem> {
+pub(crate) fn names(component: &[u8]) -> Result<Names, LoadProblem> {
     let damaged = |error: wasmparser::BinaryReaderError| {
         LoadProblem::new(Stage::Parse, format!("a damaged file: {}", one_line(&error.to_string())))
     };

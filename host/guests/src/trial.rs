@@ -76,7 +76,7 @@ pub(crate) async fn configured(
 }
 
 /// A session nobody has: no right or name in it means anything.
-fn made_up() -> SessionInfo {
+pub(crate) fn made_up() -> SessionInfo {
     SessionInfo {
         id: SessionId::new("trial"),
         resource: ResourceName::new("trial"),

@@ -167,7 +167,7 @@ fn filter_of(asked: Asked) -> anyhow::Result<Filter> {
 }
 
 /// RFC 3339, or an age: `90s`, `15m`, `2h`, `7d`.
-fn moment(text: &str) -> anyhow::Result<i64> {
+pub(crate) fn moment(text: &str) -> anyhow::Result<i64> {
     if let Some(moment) = weir_audit::clock::parse_rfc3339(text) {
         return Ok(moment);
     }

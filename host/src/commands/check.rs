@@ -37,7 +37,7 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<ExitCode> {
         "{} is fine: {} resource(s), {} plugin(s), {} user(s)",
         path.display(),
         settings.resources.len(),
-        plugins::specs(settings).len(),
+        plugins::specs(&config).len(),
         config.users().len()
     );
     Ok(ExitCode::SUCCESS)
@@ -64,7 +64,7 @@ async fn plugin_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
             watch: false,
             outside: std::sync::Arc::new(weir_guests::Nothing),
         },
-        plugins::specs(config.settings()),
+        plugins::specs(config),
     )
     .await?;
     let generation = started.guests.generation();

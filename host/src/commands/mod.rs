@@ -6,6 +6,7 @@ mod audit;
 mod check;
 mod load;
 mod password;
+mod plugin;
 mod plugins;
 mod run;
 mod sessions;
@@ -33,6 +34,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Approvals(command) => approvals::approvals(&config, command),
         Command::Audit(command) => audit::audit(&config, command),
         Command::Sessions(command) => sessions::sessions(&config, command),
+        Command::Plugin(command) => plugin::plugin(&config, command),
         Command::Plugins { json } => plugins::plugins(&config, json),
     }
 }

@@ -66,7 +66,7 @@ async fn serve(config: Config, since: SystemTime, log: LogControl) -> anyhow::Re
             watch: true,
             outside: Arc::new(Granted::new(kept.clone())),
         },
-        plugins::specs(&settings),
+        plugins::specs(&config),
     )
     .await?;
     let problems = plugins::problems(&config, &started.outcomes, &started.guests.generation());

@@ -85,6 +85,8 @@ fn plugin(problem: Option<&str>) -> PluginView {
         traps: 1,
         time_outs: 0,
         refusals: 40,
+        limit_hits: 0,
+        versions: vec![],
         problem: problem.map(Into::into),
     }
 }

@@ -3,6 +3,7 @@
 use super::Context;
 use super::files::Absent;
 use crate::document::At;
+use crate::problem::code;
 use crate::raw;
 use crate::settings::{DRAIN_TIMEOUT, MAX_SESSIONS, PLUGINS, STATE, Server, USERS};
 
@@ -16,7 +17,28 @@ pub(crate) fn server(written: &raw::Server, context: Context<'_>) -> Server {
         plugins: folder("plugins", &written.plugins, PLUGINS, Absent::Refuse),
         state: folder("state", &written.state, STATE, Absent::Create),
         users: context.path(written.users.as_ref().map_or(USERS, |path| &path.value)),
+        plugin_keys: plugin_keys(written, context),
         drain_timeout: written.drain_timeout.as_ref().map_or(DRAIN_TIMEOUT.default, |at| at.value),
         max_sessions: written.max_sessions.as_ref().map_or(MAX_SESSIONS.default, |at| at.value),
     }
+}
+
+/// An Ed25519 key is 32 bytes; OpenSSL puts 12 before them.
+const KEY_CHARS: [usize; 2] = [44, 60];
+
+fn plugin_keys(written: &raw::Server, context: Context<'_>) -> Vec<String> {
+    let is_base64 = |key: &str| {
+        let body = key.trim_end_matches('=');
+        KEY_CHARS.contains(&key.len())
+            && key.len() - body.len() <= 2
+            && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte))
+    };
+    let keys = written.plugin_keys.iter().flat_map(|list| &list.value);
+    for key in keys.clone().filter(|key| !is_base64(&key.value)) {
+        context
+            .report
+            .error(code::BAD_KEY, key.span, "`plugin_keys`: not a public Ed25519 key in base64")
+            .help("`weir plugin sign --key FILE` tells the public key of FILE");
+    }
+    keys.map(|key| key.value.clone()).collect()
 }

@@ -55,6 +55,7 @@ codes! {
     COUNT_BOUNDS = "count-bounds";
     BAD_NAME = "bad-name";
     BAD_GRANTEE = "bad-grantee";
+    BAD_KEY = "bad-key";
     BAD_FILTER = "bad-filter";
     BAD_ADDRESS = "bad-address";
     REPEATED_ENTRY = "repeated-entry";

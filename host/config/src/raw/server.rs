@@ -10,6 +10,7 @@ pub(crate) struct Server {
     pub(crate) plugins: Option<At<String>>,
     pub(crate) state: Option<At<String>>,
     pub(crate) users: Option<At<String>>,
+    pub(crate) plugin_keys: Option<At<Vec<At<String>>>>,
     pub(crate) drain_timeout: Option<At<Duration>>,
     pub(crate) max_sessions: Option<At<usize>>,
 }
@@ -20,6 +21,7 @@ impl Server {
             plugins: fields.text("plugins"),
             state: fields.text("state"),
             users: fields.text("users"),
+            plugin_keys: fields.different_texts("plugin_keys"),
             drain_timeout: fields.duration("drain_timeout", &DRAIN_TIMEOUT),
             max_sessions: fields.count("max_sessions", &MAX_SESSIONS),
         };

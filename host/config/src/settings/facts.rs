@@ -69,10 +69,11 @@ impl<'f> Section<'f> {
     }
 
     fn server(mut self, server: &Server) {
-        let Server { plugins, state, users, drain_timeout, max_sessions } = server;
+        let Server { plugins, state, users, plugin_keys, drain_timeout, max_sessions } = server;
         self.path("plugins", plugins);
         self.path("state", state);
         self.path("users", users);
+        self.list("plugin_keys", plugin_keys);
         self.put("drain_timeout", show_duration(*drain_timeout));
         self.put("max_sessions", max_sessions.to_string());
     }

@@ -14,6 +14,8 @@ pub struct Server {
     pub state: PathBuf,
     /// The file with the local users. May not exist yet.
     pub users: PathBuf,
+    /// Public Ed25519 keys in base64: with any, only plugins that one of them has signed are loaded.
+    pub plugin_keys: Vec<String>,
     /// On shutdown, sessions get this long to end by themselves.
     pub drain_timeout: Duration,
     /// More clients than this at once are refused.

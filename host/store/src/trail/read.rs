@@ -50,6 +50,17 @@ impl Reader {
         self.pool.close().await;
     }
 
+    /// A number before which no record of this moment or later stands. Microseconds since 1970-01-01 UTC; the host's
+    /// clock may step back, so records of before may follow.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn first_since(&self, since_us: i64) -> Result<u64, StoreError> {
+        let filter = Filter { since_us: Some(since_us), ..Filter::default() };
+        let (first, _) = self.bounds(&filter).await?;
+        Ok(u64::try_from(first).unwrap_or(0))
+    }
+
     pub(super) fn pool(&self) -> &SqlitePool {
         &self.pool
     }

@@ -1,49 +1,51 @@
-use weir_sdk::policy::{Decision, NoSettings, Operation, Policy, SessionInfo};
+//! A policy: some tables are only for some groups.
 
-pub struct Plugin {
-    is_agent: bool,
+use weir_sdk::policy::{Decision, Fault, Operation, Policy, SessionInfo};
+
+/// What stands under `[plugin.{{name}}.settings]`. `settings.schema.json` says the same to the gateway.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    tables: Vec<String>,
+    groups: Vec<String>,
 }
 
-impl Policy for Plugin {
-    const NAME: &'static str = "{{name}}";
-    type Settings = NoSettings;
+impl Default for Settings {
+    fn default() -> Self {
+        Self { tables: vec!["salaries".into()], groups: vec!["leads".into()] }
+    }
+}
 
-    fn open(_: &NoSettings, session: &SessionInfo) -> Result<Self, weir_sdk::Fault> {
-        Ok(Self { is_agent: session.who.kind == "agent" })
+/// One value lives for one session.
+struct Rules {
+    tables: Vec<String>,
+    is_free: bool,
+}
+
+impl Policy for Rules {
+    const NAME: &'static str = "{{name}}";
+    const DESCRIPTION: &'static str = "Some tables are only for some groups";
+    const SETTINGS_SCHEMA: &'static str = include_str!("settings.schema.json");
+    type Settings = Settings;
+
+    fn open(settings: &Settings, session: &SessionInfo) -> Result<Self, Fault> {
+        let is_free = session.who.groups.iter().any(|group| settings.groups.contains(group));
+        Ok(Self { tables: settings.tables.clone(), is_free })
     }
 
     fn decide(&mut self, operation: &Operation) -> Decision {
-        if self.is_agent && operation.objects.iter().any(|object| object.contains("api_keys")) {
-            return Decision::deny("no-keys", "keys are not for agents");
+        // `objects` are the tables the inspector found, rather too many than too few: `public.salaries`.
+        let is_closed = |object: &String| {
+            let name = object.rsplit('.').next().unwrap_or(object);
+            self.tables.iter().any(|table| table == name)
+        };
+        if !self.is_free && operation.objects.iter().any(is_closed) {
+            // The client reads this: no values in it.
+            return Decision::deny("closed-table", "this table is not for you");
         }
+        // No opinion: the other policies, or the resource's default, decide.
         Decision::abstain()
     }
 }
 
-weir_sdk::export_policy!(Plugin);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use weir_sdk::policy::Verdict;
-
-    fn verdict(is_agent: bool, table: &str) -> Verdict {
-        let operation = Operation {
-            kind: "sql.query".into(),
-            action: "read".into(),
-            text: format!("select * from {table}"),
-            objects: vec![table.into()],
-            parameters: vec![],
-            attributes: vec![],
-            claimed: vec![],
-        };
-        Plugin { is_agent }.decide(&operation).verdict
-    }
-
-    #[test]
-    fn keys_are_not_for_agents() {
-        assert!(matches!(verdict(true, "public.api_keys"), Verdict::Deny(_)));
-        assert!(matches!(verdict(false, "public.api_keys"), Verdict::Abstain));
-        assert!(matches!(verdict(true, "public.orders"), Verdict::Abstain));
-    }
-}
+weir_sdk::export_policy!(Rules);

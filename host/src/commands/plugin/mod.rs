@@ -1,0 +1,133 @@
+//! `weir plugin`: everything about a plugin file before it serves. One file per command.
+//!
+//! Nothing here needs a running gateway, but `status`. Plugins run in the fence they have in service.
+
+mod bench;
+mod build;
+mod cases;
+mod glob;
+mod inspect;
+mod lock;
+mod new;
+mod replay;
+mod settings;
+mod sign;
+mod status;
+mod stream;
+mod test;
+
+use crate::cli::PluginCommand;
+use anyhow::{Context, bail};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use weir_guests::offline::Workbench;
+use weir_guests::{Capability, LoadProblem, PluginSpec};
+use weir_model::PluginName;
+
+pub(crate) fn plugin(config: &Path, command: PluginCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        PluginCommand::Inspect { file, settings, json } => inspect::inspect(&file, settings, json),
+        PluginCommand::Test(asked) => test::test(&asked),
+        PluginCommand::Replay(asked) => replay::replay(config, *asked),
+        PluginCommand::Lock { upgrade, json } => lock::lock(config, &upgrade, json),
+        PluginCommand::Sign { key, new_key, files, json } => sign::sign(&key, new_key, &files, json),
+        PluginCommand::New(asked) => new::new(&asked),
+        PluginCommand::Build { folder, out, json } => build::build(&folder, out.as_deref(), json),
+        PluginCommand::Bench(asked) => bench::bench(&asked),
+        PluginCommand::Status { json } => status::status(config, json),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// An engine. Compiled plugins are kept in the user's cache folder, under the rules of the gateway's own cache.
+fn workbench(pool: bool) -> anyhow::Result<Workbench> {
+    let cache = cache_folder().map(|folder| folder.join("compiled"));
+    Ok(Workbench::start(cache.as_deref(), pool)?)
+}
+
+/// `~/.cache/weir`, or where XDG says.
+fn cache_folder() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")));
+    cache.map(|cache| cache.join("weir"))
+}
+
+/// A file as a plugin: its name is the file's, everything it may ask for is granted.
+fn spec_of(file: &Path) -> anyhow::Result<PluginSpec> {
+    let stem = file.file_stem().and_then(|stem| stem.to_str());
+    let name = stem.with_context(|| format!("{}: not a file's name", file.display()))?;
+    let spec = PluginSpec::new(PluginName::new(name), file.to_owned());
+    Ok(PluginSpec { capabilities: Capability::ALL.to_vec(), ..spec })
+}
+
+fn refused(file: &Path, problem: &LoadProblem) -> anyhow::Error {
+    let problem = problem.to_string();
+    let lines: Vec<String> = problem.lines().map(weir_admin::render::line).collect();
+    anyhow::anyhow!("{}: {}", file.display(), lines.join("\n  "))
+}
+
+/// JSON settings from a file, or none.
+fn settings_of(file: Option<&Path>) -> anyhow::Result<String> {
+    let Some(file) = file else { return Ok(String::new()) };
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let value: serde_json::Value =
+        serde_json::from_str(&text).with_context(|| format!("{} is no JSON", file.display()))?;
+    if !value.is_object() {
+        bail!("{}: settings are a JSON object", file.display());
+    }
+    Ok(value.to_string())
+}
+
+fn print_json(view: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", weir_admin::render::json(view)?);
+    Ok(())
+}
+
+/// Columns of text, padded; cells are made safe for a terminal and cut.
+fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    const MAX_CELL: usize = 60;
+    let cell = |text: &String| {
+        let line = weir_admin::render::line(text);
+        match line.chars().count() > MAX_CELL {
+            true => line.chars().take(MAX_CELL - 1).chain(['…']).collect(),
+            false => line,
+        }
+    };
+    let mut all: Vec<Vec<String>> = vec![header.iter().map(|name| (*name).to_owned()).collect()];
+    all.extend(rows.iter().map(|row| row.iter().map(cell).collect()));
+    let width =
+        |column: usize| all.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max();
+    let widths: Vec<usize> = (0..header.len()).map(|column| width(column).unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in &all {
+        let cells = row.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}"));
+        out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_aligned_and_nothing_in_it_reaches_the_terminal_raw() {
+        let text =
+            table(&["A", "B"], &[vec!["long one".into(), "\x1b[31m".into()], vec!["x".into(), "y".into()]]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "A         B");
+        assert!(lines[1].starts_with("long one  ") && !text.contains('\x1b'), "{text}");
+        assert_eq!(lines[2], "x         y");
+    }
+
+    #[test]
+    fn a_plugin_is_named_by_its_file() {
+        assert_eq!(spec_of(Path::new("a/sql-guard.wasm")).unwrap().name.as_str(), "sql-guard");
+        assert!(spec_of(Path::new("/")).is_err());
+    }
+}
