@@ -6,7 +6,7 @@
 //!
 //! * `engine` is what all code runs on, and the clock that cuts it;
 //! * `load` takes a file through `surface` (what it exports and wants), `cache` (compiled before?), `settings`
-//!   (do they match its schema?) and `trial` (does it start?), or says in `problem` why not;
+//!   (do they match its schema, which `schema` bounds?) and `trial` (does it start?), or says in `problem` why not;
 //! * `registry` holds generations of loaded plugins and swaps them; `watch` tells it to look;
 //! * `instance` is one guest in its fence: a store per session and plugin, limits in memory, time and output;
 //! * `policy`, `masker`, `inspector`, `http` are the four worlds as sessions see them; `edits` applies what maskers
@@ -39,6 +39,7 @@ mod pipeline;
 mod policy;
 mod problem;
 mod registry;
+mod schema;
 mod settings;
 mod state;
 mod surface;
