@@ -9,7 +9,7 @@ use crate::contract::v0_1::judge::exports::weir::plugin::lifecycle;
 use crate::fault;
 use crate::limits::{MAX_HANDLES, PluginLimits};
 use crate::load::Code;
-use crate::log::GuestLog;
+use crate::log::{GuestLog, SharedRate};
 use crate::metrics::{PluginMetrics, count};
 use crate::state::{Fence, GuestState, SessionMemory, Visit, on_tick};
 use std::sync::Arc;
@@ -28,6 +28,7 @@ pub(crate) struct Bounds {
     pub(crate) call_ticks: u32,
     pub(crate) start_ticks: u32,
     pub(crate) metrics: Arc<PluginMetrics>,
+    pub(crate) log_rate: SharedRate,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Fenced {
         let session = visit.map(|visit| visit.id.clone());
         let state = GuestState {
             fence: Fence::new(bounds.limits.memory_bytes, memory),
-            log: GuestLog::new(bounds.plugin.clone(), bounds.digest, session, Arc::clone(&bounds.metrics)),
+            log: GuestLog::new(Arc::clone(&bounds), session),
             began: Instant::now(),
         };
         let mut store = Store::try_new(code.pre.engine(), state).map_err(|error| {

@@ -17,6 +17,7 @@ use crate::instance::{Bounds, Fenced};
 use crate::limits::{
     Largest, LimitOverrides, MAX_FILE_BYTES, MAX_SENTENCE_CHARS, MAX_WORD_CHARS, PluginLimits,
 };
+use crate::log::SharedRate;
 use crate::metrics::{PluginMetrics, RoomMetrics, count};
 use crate::problem::{LoadProblem, Stage};
 use crate::state::GuestState;
@@ -242,6 +243,7 @@ impl Loader {
             start_ticks: self.engine.ticks(limits.start_time),
             limits,
             metrics,
+            log_rate: SharedRate::new(),
         })
     }
 
