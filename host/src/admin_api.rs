@@ -356,7 +356,7 @@ fn borrowed<'a, const N: usize>(
 fn plugins(mut page: Exposition, shared: &Shared) -> Exposition {
     let all: Vec<(String, Arc<PluginMetrics>)> =
         shared.guests.metrics().into_iter().map(|(name, counters)| (name.to_string(), counters)).collect();
-    let families: [Family<PluginMetrics>; 10] = [
+    let families: [Family<PluginMetrics>; 11] = [
         ("weir_plugin_calls_total", "Calls into the plugin.", |of| &of.calls),
         ("weir_plugin_traps_total", "Calls that trapped.", |of| &of.traps),
         ("weir_plugin_time_outs_total", "Calls cut because they took too long.", |of| &of.time_outs),
@@ -369,6 +369,7 @@ fn plugins(mut page: Exposition, shared: &Shared) -> Exposition {
         ("weir_plugin_instances_total", "Instances made.", |of| &of.instances),
         ("weir_plugin_loads_total", "Versions taken into service.", |of| &of.loads),
         ("weir_plugin_refusals_total", "Versions refused.", |of| &of.refusals),
+        ("weir_plugin_log_lines_dropped_total", "Lines written beyond its rate.", |of| &of.log_lines_dropped),
     ];
     let labels: Vec<[(&str, &str); 1]> = all.iter().map(|(name, _)| [("plugin", name.as_str())]).collect();
     for (name, help, counter) in families {

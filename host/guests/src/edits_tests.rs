@@ -208,4 +208,44 @@ proptest! {
         let masked = apply(&given, &edits(&list, &[]), &rules(), 1000).unwrap();
         prop_assert_eq!(shown(&masked), expected);
     }
+
+    /// The lists themselves, not even of one length: the result is a breach or sound, and what is sound is what
+    /// replacing from behind gives.
+    #[test]
+    fn any_lists_are_refused_or_sound(
+        cells in cells(),
+        numbers in prop::collection::vec(prop::collection::vec(prop_oneof![5 => 0..7_u32, 1 => any::<u32>(), 1 => Just(TOP_BIT)], 0..5), 5),
+        replacements in prop::collection::vec(any::<u8>(), 0..8),
+        marks in prop::collection::vec(0..4_u16, 0..5),
+        null_marks in prop::collection::vec(0..4_u16, 0..4),
+        growth in 0..20_usize,
+    ) {
+        let texts: Vec<_> = cells.iter().map(String::as_str).collect();
+        let given = batch(&texts);
+        let list = |at: usize| numbers.get(at).cloned().unwrap_or_default();
+        let said = Edits {
+            cells: list(0), starts: list(1), stops: list(2), ends: list(3), nulls: list(4),
+            replacements, rules: marks, null_rules: null_marks,
+        };
+        if let Ok(masked) = apply(&given, &said, &rules(), growth) {
+            prop_assert!(masked.texts.len() <= given.cells.len() + growth);
+            let new = shown(&masked);
+            let touched: Vec<_> = new.iter().map(|(cell, _)| *cell).collect();
+            prop_assert!(touched.is_sorted_by(|a, b| a < b));
+            prop_assert!(touched.iter().all(|cell| (*cell as usize) < cells.len()));
+            for (cell, text) in new {
+                if said.nulls.contains(&cell) {
+                    prop_assert_eq!(text, None);
+                    continue;
+                }
+                let mut expected = cells[cell as usize].clone();
+                for at in (0..said.cells.len()).rev().filter(|at| said.cells[*at] == cell) {
+                    let from = if at == 0 { 0 } else { said.ends[at - 1] as usize };
+                    let instead = std::str::from_utf8(&said.replacements[from..said.ends[at] as usize]).unwrap();
+                    expected.replace_range(said.starts[at] as usize..said.stops[at] as usize, instead);
+                }
+                prop_assert_eq!(text, Some(expected));
+            }
+        }
+    }
 }

@@ -337,7 +337,7 @@ fn request_outcome(
 }
 
 /// What an answer's call was given: what cells and spans may point at.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Given {
     Headers(usize),
     Bytes(usize),
@@ -432,6 +432,7 @@ fn result_info(said: guest::ResultInfo) -> Result<ResultInfo, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn said(starts: &[u32], stops: &[u32], texts: &[u8], ends: &[u32]) -> guest::Spans {
         guest::Spans { starts: starts.into(), stops: stops.into(), texts: texts.into(), ends: ends.into() }
@@ -488,6 +489,111 @@ mod tests {
             (&[0, 0], Given::Bytes(9)),
         ] {
             assert!(values(with(cells), given, 4).is_err(), "{cells:?}");
+        }
+    }
+
+    /// Small numbers are where the borders are; large ones are where sums overflow.
+    fn number() -> impl Strategy<Value = u32> {
+        prop_oneof![8 => 0..6_u32, 1 => any::<u32>(), 1 => Just(u32::MAX), 1 => TOP_BIT..TOP_BIT + 5]
+    }
+
+    fn numbers(most: usize) -> impl Strategy<Value = Vec<u32>> {
+        prop::collection::vec(number(), 0..most)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(4_000)))]
+
+        /// Spans that are taken can be carried out, whatever the lists were; those that can are taken.
+        #[test]
+        fn spans_that_are_taken_can_be_carried_out(
+            starts in numbers(4), stops in numbers(4), ends in numbers(4), texts in 0..6_usize, within in 0..8_usize,
+        ) {
+            let count = starts.len();
+            let sound = stops.len() == count
+                && ends.len() == count
+                && (0..count).all(|at| starts[at] <= stops[at] && stops[at] as usize <= within)
+                && (1..count).all(|at| stops[at - 1] <= starts[at] && ends[at - 1] <= ends[at])
+                && ends.last().map_or(0, |end| *end as usize) == texts;
+            let taken = spans(said(&starts, &stops, &vec![b'x'; texts], &ends), within);
+            prop_assert_eq!(taken.is_ok(), sound);
+            if let Ok(taken) = taken {
+                let (mut out, mut at, mut text) = (0, 0_usize, 0_usize);
+                for ((start, stop), end) in taken.starts.iter().zip(&taken.stops).zip(&taken.ends) {
+                    out += vec![0; within].get(at..*start as usize).unwrap().len();
+                    out += taken.texts.get(text..*end as usize).unwrap().len();
+                    (at, text) = (*stop as usize, *end as usize);
+                }
+                prop_assert!(at <= within && out <= within + texts);
+            }
+        }
+
+        /// Whatever an answer says: what is taken points into the bytes released, what was decoded, or the headers.
+        #[test]
+        fn answers_point_at_something_or_are_refused(
+            (show, release, need) in (0..5_u8, number(), number()),
+            columns in 0..3_usize,
+            cells in numbers(10),
+            decoded in 0..5_usize,
+            given in prop_oneof![(0..8_usize).prop_map(Given::Bytes), (0..4_usize).prop_map(Given::Headers)],
+            ids in numbers(3),
+            status in 0..6_u8,
+        ) {
+            let text = String::new;
+            let column = crate::contract::v0_1::inspect::weir::plugin::types::Column {
+                name: text(), relation: text(), source: text(), type_name: text(), labels: vec![],
+            };
+            let operation = crate::contract::v0_1::inspect::weir::plugin::types::Operation {
+                kind: text(), action: text(), text: text(), objects: vec![], parameters: vec![], attributes: vec![], claimed: vec![],
+            };
+            let found = ids.iter().map(|id| guest::Found { id: *id, continues: *id, operation: operation.clone() });
+            let said = guest::AnswerOutcome {
+                show,
+                values: guest::Values { columns: vec![column; columns], cells: cells.clone(), decoded: vec![0; decoded] },
+                changes: said(&[], &[], b"", &[]),
+                release,
+                need,
+                results: vec![guest::ResultInfo { operation: 1, status, rows: 0, tag: text(), code: text(), message: text() }],
+                operations: found.collect(),
+                refusal: None,
+                notes: vec![],
+            };
+            if answer_outcome(said, given).is_ok() {
+                prop_assert!(show <= 2 && status <= 3 && !ids.contains(&0) && cells.len() % 3 == 0);
+                let bytes = match given { Given::Bytes(bytes) => bytes, Given::Headers(_) => 0 };
+                prop_assert!(release as usize <= bytes);
+                for cell in cells.chunks(3) {
+                    let (column, start, length) = (cell[0], cell[1], cell[2]);
+                    prop_assert!((column as usize) < columns);
+                    let end = u128::from(start & !TOP_BIT) + u128::from(length);
+                    let lies_inside = match given {
+                        _ if start & TOP_BIT != 0 => end <= decoded as u128,
+                        Given::Headers(count) => (start as usize) < count,
+                        Given::Bytes(_) => end <= u128::from(release),
+                    };
+                    prop_assert!(lies_inside);
+                }
+            }
+        }
+
+        /// Headers and statuses of a guest can stand in a head, or are refused.
+        #[test]
+        fn own_answers_can_be_written(status in any::<u16>(), name in "[a-zA-Z0-9:\r\n _.-]{0,4}", value in any::<String>(), count in 0..70_usize) {
+            let header = guest::Header { name: name.clone(), value: value.clone() };
+            let said = guest::OwnAnswer { status, headers: vec![header; count], body: vec![] };
+            if let Ok(taken) = own_answer(said) {
+                prop_assert!((200..600).contains(&taken.status) && count <= MAX_HEADERS);
+                let is_token = |name: &str| !name.is_empty() && !name.contains([':', ' ', '\r', '\n']) && name.is_ascii();
+                prop_assert!(count == 0 || is_token(&name) && !value.contains(['\r', '\n', '\0']));
+            }
+        }
+
+        /// What a request's call says is within what it was given.
+        #[test]
+        fn requests_release_what_they_were_given(show in 0..5_u8, release in number(), given in 0..6_usize, may_switch in any::<bool>()) {
+            let said = guest::RequestOutcome { show, operations: vec![], refusal: None, release, need: u32::MAX, headers: vec![] };
+            let most = if may_switch { 3 } else { 2 };
+            prop_assert_eq!(request_outcome(said, given, may_switch).is_ok(), show <= most && release as usize <= given);
         }
     }
 }

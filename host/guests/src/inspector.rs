@@ -282,6 +282,7 @@ fn result_info(said: guest::ResultInfo) -> Result<ResultInfo, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn cells_lie_in_the_bytes_or_in_the_decoded_ones() {
@@ -291,5 +292,126 @@ mod tests {
         assert!(cell_is_inside(TOP_BIT, 3, 0, 3));
         assert!(cell_is_inside(u32::MAX, NULL_LENGTH, 0, 0));
         assert!(!cell_is_inside(TOP_BIT - 1, NULL_LENGTH - 1, 10, 10));
+    }
+
+    fn operation() -> crate::contract::v0_1::inspect::weir::plugin::types::Operation {
+        crate::contract::v0_1::inspect::weir::plugin::types::Operation {
+            kind: String::new(),
+            action: "read".into(),
+            text: String::new(),
+            objects: vec![],
+            parameters: vec![],
+            attributes: vec![],
+            claimed: vec![],
+        }
+    }
+
+    /// Small numbers are where the borders are; large ones are where sums overflow.
+    fn number() -> impl Strategy<Value = u32> {
+        prop_oneof![6 => 0..5_u32, 1 => any::<u32>(), 1 => Just(u32::MAX), 1 => Just(TOP_BIT), 1 => TOP_BIT..TOP_BIT + 5]
+    }
+
+    fn events() -> impl Strategy<Value = Vec<guest::Event>> {
+        let event = (0..13_u16, 0..4_u16, number(), number(), number());
+        let event =
+            event.prop_map(|(kind, bits, len, count, ref_)| guest::Event { kind, bits, len, count, ref_ });
+        prop::collection::vec(event, 0..6)
+    }
+
+    fn refusals(count: usize) -> Vec<guest::Fault> {
+        vec![guest::Fault { code: "a\u{1b}".repeat(200), message: "b\n".repeat(5_000) }; count]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(4_000)))]
+
+        /// Whatever numbers the events of a client's bytes hold: what comes out points at what is there.
+        #[test]
+        fn client_events_point_at_something_or_are_refused(
+            events in events(),
+            ids in prop::collection::vec(number(), 0..4),
+            inserts in 0..3_usize,
+            refused in 0..3_usize,
+            need in number(),
+        ) {
+            let operations = ids.iter().map(|id| guest::Request { id: *id, continues: 0, operation: operation() });
+            let said = guest::ClientOutcome {
+                events: events.clone(),
+                operations: operations.collect(),
+                inserts: vec![vec![]; inserts],
+                refusals: refusals(refused),
+                need,
+                wait: false,
+            };
+            let all_known = events.iter().all(|event| (1..=6).contains(&event.kind));
+            match client_outcome(said) {
+                Ok(taken) => {
+                    prop_assert!(all_known && taken.operations.iter().all(|each| each.id != 0));
+                    for event in &taken.events {
+                        let at = |index: u32, list: usize| (index as usize) < list;
+                        let points = match event.kind {
+                            kind::INSERT => at(event.reference, inserts),
+                            kind::OPERATION => at(event.reference, ids.len()) && (event.bits & 1 == 0 || at(event.count, inserts)),
+                            kind::REFUSED => at(event.reference, ids.len()) && at(event.count, refused),
+                            kind::FATAL => at(event.count, refused),
+                            _ => true,
+                        };
+                        prop_assert!(points);
+                    }
+                    for fault in &taken.refusals {
+                        let is_short = |text: &str, most: usize| text.chars().count() <= most;
+                        prop_assert!(is_short(&fault.code, MAX_WORD_CHARS) && is_short(&fault.message, MAX_SENTENCE_CHARS));
+                        prop_assert!(!fault.code.contains(char::is_control) && !fault.message.contains(char::is_control));
+                    }
+                }
+                // A breach has its cause: nothing sound is refused.
+                Err(_) => prop_assert!(!all_known || ids.contains(&0) || events.iter().any(|event| event.kind >= 3)),
+            }
+        }
+
+        /// The same for the upstream's bytes, and every cell lies in them or in what was decoded.
+        #[test]
+        fn server_events_and_cells_point_at_something_or_are_refused(
+            events in events(),
+            cells in prop::collection::vec(number(), 0..8),
+            given in 0..6_usize,
+            decoded in 0..6_usize,
+            (shapes, results, status) in (0..3_usize, 0..3_usize, 0..6_u8),
+        ) {
+            let result = guest::ResultInfo {
+                operation: 1, status, rows: u64::MAX, tag: "t".repeat(999), code: String::new(), message: String::new(),
+            };
+            let said = guest::ServerOutcome {
+                events: events.clone(),
+                inserts: vec![],
+                refusals: vec![],
+                shapes: vec![vec![]; shapes],
+                results: vec![result; results],
+                cells: cells.clone(),
+                decoded: vec![0; decoded],
+                need: 0,
+            };
+            if let Ok(taken) = server_outcome(said, given) {
+                prop_assert!(results == 0 || status < 4);
+                prop_assert!(taken.results.iter().all(|each| each.tag.len() <= MAX_WORD_CHARS));
+                prop_assert_eq!(cells.len() % 2, 0);
+                for pair in cells.chunks(2) {
+                    let (start, length) = (pair[0], pair[1]);
+                    let space = if start & TOP_BIT == 0 { given } else { decoded };
+                    let end = u128::from(start & !TOP_BIT) + u128::from(length);
+                    prop_assert!(length == NULL_LENGTH || end <= space as u128);
+                }
+                for event in &taken.events {
+                    let points = match event.kind {
+                        kind::INSERT | kind::FATAL => false,
+                        kind::SHAPE => (event.count as usize) < shapes,
+                        kind::DONE => (event.reference as usize) < results,
+                        kind::OPERATION | kind::REFUSED => false,
+                        other => (1..=11).contains(&other),
+                    };
+                    prop_assert!(points);
+                }
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::fault;
 use crate::granted::Granted;
 use crate::limits::{MAX_DETAIL_CHARS, MAX_HANDLES, PluginLimits};
 use crate::load::Code;
-use crate::log::GuestLog;
+use crate::log::{GuestLog, SharedRate};
 use crate::metrics::{PluginMetrics, count};
 use crate::outside::{Nothing, Outside};
 use crate::state::{Fence, GuestState, SessionMemory, Visit, on_tick};
@@ -40,6 +40,7 @@ pub(crate) struct Bounds {
     pub(crate) resident: AtomicI64,
     /// Linear memory of the instance that went last, in bytes.
     pub(crate) memory_of_last: AtomicUsize,
+    pub(crate) log_rate: SharedRate,
 }
 
 /// Calls in which a guest has seen nothing of a client but who it is.
@@ -73,7 +74,7 @@ impl Fenced {
         let session = visit.map(|visit| visit.id.clone());
         let state = GuestState {
             fence: Fence::new(bounds.limits.memory_bytes, memory),
-            log: GuestLog::new(bounds.plugin.clone(), bounds.digest, session, Arc::clone(&bounds.metrics)),
+            log: GuestLog::new(Arc::clone(&bounds), session),
             granted: Granted::new(
                 Arc::clone(&bounds),
                 // Trying a file must have no effect.

@@ -5,8 +5,9 @@
 //! in the order in which a plugin's life goes:
 //!
 //! * `engine` is what all code runs on, and the clock that cuts it;
-//! * `load` takes a file through `trust` (is it the one that was meant?), `surface` (what it exports and wants), `cache` (compiled before?), `settings`
-//!   (do they match its schema?) and `trial` (does it start?), or says in `problem` why not;
+//! * `load` takes a file through `trust` (is it the one that was meant?), `surface` (what it exports and wants), `cache`
+//!   (compiled before?), `settings` (do they match its schema, which `schema` bounds?) and `trial` (does it start?), or says
+//!   in `problem` why not;
 //! * `registry` holds generations of loaded plugins and swaps them; `watch` tells it to look;
 //! * `rollout` is what is tried beside another or for it, and when that is over;
 //! * `instance` is one guest in its fence: a store per session and plugin, limits in memory, time and output;
@@ -46,6 +47,7 @@ mod policy;
 mod problem;
 mod registry;
 mod rollout;
+mod schema;
 mod settings;
 mod state;
 mod surface;

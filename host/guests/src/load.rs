@@ -19,6 +19,7 @@ use crate::instance::{Bounds, Fenced};
 use crate::limits::{
     Largest, LimitOverrides, MAX_FILE_BYTES, MAX_SENTENCE_CHARS, MAX_WORD_CHARS, PluginLimits,
 };
+use crate::log::SharedRate;
 use crate::metrics::{PluginMetrics, RoomMetrics, count};
 use crate::outside::Outside;
 use crate::problem::{LoadProblem, Stage};
@@ -293,6 +294,7 @@ impl Loader {
             http: spec.http.clone(),
             resident: AtomicI64::new(0),
             memory_of_last: AtomicUsize::new(0),
+            log_rate: SharedRate::new(),
         })
     }
 

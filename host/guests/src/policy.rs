@@ -271,3 +271,70 @@ fn checked(said: decide::Decision) -> Result<PolicyDecision, &'static str> {
     });
     Ok(PolicyDecision { verdict, findings: findings.collect(), tags: tags.collect() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn verdict() -> impl Strategy<Value = decide::Verdict> {
+        let why = (any::<String>(), ".{0,2000}");
+        let hold =
+            (any::<String>(), any::<String>(), prop::collection::vec("(group|user|):[a-z ]{0,3}", 0..70));
+        prop_oneof![
+            Just(decide::Verdict::Abstain),
+            Just(decide::Verdict::Allow),
+            why.prop_map(|(code, reason)| decide::Verdict::Deny(decide::Explanation { code, reason })),
+            hold.prop_map(|(code, reason, reviewers)| decide::Verdict::Hold(decide::HoldRequest {
+                code,
+                reason,
+                reviewers
+            })),
+            any::<String>().prop_map(decide::Verdict::Rewrite),
+        ]
+    }
+
+    proptest! {
+        /// Whatever a policy says: it is refused, or small, fit to be shown, and the verdict it said.
+        #[test]
+        fn decisions_are_refused_or_fit_to_be_shown(
+            verdict in verdict(),
+            findings in prop::collection::vec((any::<String>(), any::<u8>()), 0..4),
+            (more, tags) in (0..400_usize, 0..100_usize),
+            value in any::<String>(),
+        ) {
+            let finding = |(rule, score): (String, u8)| decide::Finding { place: rule.clone(), rule, score };
+            let mut all: Vec<_> = findings.into_iter().map(finding).collect();
+            all.extend((0..more).map(|_| finding((String::new(), 0))));
+            let too_sure = all.iter().any(|finding| finding.score > 100);
+            let count = all.len();
+            let word = match &verdict {
+                decide::Verdict::Abstain => "abstain",
+                decide::Verdict::Allow => "allow",
+                decide::Verdict::Deny(_) => "deny",
+                decide::Verdict::Hold(_) => "hold",
+                decide::Verdict::Rewrite(_) => "rewrite",
+            };
+            let tag = decide::Attribute { name: value.clone(), value };
+            match checked(decide::Decision { verdict, findings: all, tags: vec![tag; tags] }) {
+                Ok(said) => {
+                    prop_assert!(!too_sure && count <= MAX_FINDINGS && tags <= MAX_TAGS);
+                    prop_assert_eq!(super::word(&said.verdict), word);
+                    let shown = |text: &str, most: usize| text.chars().count() <= most && !text.chars().any(char::is_control);
+                    prop_assert!(said.tags.iter().all(|tag| shown(&tag.name, MAX_WORD_CHARS) && shown(&tag.value, MAX_SENTENCE_CHARS)));
+                    prop_assert!(said.findings.iter().all(|each| shown(&each.rule, MAX_WORD_CHARS) && shown(&each.place, MAX_WORD_CHARS)));
+                    match &said.verdict {
+                        Verdict::Deny { code, reason } => prop_assert!(shown(code, MAX_WORD_CHARS) && shown(reason, MAX_SENTENCE_CHARS)),
+                        Verdict::Hold { code, reason, reviewers } => {
+                            prop_assert!(shown(code, MAX_WORD_CHARS) && shown(reason, MAX_SENTENCE_CHARS));
+                            prop_assert!(reviewers.len() <= MAX_REVIEWERS);
+                            prop_assert!(reviewers.iter().all(|each| Grantee::parse(each).is_ok()));
+                        }
+                        _ => {}
+                    }
+                }
+                Err(_) => prop_assert!(too_sure || count > MAX_FINDINGS || tags > MAX_TAGS || word == "hold"),
+            }
+        }
+    }
+}

@@ -1,9 +1,11 @@
 //! A plugin's settings against the schema it publishes, before the plugin itself sees them.
 //!
-//! The schema comes from a guest: it may not make the host read anything (`$ref` to a file or an address), and
-//! its patterns run on an engine without backtracking.
+//! The schema comes from a guest: it may not make the host read anything (`$ref` to a file or an address), its
+//! patterns run on an engine without backtracking, and what it takes to check anything against it is bounded
+//! ([`crate::schema`]).
 
 use crate::problem::{LoadProblem, Stage};
+use crate::schema;
 use crate::text::clean;
 use boon::{Compiler, Draft, ErrorKind, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
@@ -31,8 +33,13 @@ pub(crate) fn check(settings: &str, schema: &str) -> Result<String, LoadProblem>
                 .help("remove `settings` from its section")),
         };
     }
-    let schema: Value = serde_json::from_str(schema).map_err(|error| {
+    let text = schema;
+    let schema: Value = serde_json::from_str(text).map_err(|error| {
         LoadProblem::new(Stage::Describe, format!("its settings schema is no JSON: {error}"))
+    })?;
+    schema::bounded(text, &schema, schema::levels(&value)).map_err(|why| {
+        let why = clean(why, PROBLEM_CHARS);
+        LoadProblem::new(Stage::Describe, format!("its settings schema is wrong: {why}"))
     })?;
     let mut schemas = Schemas::new();
     let mut compiler = Compiler::new();

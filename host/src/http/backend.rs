@@ -245,6 +245,7 @@ mod tests {
                 ca_contents: None,
                 http2: Http2::Auto,
                 credential: None,
+                shown: None,
             }),
         };
         let mut backend = HttpBackend::of(&settings).unwrap();

@@ -9,6 +9,8 @@ mod cache;
 #[cfg(test)]
 mod decide;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod inspect;
 #[cfg(test)]
 mod limits;
@@ -18,6 +20,10 @@ mod load;
 mod mask;
 #[cfg(test)]
 mod measure;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod reference_page;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

@@ -25,7 +25,16 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
         let out = repository().join("target/test-guests");
-        let crates = ["policy", "clocked", "masker", "inspector"];
+        let crates = [
+            "policy",
+            "clocked",
+            "masker",
+            "inspector",
+            "example-policy",
+            "example-masker",
+            "example-stream",
+            "example-http",
+        ];
         let crates = crates.map(|name| repository().join("tests/guests").join(name));
         let built =
             Command::new(repository().join("plugins/build")).arg("--out").arg(&out).args(crates).output();
@@ -183,4 +192,20 @@ pub(crate) async fn ask_fault(session: &mut SessionGuests, text: &str) -> Fault 
 pub(crate) fn tag(answer: &PolicyAnswer, name: &str) -> String {
     let decision = answer.answer.as_ref().unwrap();
     decision.tags.iter().find(|tag| tag.name == name).unwrap().value.clone()
+}
+
+/// Numbers that are the same in each run (SplitMix64).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn next_u32(&mut self) -> u32 {
+        (self.next_u64() >> 32) as u32
+    }
 }
