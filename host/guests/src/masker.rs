@@ -4,6 +4,9 @@
 //! stays with them, whatever is swapped in between. So a masker may have two instances for a while: the one a
 //! running result was planned with, and the newest. An instance goes when no slot is bound to it and it is not
 //! the newest.
+//!
+//! A slot keeps some plans that serve again, each under a number of its own, because columns alternate: over HTTP those
+//! of a request's texts with those of another route's.
 
 use crate::contract::v0_1::judge::exports::weir::plugin::mask;
 use crate::convert::{LentColumns, LentOperation, LentSession};
@@ -122,12 +125,48 @@ struct Part {
     rules: Vec<String>,
 }
 
+/// Plans a slot keeps at once: routes and statements a session takes turns in.
+const PLANS: usize = 8;
+
+/// The plans of one slot, the last used first.
+#[derive(Default)]
 struct Slot {
+    plans: Vec<Planned>,
+}
+
+struct Planned {
+    /// what the maskers know it by
+    number: u32,
     columns: usize,
     /// Only maskers that want something.
     parts: Vec<Part>,
     /// What the plan was made of, when all maskers said that it serves again.
     reusable: Option<Reusable>,
+}
+
+impl Slot {
+    /// The plan that holds.
+    fn latest(&self) -> Option<&Planned> {
+        self.plans.first()
+    }
+
+    /// Makes room for a plan of this generation: its number. The one that held does so no longer.
+    fn make_room(&mut self, slot: u32, generation: &Arc<Generation>) -> u32 {
+        self.plans.retain(|planned| planned.is_kept_for(generation));
+        self.plans.truncate(PLANS - 1);
+        let first = slot.wrapping_mul(PLANS as u32);
+        let free = (first..first.wrapping_add(PLANS as u32))
+            .find(|number| self.plans.iter().all(|planned| planned.number != *number));
+        // With fewer plans than numbers one is free.
+        free.unwrap_or(first)
+    }
+}
+
+impl Planned {
+    /// Whether another plan in its slot lets it stay.
+    fn is_kept_for(&self, generation: &Arc<Generation>) -> bool {
+        self.reusable.as_ref().is_some_and(|kept| Arc::ptr_eq(&kept.generation, generation))
+    }
 }
 
 struct Reusable {
@@ -175,30 +214,46 @@ impl GuestMaskers {
         Ok(maskers)
     }
 
-    /// The plan this slot has, when it serves again and everybody it needs is still there.
-    fn planned(&self, slot: u32, generation: &Arc<Generation>, columns: &[Column]) -> Option<MaskPlan> {
-        let slot = self.slots.get(&slot)?;
-        let reusable = slot.reusable.as_ref().filter(|kept| kept.serves(generation, columns))?;
+    /// A plan this slot has, when it serves again and everybody it needs is still there: it holds from now on.
+    fn planned(&mut self, slot: u32, generation: &Arc<Generation>, columns: &[Column]) -> Option<MaskPlan> {
+        let slot = self.slots.get_mut(&slot)?;
+        let serves = |planned: &Planned| {
+            planned.reusable.as_ref().is_some_and(|kept| kept.serves(generation, columns))
+        };
+        let place = slot.plans.iter().position(serves)?;
+        slot.plans.get_mut(..=place)?.rotate_right(1);
+        let planned = slot.latest()?;
         let is_there = |part: &Part| {
             let held = self.members.get(part.member)?.held.iter().find(|held| held.id == part.held)?;
             (held.instance.guest.is_usable() && held.loaded.is_trusted()).then_some(())
         };
-        slot.parts.iter().all(|part| is_there(part).is_some()).then(|| reusable.plan.clone())
+        if planned.parts.iter().all(|part| is_there(part).is_some()) {
+            return planned.reusable.as_ref().map(|kept| kept.plan.clone());
+        }
+        slot.plans.remove(0);
+        None
     }
 
-    /// Lets go of instances that nothing needs any more.
-    fn tidy(&mut self, generation: &Generation) {
+    /// Lets go of plans that will not serve again, and of instances that nothing needs any more.
+    fn tidy(&mut self, generation: &Arc<Generation>) {
+        for slot in self.slots.values_mut() {
+            let mut is_latest = true;
+            slot.plans.retain(|planned| std::mem::take(&mut is_latest) || planned.is_kept_for(generation));
+        }
         let slots = &self.slots;
         for (index, member) in self.members.iter_mut().enumerate() {
             let newest = generation.serving(&member.name, &self.info.id);
             member.held.retain(|held| {
                 let is_newest = newest.is_some_and(|newest| Arc::ptr_eq(newest, &held.loaded));
-                let is_bound =
-                    || slots.values().flat_map(|slot| &slot.parts).any(|part| part.is(index, held.id));
+                let is_bound = || parts(slots).any(|part| part.is(index, held.id));
                 held.instance.guest.is_usable() && (is_newest || is_bound())
             });
         }
     }
+}
+
+fn parts(slots: &BTreeMap<u32, Slot>) -> impl Iterator<Item = &Part> {
+    slots.values().flat_map(|slot| &slot.plans).flat_map(|planned| &planned.parts)
 }
 
 impl Part {
@@ -241,14 +296,18 @@ impl Maskers for GuestMaskers {
         operation: &Operation,
     ) -> Result<MaskPlan, Fault> {
         if self.members.is_empty() {
-            self.slots.insert(slot, Slot { columns: columns.len(), parts: Vec::new(), reusable: None });
+            let nothing = Planned { number: 0, columns: columns.len(), parts: Vec::new(), reusable: None };
+            self.slots.insert(slot, Slot { plans: vec![nothing] });
             return Ok(MaskPlan::default());
         }
         let generation = self.current.load();
         if let Some(plan) = self.planned(slot, &generation, columns) {
             return Ok(plan);
         }
-        self.slots.remove(&slot);
+        // Until this one succeeds, none holds: what was the last is not to be taken for it.
+        let place = self.slots.entry(slot).or_default();
+        let number = place.make_room(slot, &generation);
+        let kept = std::mem::take(&mut place.plans);
         let (lent_columns, lent_operation) = (LentColumns::new(columns), LentOperation::new(operation));
         let mut wanted = vec![false; columns.len()];
         let (mut parts, mut by) = (Vec::new(), Vec::with_capacity(self.members.len()));
@@ -258,7 +317,7 @@ impl Maskers for GuestMaskers {
             let loaded = loaded.ok_or_else(|| fault::missing(&member.name))?;
             let place = told(loaded, member.hold(loaded, &self.info, &mut self.next_id).await)?;
             let held = member.held.get_mut(place).ok_or_else(|| fault::gone(&member.name))?;
-            let wish = told(loaded, held.instance.plan(slot, &lent_columns, &lent_operation).await)?;
+            let wish = told(loaded, held.instance.plan(number, &lent_columns, &lent_operation).await)?;
             by.push(loaded.judged_by("mask"));
             reusable &= wish.reusable;
             if wish.wanted.contains(&true) {
@@ -267,14 +326,16 @@ impl Maskers for GuestMaskers {
             }
         }
         let wanted = (0..=u16::MAX).zip(wanted).filter_map(|(index, wanted)| wanted.then_some(index));
-        let plan = MaskPlan { wanted: wanted.collect(), by };
-        let kept = || Reusable {
+        let plan = MaskPlan { wanted: wanted.collect(), by, reusable };
+        let made_of = || Reusable {
             generation: Arc::clone(&generation),
             columns: columns.to_vec(),
             plan: plan.clone(),
         };
-        let reusable = reusable.then(kept);
-        self.slots.insert(slot, Slot { columns: columns.len(), parts, reusable });
+        let reusable = reusable.then(made_of);
+        let mut plans = vec![Planned { number, columns: columns.len(), parts, reusable }];
+        plans.extend(kept);
+        self.slots.insert(slot, Slot { plans });
         self.tidy(&generation);
         Ok(plan)
     }
@@ -283,7 +344,8 @@ impl Maskers for GuestMaskers {
         let unsound = |what: &str| {
             Fault::new(FaultSource::Host, fault::code::PIPELINE, "values cannot be masked").with_detail(what)
         };
-        let plan = self.slots.get(&slot).ok_or_else(|| unsound("no plan for this slot"))?;
+        let plan = self.slots.get(&slot).and_then(Slot::latest);
+        let plan = plan.ok_or_else(|| unsound("no plan for this slot"))?;
         if !edits::batch_is_sound(&batch, plan.columns) {
             return Err(unsound("the values are not UTF-8, or not where they are said to be"));
         }
@@ -296,7 +358,7 @@ impl Maskers for GuestMaskers {
                 batch.columns.iter().all(|column| part.wanted.get(usize::from(*column)) == Some(&true));
             masked = Some(match masked {
                 None if wants_all => {
-                    let step = held.instance.mask(slot, &batch, &part.rules).await;
+                    let step = held.instance.mask(plan.number, &batch, &part.rules).await;
                     told(&held.loaded, step)?
                 }
                 so_far => {
@@ -307,7 +369,7 @@ impl Maskers for GuestMaskers {
                     if narrowed.is_empty() {
                         so_far
                     } else {
-                        let step = held.instance.mask(slot, &narrowed, &part.rules).await;
+                        let step = held.instance.mask(plan.number, &narrowed, &part.rules).await;
                         let step = told(&held.loaded, step)?;
                         edits::compose(&so_far, &step, &indices).ok_or_else(too_large)?
                     }

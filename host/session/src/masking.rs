@@ -3,7 +3,7 @@
 //! Nothing is stored or shown that has not been through the maskers. If they fail, every text is withheld, and the
 //! operation must not run.
 
-use crate::ports::{Intent, Maskers};
+use crate::ports::{Intent, MaskPlan, Maskers};
 use crate::shown::{Shown, WITHHELD, labelled};
 use crate::traffic::{Batch, Masked, Request, ResultInfo, TOP_BIT};
 use std::sync::Arc;
@@ -45,10 +45,21 @@ async fn mask_shown<M: Maskers>(
     if !maskers.active() {
         return Ok(Vec::new());
     }
-    let (columns, texts) = shown.texts();
+    let (mut columns, mut texts, statements) = shown.parts();
+    if !statements.is_empty() {
+        let count = columns.len();
+        columns.extend(statements.iter().map(|_| labelled("statement", "statement")));
+        let plan = maskers.plan(TEXT_SLOT, &columns, operation).await?;
+        if plan.reusable {
+            // No masker cares what they are about: one call for all.
+            texts.extend(statements);
+            return mask_planned(maskers, &plan, texts).await;
+        }
+        columns.truncate(count);
+    }
     let mut applied = mask_texts(maskers, &columns, texts, operation).await?;
     // A statement of its own: what it is about decides what of it is hidden.
-    for statement in shown.statements() {
+    for statement in statements {
         let alone = Operation {
             kind: operation.kind.clone(),
             action: operation.action,
@@ -65,14 +76,23 @@ async fn mask_shown<M: Maskers>(
 async fn mask_texts<M: Maskers>(
     maskers: &mut M,
     columns: &[Column],
-    mut texts: Vec<&mut String>,
+    texts: Vec<&mut String>,
     operation: &Operation,
+) -> Result<Vec<Applied>, Fault> {
+    let plan = maskers.plan(TEXT_SLOT, columns, operation).await?;
+    mask_planned(maskers, &plan, texts).await
+}
+
+/// The same, when the slot has its plan.
+async fn mask_planned<M: Maskers>(
+    maskers: &mut M,
+    plan: &MaskPlan,
+    mut texts: Vec<&mut String>,
 ) -> Result<Vec<Applied>, Fault> {
     let mut batch = Batch::default();
     for (index, text) in texts.iter().enumerate() {
         push(&mut batch, text, index)?;
     }
-    let plan = maskers.plan(TEXT_SLOT, columns, operation).await?;
     if plan.wanted.is_empty() {
         return Ok(Vec::new());
     }

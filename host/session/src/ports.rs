@@ -90,6 +90,8 @@ pub struct MaskPlan {
     /// Indices of the columns any masker wants, ascending.
     pub wanted: Vec<u16>,
     pub by: Vec<JudgedBy>,
+    /// Any operation gets the same plan for these columns: the values of several may go through it together.
+    pub reusable: bool,
 }
 
 /// The maskers of one session's pipeline.

@@ -18,9 +18,11 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// What is masked as part of the operation: one column for each text.
-    pub(crate) fn texts(&mut self) -> (Vec<Column>, Vec<&mut String>) {
-        let Operation { text, objects, parameters, claimed, .. } = &mut self.operation;
+    /// What is masked as part of the operation, one column for each text; and what may be a statement of its own: the
+    /// client's text before it was rewritten, and every fact of the inspector that is more than a word (what an EXECUTE
+    /// runs).
+    pub(crate) fn parts(&mut self) -> (Vec<Column>, Vec<&mut String>, Vec<&mut String>) {
+        let Operation { text, objects, parameters, attributes, claimed, .. } = &mut self.operation;
         let mut columns = vec![labelled("statement", "statement")];
         let mut texts = vec![text];
         // Paths and the like: what is in them may mean somebody. Names of tables and tools do not.
@@ -58,21 +60,16 @@ impl Shown {
             columns.push(labelled(&tag.name, "tag"));
             texts.push(&mut tag.value);
         }
-        (columns, texts)
-    }
-
-    /// What may be a statement of its own: the client's text before it was rewritten, and every fact of the
-    /// inspector that is more than a word (what an EXECUTE runs).
-    pub(crate) fn statements(&mut self) -> impl Iterator<Item = &mut String> {
-        let attributes = self.operation.attributes.iter_mut().map(|Attribute { value, .. }| value);
-        self.original.iter_mut().chain(attributes.filter(|value| !is_word(value)))
+        let attributes = attributes.iter_mut().map(|Attribute { value, .. }| value);
+        let statements = self.original.iter_mut().chain(attributes.filter(|value| !is_word(value)));
+        (columns, texts, statements.collect())
     }
 
     pub(crate) fn withhold(&mut self) {
-        let statements = self.statements().map(|text| WITHHELD.clone_into(text)).count();
-        let (_, texts) = self.texts();
-        tracing::debug!(statements, texts = texts.len(), "texts of an operation are withheld");
-        texts.into_iter().for_each(|text| WITHHELD.clone_into(text));
+        let (_, texts, statements) = self.parts();
+        let (said, facts) = (texts.len(), statements.len());
+        tracing::debug!(statements = facts, texts = said, "texts of an operation are withheld");
+        texts.into_iter().chain(statements).for_each(|text| WITHHELD.clone_into(text));
     }
 }
 

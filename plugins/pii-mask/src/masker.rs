@@ -71,7 +71,7 @@ impl PiiMask {
     pub fn plan_shape(&mut self, shape: u32, columns: &[Column], operation: &Operation) -> MaskingPlan {
         let analysis = self.analysis(operation);
         self.forget_shape(shape);
-        let (planned, plan) = Shape::plan(&self.rules, columns, operation, analysis, &self.ballots);
+        let (planned, plan) = Shape::plan(&self.rules, columns, operation, analysis, &mut self.ballots);
         if !plan.wanted.is_empty() {
             self.shapes.push((shape, planned));
         }
@@ -101,13 +101,7 @@ impl PiiMask {
     }
 
     pub fn forget_shape(&mut self, shape: u32) {
-        let Some(place) = self.shapes.iter().position(|(number, _)| *number == shape) else { return };
-        let (_, forgotten) = self.shapes.swap_remove(place);
-        for treatment in forgotten.treatments {
-            if let Treatment::Detect { votes, origin: Some(origin), form: Form::Text, .. } = treatment {
-                self.ballots.keep(origin, votes);
-            }
-        }
+        self.shapes.retain(|(number, _)| *number != shape);
     }
 
     /// # Errors

@@ -5,8 +5,8 @@ use crate::hint::Hint;
 use crate::kind::{Kind, Kinds};
 use crate::method::Method;
 use crate::settings::{Messages, Rules};
-use crate::taint::Analysis;
-use crate::vote::{Ballots, Origin, Votes};
+use crate::taint::{Analysis, is_spoken_over_http};
+use crate::vote::{Ballots, Origin, Tally, Votes};
 use std::rc::Rc;
 use weir_sdk::masker::{Column, MaskingPlan, Operation};
 
@@ -17,8 +17,8 @@ pub enum Treatment {
     Pass,
     /// every cell is hidden whole
     Whole { rule: u16, method: Method, form: Form },
-    /// detectors run over each cell; `origin` is the column in truth
-    Detect { hint: Hint, form: Form, votes: Votes, origin: Option<Origin> },
+    /// detectors run over each cell
+    Detect { hint: Hint, form: Form, votes: Tally },
     /// a number bound to a statement: hidden when a literal with as many digits would be
     Number,
     /// the text of a statement, for the trail
@@ -58,7 +58,7 @@ impl Shape {
         columns: &[Column],
         operation: &Operation,
         analysis: Rc<Analysis>,
-        ballots: &Ballots,
+        ballots: &mut Ballots,
     ) -> (Shape, MaskingPlan) {
         let mut names: Vec<String> = rules.on.iter().map(|kind| kind.name().to_owned()).collect();
         let (computed, message) = (names.len() as u16, names.len() as u16 + 1);
@@ -66,11 +66,11 @@ impl Shape {
         let mut treatments = Vec::with_capacity(columns.len());
         let mut wanted = Vec::new();
         for (index, column) in columns.iter().enumerate() {
-            let context = Context {
+            let mut context = Context {
                 rules,
                 operation,
                 analysis: &analysis,
-                ballots,
+                ballots: &mut *ballots,
                 index,
                 count: columns.len(),
                 computed,
@@ -85,10 +85,13 @@ impl Shape {
             names.clear();
         }
         // Without columns named in the settings no statement is read. And what has an origin and is not wanted is not
-        // wanted by any statement.
+        // wanted by any statement. What is said over HTTP is never read: of such a session only columns without origin
+        // could tell one operation from another.
         let has_origin = |column: &Column| column.labels.is_empty() && !column.source.is_empty();
         let reusable = (rules.columns.is_empty() && analysis.is_sql)
-            || (wanted.is_empty() && columns.iter().all(has_origin));
+            || (wanted.is_empty() && columns.iter().all(has_origin))
+            || (is_spoken_over_http(&operation.kind)
+                && columns.iter().all(|column| !column.labels.is_empty() || has_origin(column)));
         let shape = Shape { treatments, analysis, kinds: rules.on, computed, message };
         (shape, MaskingPlan { wanted, rules: names, reusable })
     }
@@ -102,14 +105,14 @@ struct Context<'p> {
     rules: &'p Rules,
     operation: &'p Operation,
     analysis: &'p Analysis,
-    ballots: &'p Ballots,
+    ballots: &'p mut Ballots,
     index: usize,
     count: usize,
     computed: u16,
 }
 
 impl Context<'_> {
-    fn treatment(&self, column: &Column, names: &mut Vec<String>) -> Treatment {
+    fn treatment(&mut self, column: &Column, names: &mut Vec<String>) -> Treatment {
         if self.rules.is_idle() {
             return Treatment::Pass;
         }
@@ -128,7 +131,7 @@ impl Context<'_> {
         }
     }
 
-    fn result_column(&self, column: &Column, names: &mut Vec<String>) -> Treatment {
+    fn result_column(&mut self, column: &Column, names: &mut Vec<String>) -> Treatment {
         let form = Form::of_type(&column.type_name);
         if let Some(named) = self.rules.columns.iter().find(|named| named.matches(column)) {
             let rule = format!("column:{}", named.pattern);
@@ -153,9 +156,12 @@ impl Context<'_> {
         };
         match interest {
             true => {
-                let origin = Origin::of(column);
-                let votes = origin.as_ref().and_then(|origin| self.ballots.get(origin));
-                Treatment::Detect { hint, form, votes: votes.cloned().unwrap_or_default(), origin }
+                let votes = match Origin::of(column) {
+                    Some(origin) if form == Form::Text => self.ballots.shared(&origin),
+                    Some(origin) => self.ballots.copy(&origin),
+                    None => Tally::of(Votes::default()),
+                };
+                Treatment::Detect { hint, form, votes }
             }
             false => Treatment::Pass,
         }
@@ -175,7 +181,7 @@ impl Context<'_> {
         let hint = Hint::of_name(&column.name);
         match self.rules.on.is_empty() {
             true => Treatment::Pass,
-            false => Treatment::Detect { hint, form, votes: Votes::default(), origin: None },
+            false => Treatment::Detect { hint, form, votes: Tally::NONE },
         }
     }
 

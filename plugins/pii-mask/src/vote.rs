@@ -2,7 +2,9 @@
 //! mistake in them, and hiding only the well-formed ones would show exactly those.
 
 use crate::kind::Kind;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use weir_sdk::masker::Column;
 
 /// Fewest values that can decide.
@@ -53,21 +55,59 @@ impl Origin {
     }
 }
 
-/// The votes of columns seen in this session: clients that fetch one row at a time have majorities too.
+/// Where the values of a column are counted. Clones count together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tally(Option<Rc<RefCell<Votes>>>);
+
+impl Tally {
+    /// For places that hold one value at a time, each of another operation: they have no majority.
+    pub const NONE: Tally = Tally(None);
+
+    pub fn of(votes: Votes) -> Self {
+        Tally(Some(Rc::new(RefCell::new(votes))))
+    }
+
+    pub fn count(&self, kind: Option<Kind>) {
+        if let Some(votes) = &self.0 {
+            votes.borrow_mut().count(kind);
+        }
+    }
+
+    pub fn decide(&self) {
+        if let Some(votes) = &self.0 {
+            votes.borrow_mut().decide();
+        }
+    }
+
+    pub fn decided(&self) -> Option<Kind> {
+        self.0.as_ref().and_then(|votes| votes.borrow().decided())
+    }
+}
+
+/// The votes of columns seen in this session: clients that fetch one row at a time have majorities too, and so have
+/// columns that come in several shapes.
 #[derive(Debug, Default)]
-pub struct Ballots(HashMap<Origin, Votes>);
+pub struct Ballots(HashMap<Origin, Tally>);
 
 /// Columns remembered; those that come later vote anew for each shape.
 const MAX_COLUMNS: usize = 512;
 
 impl Ballots {
-    pub fn get(&self, origin: &Origin) -> Option<&Votes> {
-        self.0.get(origin)
+    /// Votes of its own that begin with what is known of this column.
+    pub fn copy(&self, origin: &Origin) -> Tally {
+        let known = self.0.get(origin).and_then(|tally| tally.0.as_ref());
+        Tally::of(known.map(|votes| votes.borrow().clone()).unwrap_or_default())
     }
 
-    pub fn keep(&mut self, origin: Origin, votes: Votes) {
-        if self.0.len() < MAX_COLUMNS || self.0.contains_key(&origin) {
-            self.0.insert(origin, votes);
+    /// The votes of this column, wherever it comes.
+    pub fn shared(&mut self, origin: &Origin) -> Tally {
+        if let Some(known) = self.0.get(origin) {
+            return known.clone();
         }
+        let tally = Tally::of(Votes::default());
+        if self.0.len() < MAX_COLUMNS {
+            self.0.insert(origin.clone(), tally.clone());
+        }
+        tally
     }
 }

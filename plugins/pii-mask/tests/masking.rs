@@ -283,3 +283,52 @@ fn shapes_are_forgotten() {
     masker.forget_shape(3);
     assert!(masker.mask_shape(3, &common::batch(&[(0, "x")])).is_err());
 }
+
+fn spoken_over_http(text: &str) -> weir_sdk::masker::Operation {
+    weir_sdk::masker::Operation { kind: "http.request".into(), ..operation(text) }
+}
+
+#[test]
+fn a_plan_over_http_serves_every_operation_with_the_same_columns() {
+    let settings = r#"{"columns":["customers.email"]}"#;
+    let reusable = |columns: &[_], operation: &_| masker(settings).plan_shape(1, columns, operation).reusable;
+    let (field, statement, parameter) = (
+        column("note", "GET /notes", "string"),
+        common::labelled("statement", "statement"),
+        common::labelled("query.q", "parameter"),
+    );
+    let all = [field, statement, parameter];
+    assert!(reusable(&all, &spoken_over_http("GET /notes")));
+    assert!(!reusable(&all, &operation("select email from customers")), "SQL decides what is hidden");
+    let computed = [column("note", "", "string")];
+    assert!(!reusable(&computed, &spoken_over_http("GET /notes")), "nobody knows where it is from");
+}
+
+#[test]
+fn the_majority_of_a_column_counts_in_all_its_shapes() {
+    let mut masker = masker("{}");
+    let (email, other) = (column("email", "GET /people", "string"), column("n", "GET /people", "string"));
+    let get = spoken_over_http("GET /people");
+    assert!(!masker.plan_shape(1, &[email.clone()], &get).wanted.is_empty());
+    let plan = masker.plan_shape(2, &[other, email], &get);
+    let cells: Vec<_> = (0..8).map(|number| format!("ann{number}@example.com")).collect();
+    let cells: Vec<_> = cells.iter().map(|cell| (0, cell.as_str())).collect();
+    masker.mask_shape(1, &common::batch(&cells)).unwrap();
+    let wrong = [(1, "ann at example")];
+    let edits = masker.mask_shape(2, &common::batch(&wrong)).unwrap();
+    let masked = common::applied(&wrong, &edits, plan.rules.len());
+    assert_ne!(masked[0].as_deref(), Some("ann at example"));
+}
+
+#[test]
+fn a_parameter_has_no_majority() {
+    let mut masker = masker("{}");
+    let plan =
+        masker.plan_shape(1, &[common::labelled("query.q", "parameter")], &spoken_over_http("GET /people"));
+    for number in 0..20 {
+        masker.mask_shape(1, &common::batch(&[(0, &format!("ann{number}@example.com"))])).unwrap();
+    }
+    let plain = [(0, "blue")];
+    let edits = masker.mask_shape(1, &common::batch(&plain)).unwrap();
+    assert_eq!(common::applied(&plain, &edits, plan.rules.len())[0].as_deref(), Some("blue"));
+}

@@ -170,3 +170,35 @@ async fn a_slot_stays_with_the_version_it_was_planned_with() {
     assert_eq!(shown(&session.maskers.mask(1, batch(&[("c", 0)])).await.unwrap()), [(0, "C")]);
     assert_eq!(plan(&mut session, "select", &["upper"]).await.unwrap_err().code, "plugin-missing");
 }
+
+#[tokio::test]
+async fn columns_that_take_turns_in_a_slot_are_planned_once_when_a_plan_serves_again() {
+    let house = usual_house().await;
+    let mut session = house.session("s1").await;
+    let calls = || house.metrics("masker").calls.load(std::sync::atomic::Ordering::Relaxed);
+    for name in ["hide", "upper"] {
+        assert!(plan(&mut session, "again", &[name]).await.unwrap().reusable);
+    }
+    let planned = calls();
+    for _ in 0..3 {
+        for (name, masked) in [("hide", (TOP_BIT, "")), ("upper", (0, "A"))] {
+            // Whatever the operation is.
+            assert_eq!(plan(&mut session, "select", &[name]).await.unwrap().wanted, [0]);
+            assert_eq!(shown(&session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap()), [masked]);
+        }
+    }
+    assert_eq!(calls() - planned, 6, "only values were masked");
+    // More than a slot keeps: the oldest is planned anew, and none is taken for another.
+    let names: Vec<_> = (0..20).map(|number| format!("hide{number}")).collect();
+    for name in names.iter().chain(&names) {
+        plan(&mut session, "again", &[name]).await.unwrap();
+        assert_eq!(shown(&session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap()), [(TOP_BIT, "")]);
+    }
+    assert_eq!(plan(&mut session, "again", &["upper"]).await.unwrap().wanted, [0]);
+    assert_eq!(shown(&session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap()), [(0, "A")]);
+    // A new version plans everything itself, and nothing keeps the old one.
+    house.replace("masker", &variant(&guest("masker"), 1));
+    house.guests.rescan().await;
+    plan(&mut session, "again", &["upper"]).await.unwrap();
+    assert_eq!(house.metrics("masker").resident.load(std::sync::atomic::Ordering::Relaxed), 1);
+}

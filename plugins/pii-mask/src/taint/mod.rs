@@ -95,12 +95,16 @@ const RUN_SQL: &[&str] = &[
 const SHOW_STATEMENTS: &[&str] =
     &["pg_stat_activity", "pg_stat_statements", "pg_prepared_statements", "pg_cursors"];
 
+/// Kinds of operations whose text is no SQL, and is not read.
+pub fn is_spoken_over_http(kind: &str) -> bool {
+    ["http.", "mcp.", "git."].iter().any(|spoken| kind.starts_with(spoken))
+}
+
 impl Analysis {
     /// Reads an operation's text. Nothing is protected without `columns`.
     pub fn of(kind: &str, text: &str, columns: &[Named]) -> Analysis {
         let is_sql = kind.starts_with("sql.");
-        let may_be_sql = !["http.", "mcp.", "git."].iter().any(|other| kind.starts_with(other));
-        if columns.is_empty() || !may_be_sql {
+        if columns.is_empty() || is_spoken_over_http(kind) {
             return Analysis { is_sql, ..Analysis::default() };
         }
         let Some((words, strings)) = words(text) else {

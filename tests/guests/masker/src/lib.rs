@@ -2,6 +2,7 @@
 //! the operation's text asks for it.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use weir_sdk::Fault;
 use weir_sdk::masker::{Batch, Column, Edits, Masker, MaskingPlan, Operation, SessionInfo};
 
@@ -20,7 +21,8 @@ struct Loud {
     prefix: String,
     instead: String,
     orders: String,
-    hides: Vec<bool>,
+    /// by shape: which columns are hidden
+    hides: BTreeMap<u32, Vec<bool>>,
 }
 
 impl Masker for Loud {
@@ -33,13 +35,14 @@ impl Masker for Loud {
             prefix: settings.prefix.clone(),
             instead: settings.instead.clone(),
             orders: String::new(),
-            hides: Vec::new(),
+            hides: BTreeMap::new(),
         })
     }
 
-    fn plan(&mut self, _: u32, columns: &[Column], operation: &Operation) -> Result<MaskingPlan, Fault> {
+    fn plan(&mut self, shape: u32, columns: &[Column], operation: &Operation) -> Result<MaskingPlan, Fault> {
         self.orders = operation.text.clone();
-        self.hides = columns.iter().map(|column| column.name.starts_with("hide")).collect();
+        let hides = columns.iter().map(|column| column.name.starts_with("hide")).collect();
+        self.hides.insert(shape, hides);
         let wants = |name: &str| match self.prefix.as_str() {
             "" => name.starts_with("upper") || name.starts_with("hide"),
             prefix => name.starts_with(prefix),
@@ -57,12 +60,12 @@ impl Masker for Loud {
             _ => Ok(MaskingPlan {
                 wanted: wanted.collect(),
                 rules: vec!["upper".into(), "hide".into()],
-                reusable: false,
+                reusable: self.orders == "again",
             }),
         }
     }
 
-    fn mask(&mut self, _: u32, values: &Batch) -> Result<Edits, Fault> {
+    fn mask(&mut self, shape: u32, values: &Batch) -> Result<Edits, Fault> {
         let mut edits = Edits::none();
         match self.orders.as_str() {
             "panic" => panic!("told to"),
@@ -112,7 +115,7 @@ impl Masker for Loud {
                     edits.replace(0, 0, 0, &"x".repeat(1 << 20), 0);
                 }
             }
-            _ => self.work(values, &mut edits),
+            _ => self.work(shape, values, &mut edits),
         }
         Ok(edits)
     }
@@ -121,9 +124,10 @@ impl Masker for Loud {
 }
 
 impl Loud {
-    fn work(&self, values: &Batch, edits: &mut Edits) {
+    fn work(&self, shape: u32, values: &Batch, edits: &mut Edits) {
+        let hides = self.hides.get(&shape);
         for (index, (column, text)) in (0..).zip(values.iter()) {
-            let hides = self.hides.get(usize::from(column)).copied().unwrap_or_default();
+            let hides = hides.and_then(|hides| hides.get(usize::from(column))).copied().unwrap_or_default();
             if !hides {
                 edits.replace(index, 0, text.len() as u32, &text.to_uppercase(), 0);
             } else if self.instead.is_empty() {
