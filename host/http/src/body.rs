@@ -36,7 +36,13 @@ pub struct Body {
     at_end: Option<AtEnd>,
     /// Lives as long as the body is not read to its end.
     kept: Option<Box<dyn Send>>,
+    /// What nobody reads is read and thrown away, for a while.
+    lingers: bool,
 }
+
+/// How much of a body, and for how long, is read when nobody wants it.
+const LINGER_BYTES: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(2);
 
 enum State {
     Raw(Raw),
@@ -72,7 +78,23 @@ impl Body {
         patience: Option<Duration>,
     ) -> Self {
         let state = if raw.is_end_stream() { State::Over } else { State::Raw(raw) };
-        Self { state, codings: codings(headers), from, patience, waits_since: None, at_end: None, kept: None }
+        Self {
+            state,
+            codings: codings(headers),
+            from,
+            patience,
+            waits_since: None,
+            at_end: None,
+            kept: None,
+            lingers: false,
+        }
+    }
+
+    /// Over HTTP/2, a body that is dropped before its end resets its stream. The answer is whole by then, but some
+    /// clients (curl 7.88) that are still sending take that for a failure. So the rest of a short body is let come.
+    pub(crate) fn linger(mut self) -> Self {
+        self.lingers = true;
+        self
     }
 
     /// What comes behind a switch to WebSocket.
@@ -85,6 +107,7 @@ impl Body {
             waits_since: None,
             at_end: None,
             kept: None,
+            lingers: false,
         }
     }
 
@@ -136,6 +159,25 @@ impl Body {
         if let (true, Some(at_end)) = (whole, at_end) {
             at_end();
         }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let (true, State::Raw(raw)) = (self.lingers, std::mem::replace(&mut self.state, State::Over))
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(tokio::time::timeout(LINGER, let_come(raw)));
+        }
+    }
+}
+
+async fn let_come(mut raw: Raw) {
+    let mut left = LINGER_BYTES;
+    while let Some(Ok(frame)) = raw.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        let Some(rest) = left.checked_sub(length) else { return };
+        left = rest;
     }
 }
 

@@ -357,14 +357,21 @@ impl<H: Handler> Door<H> {
     async fn answer(&self, request: Request<HyperBody>, slot: Option<&Slot>) -> Response<PipeBody> {
         let running = self.exchanges.begin();
         let (mut parts, body) = request.into_parts();
+        let version_2 = parts.version >= Version::HTTP_2;
         let judged = match hygiene::request_head(&parts, body.is_end_stream()) {
             Ok(judged) => judged,
-            Err(refusal) => return self.refuse(&refusal, parts.version),
+            Err(refusal) => {
+                if version_2 {
+                    drop(Body::new(body, &[], RefusedBy::Client, None).linger());
+                }
+                return self.refuse(&refusal, parts.version);
+            }
         };
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let (body, offered) = match (judged.offer, upgrade) {
             (None, _) => {
-                (Body::new(body, &judged.head.headers, RefusedBy::Client, self.limits.body_time), None)
+                let body = Body::new(body, &judged.head.headers, RefusedBy::Client, self.limits.body_time);
+                (if version_2 { body.linger() } else { body }, None)
             }
             (Some(offer), Some(upgrade)) => {
                 let (leg, took, start) = websocket::pair(Side::Client);
@@ -393,7 +400,7 @@ impl<H: Handler> Door<H> {
             return response;
         }
         let is_head = parts.method == Method::HEAD;
-        respond(answer, is_head, parts.version >= Version::HTTP_2).map(|body| body.until_dropped(running))
+        respond(answer, is_head, version_2).map(|body| body.until_dropped(running))
     }
 
     fn refuse(&self, refusal: &Refusal, version: Version) -> Response<PipeBody> {

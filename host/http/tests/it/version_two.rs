@@ -90,6 +90,23 @@ async fn bodies_and_trailers_pass_both_ways() {
     assert_eq!(trailers.unwrap()["grpc-status"], "0");
 }
 
+#[tokio::test]
+async fn a_client_that_is_answered_early_may_send_the_rest() {
+    let (mut sender, _stop) = connected(handler(|_| async { text(200, "early") })).await;
+    for target in ["http://x/", "http://x/a%z"] {
+        let (feed, mut fed) = mpsc::channel(1);
+        let body = Polled(move |context: &mut Context<'_>| fed.poll_recv(context));
+        let asked = request("POST", target).body(body.boxed_unsync()).unwrap();
+        let answer = sender.send_request(asked).await.unwrap();
+        let (status, ..) = heard(answer).await;
+        assert!(status == StatusCode::OK || status == StatusCode::BAD_REQUEST);
+        for _ in 0..5 {
+            let piece = HyperFrame::data(Bytes::from_static(&[b'x'; 10_000]));
+            feed.send(Ok::<_, Infallible>(piece)).await.unwrap();
+        }
+    }
+}
+
 /// A body from a function.
 struct Polled<F>(F);
 
