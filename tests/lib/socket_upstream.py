@@ -29,7 +29,8 @@ class SocketUpstream:
         self.closed: list[tuple[int | None, str | None]] = []
         self.heads: list[list[tuple[str, str]]] = []
         # Messages are as large as tests want them, and nothing but tests ends a connection.
-        self._server = serve(self._serve, "127.0.0.1", 0, subprotocols=PROTOCOLS, max_size=None, ping_interval=None)
+        self._server = serve(self._serve, "127.0.0.1", 0, subprotocols=PROTOCOLS, select_subprotocol=self._select,
+                             max_size=None, ping_interval=None)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         return self
@@ -49,6 +50,10 @@ class SocketUpstream:
                 return value
             time.sleep(0.01)
         raise AssertionError(f"it did not happen; received {self.received}, closed {self.closed}")
+
+    def _select(self, _connection: ServerConnection, asked: list[str]) -> str | None:
+        """The first of ours; a client may ask for none."""
+        return next((each for each in PROTOCOLS if each in asked), None)
 
     def _serve(self, connection: ServerConnection) -> None:
         self.heads.append(list(connection.request.headers.raw_items()))
