@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import ssl
 import threading
 import uuid
 
+import certificates
 import leaks
+import processes
 import pytest
 from http_upstream import PERSONAL, HttpUpstream
 from raw_http import RawHttp, request
@@ -140,6 +143,19 @@ def test_the_servers_close_code_and_reason_arrive(weir, code, reason):
     with opened(weir, "open", "/close") as client:
         client.send(f"{code} {reason}")
         assert ended(client) == (code, reason)
+
+
+def test_over_tls_on_both_legs(tmp_path):
+    own = certificates.make(tmp_path)
+    with SocketUpstream(own) as server:
+        listen = f"127.0.0.1:{processes.free_port()}"
+        tls = {"certificate": str(own.certificate), "key": str(own.key)}
+        resource = http("chat", server.url, listen=listen, tls=tls, upstream_ca=str(own.authority))
+        trusting = ssl.create_default_context(cafile=own.authority)
+        with Weir(resources=[resource]) as weir, opened(weir, "chat", "/echo", ssl=trusting) as client:
+            client.send("hello")
+            assert client.recv(20) == "hello"
+        assert server.received == ["hello"]
 
 
 def test_credentials_and_extensions_stay_here(weir, server):
