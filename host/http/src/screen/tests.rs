@@ -334,7 +334,10 @@ fn what_follows_a_request_for_websocket_at_once_is_refused_with_it() {
         screen.take(format!("{SWITCH}{behind}").as_bytes());
         assert_eq!(screen.refusal().map(|(at, refusal)| (at, refusal.status)), Some((1, 400)), "{behind:?}");
         let ready = String::from_utf8(screen.ready().to_vec()).unwrap();
-        assert!(ready.starts_with("GET /first ") && !ready.contains("/a") && !ready.contains("/b"), "{ready}");
+        assert!(
+            ready.starts_with("GET /first ") && !ready.contains("/a") && !ready.contains("/b"),
+            "{ready}"
+        );
     }
 }
 
