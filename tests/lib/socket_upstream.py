@@ -10,9 +10,11 @@ What it does is told by the last segment of the path.
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 
+from certificates import Certificates
 from http_upstream import PERSONAL
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
@@ -23,13 +25,22 @@ CUSTOMER = f'{{ "id":1,\n "name" :"{PERSONAL["name"]}", "email": "{PERSONAL["ema
 
 
 class SocketUpstream:
+    def __init__(self, own: Certificates | None = None):
+        #: with it, TLS, and HTTP/2 besides, as servers have it
+        self.context = None
+        if own:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(own.certificate, own.key)
+            self.context.set_alpn_protocols(["h2", "http/1.1"])
+
     def __enter__(self) -> SocketUpstream:
         self.received: list[str | bytes] = []
         #: code and reason with which clients closed
         self.closed: list[tuple[int | None, str | None]] = []
         self.heads: list[list[tuple[str, str]]] = []
         # Messages are as large as tests want them, and nothing but tests ends a connection.
-        self._server = serve(self._serve, "127.0.0.1", 0, subprotocols=PROTOCOLS, max_size=None, ping_interval=None)
+        self._server = serve(self._serve, "127.0.0.1", 0, subprotocols=PROTOCOLS, select_subprotocol=self._select,
+                             ssl=self.context, max_size=None, ping_interval=None)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         return self
@@ -40,7 +51,8 @@ class SocketUpstream:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.socket.getsockname()[1]}"
+        start = "https://localhost" if self.context else "http://127.0.0.1"
+        return f"{start}:{self._server.socket.getsockname()[1]}"
 
     def wait_for(self, condition, seconds: float = 20):
         deadline = time.monotonic() + seconds
@@ -49,6 +61,10 @@ class SocketUpstream:
                 return value
             time.sleep(0.01)
         raise AssertionError(f"it did not happen; received {self.received}, closed {self.closed}")
+
+    def _select(self, _connection: ServerConnection, asked: list[str]) -> str | None:
+        """The first of ours; a client may ask for none."""
+        return next((each for each in PROTOCOLS if each in asked), None)
 
     def _serve(self, connection: ServerConnection) -> None:
         self.heads.append(list(connection.request.headers.raw_items()))

@@ -95,9 +95,7 @@ impl HttpInspector for GuestHttpInspector {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_request(&mut self.guest.store, exchange, &given).await;
         match self.guest.finish("request", started, said)? {
-            Ok(outcome) => {
-                request_outcome(outcome, 0, true).map_err(|what| self.lied("request", what))
-            }
+            Ok(outcome) => request_outcome(outcome, 0, true).map_err(|what| self.lied("request", what)),
             Err(no) => Err(self.said_no("request", no)),
         }
     }

@@ -15,6 +15,10 @@
 //! were worse: a check of the first request only leaves the second one open or costs keep-alive, and a second HTTP
 //! server of our own would replace hyper and not just guard it.
 //!
+//! **How it ends.** A request for WebSocket is the only one behind which something else than HTTP may come. The screen
+//! gives hyper nothing behind it until it was answered: with 101 every byte passes to the [`websocket`] reader, else HTTP
+//! goes on. What comes earlier is refused together with the request, or breaks the connection.
+//!
 //! Knows nothing of principals, policies, plugins or configuration.
 
 mod body;

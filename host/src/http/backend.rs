@@ -43,7 +43,13 @@ impl HttpBackend {
             HttpUpstream::Server(server) => server,
             HttpUpstream::Program(_) => {
                 let own_url = String::new();
-                return Ok(Self { settings: settings.clone(), pool: None, sockets: None, credential: None, own_url });
+                return Ok(Self {
+                    settings: settings.clone(),
+                    pool: None,
+                    sockets: None,
+                    credential: None,
+                    own_url,
+                });
             }
         };
         let Endpoint::Tcp { host, port } = &server.endpoint else { return Err(HttpBackendError::Unknown) };

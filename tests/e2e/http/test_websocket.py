@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import ssl
 import threading
+import uuid
 
 import certificates
 import leaks
+import processes
 import pytest
 from http_upstream import PERSONAL, HttpUpstream
 from raw_http import RawHttp, request
@@ -42,12 +45,7 @@ def other():
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    return certificates.make(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def weir(server, other, certificate):
+def weir(server, other):
     def own(name: str, pipeline: list[str], **keys) -> dict:
         return http(name, server.url, path_prefix=f"/{name}", pipeline=pipeline, **keys)
 
@@ -58,7 +56,7 @@ def weir(server, other, certificate):
         own("denied", ["http-api", "change-guard"]),
         own("closed", ["http-api", "change-guard"]),
         own("binary-passes", ["http-api", "pii-mask"]),
-        own("small", ["http-api", "pii-mask"], limits={"max_operation_bytes": str(SMALL), "max_answer_bytes": str(SMALL)}),
+        own("small", ["http-api", "pii-mask"], limits={"max_operation_bytes": SMALL, "max_answer_bytes": SMALL}),
         own("restless", ["http-api"], limits={"idle_timeout": "1s"}),
         own("tools", ["mcp"]),
         http("plain", other.url, path_prefix="/plain"),
@@ -73,6 +71,11 @@ def forgotten(server):
         kept.clear()
 
 
+@pytest.fixture
+def mark() -> str:
+    return f"mark-{uuid.uuid4().hex}"
+
+
 def opened(weir: Weir, resource: str, path: str, user: str = "ann", **more) -> ClientConnection:
     url = weir.url(resource, path).replace("http", "ws", 1)
     return connect(url, additional_headers={"Authorization": weir.basic(user)}, max_size=None, proxy=None, **more)
@@ -85,9 +88,12 @@ def ended(client: ClientConnection) -> tuple[int, str]:
     return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
-def messages(weir: Weir, path: str, kind: str = "intent") -> list[dict]:
-    records = [record["body"] for record in weir.trail(kind=kind)]
-    return [body for body in records if path in json.dumps(body)]
+def messages(weir: Weir, mark: str, kind: str = "intent") -> list[dict]:
+    return [record for record in weir.trail(kind=kind) if mark in json.dumps(record)]
+
+
+def operation(record: dict) -> tuple[str, int]:
+    return record["body"]["session"], record["body"]["operation"]
 
 
 def waiting(weir: Weir) -> list[dict]:
@@ -110,8 +116,8 @@ def transcript(client: ClientConnection, said: list[str]) -> list:
         seen.append(hashlib.sha256(client.recv(20).encode()).hexdigest())
     seen.append(client.ping().wait(20))
     # A message in fragments is one message.
-    client.send(["frag", "men", "ted"])
-    seen.append("no answer" if said == ["1000000"] else client.recv(20))
+    client.send(["1", "0", "0"])
+    seen.append(client.recv(20))
     client.close(4321, "done")
     return seen
 
@@ -139,6 +145,19 @@ def test_the_servers_close_code_and_reason_arrive(weir, code, reason):
         assert ended(client) == (code, reason)
 
 
+def test_over_tls_on_both_legs(tmp_path):
+    own = certificates.make(tmp_path)
+    with SocketUpstream(own) as server:
+        listen = f"127.0.0.1:{processes.free_port()}"
+        tls = {"certificate": str(own.certificate), "key": str(own.key)}
+        resource = http("chat", server.url, listen=listen, tls=tls, upstream_ca=str(own.authority))
+        trusting = ssl.create_default_context(cafile=own.authority)
+        with Weir(resources=[resource]) as weir, opened(weir, "chat", "/echo", ssl=trusting) as client:
+            client.send("hello")
+            assert client.recv(20) == "hello"
+        assert server.received == ["hello"]
+
+
 def test_credentials_and_extensions_stay_here(weir, server):
     with opened(weir, "open", "/echo", subprotocols=["chat.v2", "chat.v1"]) as client:
         assert client.subprotocol == "chat.v2" and client.protocol.extensions == []
@@ -157,14 +176,19 @@ def test_the_handshake_and_each_message_are_in_the_trail(weir, mark):
         client.send("plain " + mark)
         client.recv(20)
     found = messages(weir, mark)
-    assert [body["text"] for body in found] == ["GET /open/echo", "MESSAGE /open/echo", "MESSAGE /open/echo"]
-    assert [body["action"] for body in found] == ["read", "write", "write"]
-    outcomes = {(body["session"], body["operation"]): body for body in messages(weir, "", "outcome")}
-    mine = weir.wait_for("the outcome of the handshake", lambda: [
-        body for body in messages(weir, "", "outcome") if (body["session"], body["operation"]) == (found[0]["session"], found[0]["operation"])])
-    assert "closed 1000" in json.dumps(mine[0])
-    for body in found[1:]:
-        assert "sent" in json.dumps(outcomes[(body["session"], body["operation"])])
+    assert [each["payload"]["text"] for each in found] == ["GET /open/echo", "MESSAGE /open/echo", "MESSAGE /open/echo"]
+    assert [each["body"]["detail"]["action"] for each in found] == ["read", "write", "write"]
+    fields = {each["name"]: each["value"] for each in found[1]["payload"]["parameters"]}
+    assert fields == {"query.mark": mark, "body.say": mark, "body.to[0]": "ann"}
+
+    def outcomes() -> dict | None:
+        mine = {operation(each): each["body"] for each in weir.trail(kind="outcome")}
+        return mine if all(operation(each) in mine for each in found) else None
+
+    mine = weir.wait_for("the outcomes", outcomes)
+    tags = [json.dumps(mine[operation(each)]["detail"]) for each in found]
+    assert "closed 1000" in tags[0] and all('"sent"' in tag for tag in tags[1:])
+    assert {mine[operation(each)]["status"] for each in found} == {"ok"}
 
 
 def test_a_message_is_on_disk_before_it_is_forwarded(server, mark):
@@ -284,9 +308,8 @@ def test_binary_messages_are_refused_unless_the_settings_say_so(weir, server, ma
     with opened(weir, "binary-passes", f"/echo?mark={mark}") as client:
         client.send(bytes(range(256)))
         assert client.recv(20) == bytes(range(256))
-    body = messages(weir, mark)[1]
-    attributes = json.dumps(body)
-    assert '"http-body-bytes"' in attributes and '"256"' in attributes
+    said = json.dumps(messages(weir, mark)[1])
+    assert "http-body-bytes" in said and '"256"' in said
 
 
 # --- limits and ends
@@ -309,7 +332,7 @@ def test_a_killed_session_says_goodbye_and_is_recorded_once(weir, server, mark):
     with opened(weir, "open", f"/echo?mark={mark}", user="lea") as client:
         client.send("hello")
         client.recv(20)
-        session = messages(weir, mark)[0]["session"]
+        session = messages(weir, mark)[0]["body"]["session"]
         weir.command("sessions", "kill", session)
         code, reason = ended(client)
         assert code == 1008 and "operator" in reason
