@@ -106,12 +106,11 @@ impl Shared {
         }
     }
 
-    /// When the next user expires, or the next certificate of a session; `None` when none does.
+    /// When the next user expires; `None` when none does.
     pub(crate) fn next_expiry(&self) -> Option<SystemTime> {
         let now = SystemTime::now();
         let running = self.running();
-        let users = running.config.users().iter().filter_map(|user| user.expires).filter(|at| *at > now);
-        users.chain(self.sessions.next_expiry(now)).min()
+        running.config.users().iter().filter_map(|user| user.expires).filter(|at| *at > now).min()
     }
 
     pub(crate) fn running(&self) -> Arc<Running> {

@@ -60,7 +60,10 @@ impl TokensFile {
                 failed = error;
             }
             let now = SystemTime::now();
-            if self.shared.tokens().next_expiry(looked).is_some_and(|at| at <= now) {
+            // Certificates that sessions came with are over as tokens are: at a moment.
+            let of_certificate = self.shared.sessions.next_expiry(looked);
+            let next = self.shared.tokens().next_expiry(looked).into_iter().chain(of_certificate);
+            if next.min().is_some_and(|at| at <= now) {
                 self.shared.end_what_is_no_longer_permitted();
             }
             looked = now;

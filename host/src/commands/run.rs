@@ -127,7 +127,7 @@ fn of_resource(settings: &Settings, error: BindError) -> anyhow::Error {
 /// How long a user's expiry may go unnoticed when the clock is set.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
 
-/// Resolves when the next user or certificate expires, or a while before.
+/// Resolves when the next user expires, or a while before.
 async fn next_expiry(shared: &Shared) {
     match shared.next_expiry() {
         // A little later: at the moment itself, the user is still let in.

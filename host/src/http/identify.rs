@@ -124,8 +124,9 @@ impl Proofs {
                 let reason =
                     format!("{} is {own}'s, and the authorization is {other}'s", by_certificate.method());
                 record(shared, resource, LoginStage::Identify, Err(name), client, reason).await;
-                let told = "the certificate and the authorization are not those of one user".to_owned();
-                return Err(Denied::Not { told });
+                return Err(Denied::Who {
+                    told: "the certificate and the authorization are not those of one user",
+                });
             }
             method = format!("{method}, {}", by_certificate.method());
         }
