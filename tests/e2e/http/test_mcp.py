@@ -254,9 +254,9 @@ def test_a_server_that_may_not_ask_is_told_so_in_the_clients_place(weir, tools):
     result = as_client(weir, lambda client: client.call_tool("ask_now", {}), "legacy", elicitation_callback=answer)
     assert "no answer: refused by policy" in text(result) and "servers ask nothing" in text(result), result
     assert asked == [] and tools.called == [("ask_now", -32003)]
-    (refused,) = [each for each in calls(weir, "refused", "elicitation/create") if each["body"]["detail"]["operation_kind"] == "mcp.elicitation"]
-    (told,) = [each for each in calls(weir, "intent", "elicitation/create") if each["body"]["session"] == refused["body"]["session"]]
-    facts = {each["name"]: each["value"] for each in told["body"]["detail"]["attributes"]}
+    refused = calls(weir, "refused", "elicitation/create")[-1]
+    (told,) = calls(weir, "intent", "elicitation/create")
+    facts = {each["name"]: each["value"] for each in told["payload"]["attributes"]}
     assert (told["body"]["detail"]["operation_kind"], facts["sent-by"], facts["answers-refused"]) == (
         "mcp.response", "gateway", str(refused["body"]["operation"]))
     outcome = weir.wait_for("the outcome", lambda: next((each for each in weir.trail(kind="outcome") if (
@@ -307,7 +307,7 @@ def test_a_session_of_mcp_is_only_used_by_whom_it_was_given_to(weir, tools):
     # A token of the same person has a session of the gateway's own, and is the same person.
     token = weir.command("token", "create", "--user", "ann", "--ttl", "1h").stdout.strip()
     assert post(weir, f"Bearer {token}", PING, session).status_code == 200
-    assert [each for each in weir.trail(kind="refused") if each["body"]["principal"] == "lea" and each["body"]["detail"]["code"] == "mcp-session-unknown"]
+    assert [each for each in weir.trail(kind="refused") if each["body"]["principal"] == "lea" and each["body"]["detail"]["refusal_code"] == "mcp-session-unknown"]
 
 
 # --- held
@@ -342,28 +342,28 @@ def test_a_held_call_that_its_client_takes_back_is_never_made(weir, tools, clien
 
     async def take_back(session):
         calling = asyncio.create_task(session.call_tool("pay", {"amount": amount}))
-        request = await asyncio.to_thread(weir.wait_for, "the question", lambda: waiting(weir, amount))
+        await asyncio.to_thread(weir.wait_for, "the question", lambda: waiting(weir, amount))
         calling.cancel()
         await asyncio.gather(calling, return_exceptions=True)
         await asyncio.to_thread(weir.wait_for, "its end", lambda: not waiting(weir, amount))
         # The session of MCP goes on.
-        return request, await session.call_tool("find", {"name": "Maria"})
+        return await session.call_tool("find", {"name": "Maria"})
 
     if client == "python":
-        request, after = as_client(weir, take_back, "legacy")
-        assert not after.is_error
+        assert not as_client(weir, take_back, "legacy").is_error
     else:
         running = subprocess.Popen(["node", str(HERE / "cancel_client.cjs"), weir.url("tools"), weir.basic("ann"), str(amount)],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"NODE_PATH": str(NODE_MODULES)})
-        request = weir.wait_for("the question", lambda: waiting(weir, amount))
         said, errors = running.communicate(timeout=60)
         assert running.returncode == 0, errors
         assert json.loads(said) == {"cancelled": True, "after": True}
         weir.wait_for("its end", lambda: not waiting(weir, amount))
-    assert weir.as_person("lea", "approvals", "approve", request["id"], check=False).returncode != 0
-    assert ("pay", amount) not in tools.called
     (refused,) = [each for each in calls(weir, "refused", "pay") if str(amount) in json.dumps(each["payload"])]
-    assert (refused["body"]["detail"]["code"], refused["body"]["detail"]["by"]) == ("cancelled-by-client", "client")
+    assert (refused["body"]["detail"]["refusal_code"], refused["body"]["detail"]["by"]) == ("cancelled-by-client", "client")
+    (held,) = [each for each in weir.trail(kind="held") if (each["body"]["session"], each["body"]["operation"]) == (
+        refused["body"]["session"], refused["body"]["operation"])]
+    assert weir.as_person("lea", "approvals", "approve", held["body"]["detail"]["approval"], check=False).returncode != 0
+    assert ("pay", amount) not in tools.called
 
 
 def waiting(weir: Weir, amount: int) -> dict | None:

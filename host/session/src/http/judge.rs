@@ -198,7 +198,9 @@ impl<P: HttpPorts> Exchange<P> {
         }
         // Also what was approved already, while the others waited.
         for (index, _) in holds.iter().filter(|(_, hold)| hold.is_cancelled()) {
-            cases.get_mut(*index).map(cancel);
+            if let Some(case) = cases.get_mut(*index) {
+                cancel(case);
+            }
         }
         Ok(is_gone)
     }
