@@ -76,7 +76,7 @@ def test_the_clock_goes_when_it_is_granted(gateway):
 
 def test_an_exception_refuses_and_is_told_by_kind_and_place(gateway):
     weir = gateway()
-    assert "plugin probe could not do its work" in ask(weir, "select 'stumble'").stderr
+    assert "HINT:  weir: plugin-fault" in ask(weir, "select 'stumble'").stderr
     (refused,) = weir.trail(kind="refused")
     assert "decide: exception: ValueError at plugin.py:" in str(refused)
     assert "stumbled over" not in str(refused)
@@ -87,5 +87,5 @@ def test_who_sleeps_or_leaves_is_refused_and_the_next_operation_is_judged(gatewa
     weir = gateway()
     # Without a clock an hour is over at once; leaving ends the instance, not the gateway.
     assert ask(weir, "select 'hang'").stdout.strip() == "hang"
-    assert "plugin probe failed" in ask(weir, "select 'leave'").stderr
+    assert "HINT:  weir: plugin-trap" in ask(weir, "select 'leave'").stderr
     assert found(weir, "after")["variables"] == "{}"

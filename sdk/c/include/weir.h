@@ -67,14 +67,14 @@ static inline size_t weir_letters(weir_text text) {
 
 // A copy that an answer may keep. Out of memory stops the plugin, which refuses the operation.
 static inline void *weir_copy(const void *from, size_t length) {
-    void *copy = malloc(length == 0 ? 1 : length);
+    if (length == 0) {
+        return NULL;
+    }
+    void *copy = malloc(length);
     if (copy == NULL) {
         abort();
     }
-    if (length > 0) {
-        memcpy(copy, from, length);
-    }
-    return copy;
+    return memcpy(copy, from, length);
 }
 
 static inline weir_text weir_copy_text(weir_text text) {
