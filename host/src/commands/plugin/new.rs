@@ -54,7 +54,7 @@ pub(super) fn new(asked: &PluginNew) -> anyhow::Result<ExitCode> {
         }
         None => SDK.to_owned(),
     };
-    let values = Values { name, sdk: format!("{sdk_root}/sdk/{language}") };
+    let values = Values { name, sdk: format!("{sdk_root}/sdk") };
     let prefix = format!("sdk/{language}/template/{kind}/");
     for (path, runs, contents) in FILES {
         if let Some(path) = path.strip_prefix(&prefix) {
@@ -147,7 +147,7 @@ fn is_name(name: &str) -> bool {
         && !name.ends_with('-')
 }
 
-/// What placeholders stand for: `{{name}}`, `{{snake_name}}`, `{{TypeName}}`, `{{sdk}}`.
+/// What placeholders stand for: `{{name}}`, `{{snake_name}}`, `{{TypeName}}`, and `{{sdk}}`, the folder with the SDKs.
 struct Values<'v> {
     name: &'v str,
     sdk: String,
