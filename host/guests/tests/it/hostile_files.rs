@@ -112,11 +112,11 @@ async fn what_is_hard_to_compile_is_compiled_or_refused_beside_the_traffic() {
         ("many functions", function("(i32.const 1)").repeat(4_000)),
         (
             "nested blocks",
-            function(&format!("{}{} (i32.const 1)", "(block ".repeat(4_000), ")".repeat(4_000))),
+            function(&format!("{}{}i32.const 1", "block ".repeat(50_000), "end ".repeat(50_000))),
         ),
         ("a deep expression", {
-            let mut body = "local.get 0 ".repeat(5_000);
-            body.push_str(&"i32.add ".repeat(4_999));
+            let mut body = "local.get 0 ".repeat(100_000);
+            body.push_str(&"i32.add ".repeat(99_999));
             function(&body)
         }),
         (
@@ -132,7 +132,7 @@ async fn what_is_hard_to_compile_is_compiled_or_refused_beside_the_traffic() {
             function(&format!("{} (i32.const 1)", "(loop (br_if 0 (i32.eqz (local.get 0))))".repeat(800))),
         ),
         ("many locals", format!("(func {})\n", "(local i64)".repeat(49_000))),
-        ("a huge constant pool", format!("(data (i32.const 70000) \"{}\")\n", "\\aa".repeat(50_000))),
+        ("a large data segment", format!("(data (i32.const 70000) \"{}\")\n", "\\aa".repeat(50_000))),
     ];
     let mut besieged = Besieged::new().await;
     for (what, bomb) in bombs {
