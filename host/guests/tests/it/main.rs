@@ -11,11 +11,21 @@ mod decide;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod hostile_answers;
+#[cfg(test)]
+mod hostile_files;
+#[cfg(test)]
+mod hostile_sessions;
+#[cfg(test)]
 mod inspect;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod made;
 #[cfg(test)]
 mod mask;
 #[cfg(test)]

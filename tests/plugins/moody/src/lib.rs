@@ -1,7 +1,7 @@
 //! A policy that allows everything, and misbehaves when the statement says so: `/* moody: trap */ select 1`.
 
 use std::hint::black_box;
-use weir_sdk::Fault;
+use weir_sdk::{Fault, log};
 use weir_sdk::policy::{Decision, NoSettings, Operation, Policy, SessionInfo};
 
 /// Some milliseconds: within the time of a call, but much for a policy.
@@ -9,14 +9,20 @@ const SLOW_TURNS: u64 = 30_000_000;
 /// Longer than any time a call is given, but not for ever.
 const LATE_TURNS: u64 = 20_000_000_000;
 
-struct Moody;
+/// Lines of one flood.
+const FLOOD_LINES: u32 = 10_000;
+
+struct Moody {
+    /// What it says next to somebody who asks for `flip`.
+    denies: bool,
+}
 
 impl Policy for Moody {
     const NAME: &'static str = "moody";
     type Settings = NoSettings;
 
     fn open(_: &NoSettings, _: &SessionInfo) -> Result<Self, Fault> {
-        Ok(Self)
+        Ok(Self { denies: false })
     }
 
     fn decide(&mut self, operation: &Operation) -> Decision {
@@ -36,6 +42,17 @@ impl Policy for Moody {
             "ping-pong" => return Decision::rewrite(format!("{} ", operation.text)),
             "hold" => return Decision::hold("moody", "told to"),
             "abstain" => return Decision::abstain(),
+            "flip" => {
+                self.denies = !self.denies;
+                if self.denies {
+                    return Decision::deny("flip", "not this time");
+                }
+            }
+            "flood" => (0..FLOOD_LINES).for_each(|line| log::info(&format!("flood {line}"))),
+            "flood-and-trap" => {
+                (0..FLOOD_LINES).for_each(|line| log::info(&format!("flood {line}")));
+                panic!("told to");
+            }
             _ => {}
         }
         Decision::allow()
