@@ -11,6 +11,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "of JSON only: reading answers null, writing makes the key")]
 
+use std::sync::Arc;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,7 @@ impl Room {
             cache: Some(folder.join("compiled")),
             engine: EngineConfig { max_sessions: 64, ..EngineConfig::default() },
             watch: false,
+            outside: Arc::new(weir_guests::Nothing),
         };
         let started = Guests::start(config, specs.collect()).await?;
         for (name, outcome) in started.outcomes {
