@@ -1,8 +1,8 @@
 //! A policy that allows everything, and misbehaves when the statement says so: `/* moody: trap */ select 1`.
 
 use std::hint::black_box;
-use weir_sdk::{Fault, log};
 use weir_sdk::policy::{Decision, NoSettings, Operation, Policy, SessionInfo};
+use weir_sdk::{Fault, log};
 
 /// Longer than any time a call is given, but not for ever.
 const LATE_TURNS: u64 = 20_000_000_000;
