@@ -7,6 +7,7 @@ What a single guest can do, and what holds then, is tested in `host/guests/tests
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import psycopg
@@ -41,19 +42,19 @@ def said_by_plugins(weir: Weir) -> int:
 def test_what_a_plugin_writes_is_bounded_whatever_it_does(weir, connect):
     """10,000 lines in a call, from sessions that live and from instances that trap and come back fresh."""
     connections = [connect(weir.endpoint) for _ in range(4)]
-    before = weir.log.stat().st_size
+    before, began = weir.log.stat().st_size, time.monotonic()
     dropped = weir.metric("weir_plugin_log_lines_dropped_total")
     for connection in connections:
         assert connection.execute("/* moody: flood */ select 1").fetchone() == (1,)
-    # One burst of each session, and of what follows as much as a plugin may write in all.
-    assert 0 < said_by_plugins(weir) <= 4 * (BURST + 20 * 60)
+    assert said_by_plugins(weir) >= BURST
     for _ in range(15):
         for connection in connections:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute("/* moody: flood-and-trap */ select 1")
     asked = 4 * 16 * 10_000
     written = said_by_plugins(weir)
-    assert written <= ALL_BURST + 120 * ALL_PER_SECOND < asked, "each fresh instance writes its own burst"
+    allowed = ALL_BURST + ALL_PER_SECOND * (time.monotonic() - began + 1)
+    assert written <= allowed < asked, "each fresh instance writes its own burst"
     assert weir.metric("weir_plugin_log_lines_dropped_total") - dropped >= asked - written
     assert weir.log.stat().st_size - before < 16 << 20
     assert connections[0].execute("select 1").fetchone() == (1,)

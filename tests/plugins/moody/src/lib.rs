@@ -1,8 +1,8 @@
 //! A policy that allows everything, and misbehaves when the statement says so: `/* moody: trap */ select 1`.
 
 use std::hint::black_box;
-use weir_sdk::{Fault, log};
 use weir_sdk::policy::{Decision, NoSettings, Operation, Policy, SessionInfo};
+use weir_sdk::{Fault, log};
 
 /// Some milliseconds: within the time of a call, but much for a policy.
 const SLOW_TURNS: u64 = 30_000_000;
