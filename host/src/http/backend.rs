@@ -51,7 +51,7 @@ impl HttpBackend {
         };
         let tls = match server.tls {
             true => {
-                let own = server.shown.as_ref().map(own_certificate);
+                let own = server.shown.as_deref().map(own_certificate);
                 Some(ClientTls::load(Verify::Full, server.ca.as_deref(), alpn, own)?)
             }
             false => None,
