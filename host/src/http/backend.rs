@@ -217,6 +217,7 @@ mod tests {
                 base: base.into(),
                 ca: None,
                 ca_contents: None,
+                shown: None,
                 http2: Http2::Auto,
                 credential: None,
             }),
