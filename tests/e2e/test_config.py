@@ -9,6 +9,7 @@ import subprocess
 import threading
 
 import certificates
+from client_authority import Authority
 import pytest
 from conftest import MASK, PLUGINS, STANDARD
 from endpoint import Endpoint
@@ -216,15 +217,21 @@ def test_the_example_is_fine_with_what_it_names(tmp_path):
     for name in ("postgres", "sql-guard", "http-api", "git"):
         shutil.copy(PLUGINS / f"{name}.wasm", tmp_path / "plugins")
     shutil.copy(PLUGINS / "pii-mask.wasm", tmp_path / "pii-mask-2.wasm")
+    shutil.copy(PLUGINS / "sql-guard.wasm", tmp_path / "plugins/sql-guard-next.wasm")
     shutil.copy(made.authority, tmp_path / "certificates/internal-ca.pem")
     shutil.copy(made.certificate, tmp_path / "certificates/weir.pem")
     shutil.copy(made.key, tmp_path / "certificates/weir.key")
+    clients = Authority(tmp_path / "clients")
+    shutil.copy(clients.file, tmp_path / "certificates/clients-ca.pem")
+    clients.list_revoked(tmp_path / "certificates/clients.crl")
+    shutil.copy(made.certificate, tmp_path / "certificates/weir-client.pem")
+    shutil.copy(made.key, tmp_path / "secrets/weir-client.key")
     (tmp_path / "secrets/orders").write_text("throwaway\n")
     (tmp_path / "secrets/billing").write_text("throwaway\n")
     (tmp_path / "weir-secret").write_text("#!/bin/sh\necho 'sixteen bytes and more'\n")
     (tmp_path / "weir-secret").chmod(0o755)
     (tmp_path / "users.toml").write_text('[[user]]\nname = "zoe"\nkind = "human"\ngroups = ["engineers", "leads"]\n')
-    for file in ("certificates/weir.key", "secrets/orders", "secrets/billing", "users.toml"):
+    for file in ("certificates/weir.key", "secrets/weir-client.key", "secrets/orders", "secrets/billing", "users.toml"):
         (tmp_path / file).chmod(0o600)
     assert check_example(tmp_path) == set()
 

@@ -68,14 +68,18 @@ const routes = {
     answer.end();
   },
 
-  status: (_request, answer, [code]) => json(answer, { status: Number(code) }, Number(code), { "retry-after": "7" }),
+  /** When all of the request is there: some clients that are answered early over HTTP/2 take it for a failure. */
+  async status(request, answer, [code]) {
+    await digested(request);
+    json(answer, { status: Number(code) }, Number(code), { "retry-after": "7" });
+  },
 
   cookies: (request, answer) =>
     json(answer, { cookie: request.headers.cookie ?? null }, 200, { "set-cookie": ["a=1; Path=/; HttpOnly", "b=2; Expires=Wed, 09 Jun 2100 10:18:14 GMT"] }),
 
   /** So many steps to `/seen`. */
-  redirect(request, answer, [code, steps]) {
-    request.resume();
+  async redirect(request, answer, [code, steps]) {
+    await digested(request);
     answer.writeHead(Number(code), { location: Number(steps) > 1 ? `/redirect/${code}/${steps - 1}` : "/seen?from=there", "content-length": 0 });
     answer.end();
   },

@@ -60,7 +60,7 @@ impl HttpBackend {
         };
         let tls = |alpn: &[&str]| match server.tls {
             true => {
-                let own = server.shown.as_ref().map(own_certificate);
+                let own = server.shown.as_deref().map(own_certificate);
                 ClientTls::load(Verify::Full, server.ca.as_deref(), alpn, own).map(Some)
             }
             false => Ok(None),
@@ -249,9 +249,9 @@ mod tests {
                 base: base.into(),
                 ca: None,
                 ca_contents: None,
+                shown: None,
                 http2: Http2::Auto,
                 credential: None,
-                shown: None,
             }),
         };
         let mut backend = HttpBackend::of(&settings).unwrap();

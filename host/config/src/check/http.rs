@@ -70,7 +70,7 @@ fn server(written: &raw::Resource, text: &At<String>, context: Context<'_>) -> O
         None => None,
     };
     Some(HttpServer {
-        shown: if super::upstream::mentions_certificate(written) { Some(shown?) } else { None },
+        shown: if super::upstream::mentions_certificate(written) { Some(Box::new(shown?)) } else { None },
         ca_contents: ca.as_deref().map(|ca| context.contents(&[ca])),
         ca,
         endpoint: url.endpoint,

@@ -190,7 +190,7 @@ impl<'f> Section<'f> {
 
     fn http_server(&mut self, server: &HttpServer) {
         let HttpServer { endpoint, tls, base, ca, ca_contents, shown, http2, credential } = server;
-        self.own_certificate(shown.as_ref());
+        self.own_certificate(shown.as_deref());
         self.put("upstream.address", endpoint.to_string());
         self.put("upstream.tls", tls.to_string());
         self.put("upstream.base", base.clone());

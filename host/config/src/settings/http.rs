@@ -90,7 +90,7 @@ pub struct HttpServer {
     /// Of what it holds: other authorities are a change.
     pub ca_contents: Option<Digest>,
     /// What the gateway shows in the TLS handshake. Only with TLS.
-    pub shown: Option<OwnCertificate>,
+    pub shown: Option<Box<OwnCertificate>>,
     pub http2: Http2,
     /// What the upstream gets in place of what the client proved itself with.
     pub credential: Option<Credential>,

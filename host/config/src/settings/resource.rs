@@ -115,7 +115,7 @@ impl Resource {
     fn shown(&self) -> Option<&OwnCertificate> {
         match &self.kind {
             ResourceKind::Postgres(upstream) => upstream.shown.as_ref(),
-            ResourceKind::Http(http) => http.server().and_then(|server| server.shown.as_ref()),
+            ResourceKind::Http(http) => http.server().and_then(|server| server.shown.as_deref()),
         }
     }
 
