@@ -203,7 +203,7 @@ async fn an_inspector_that_reads_no_websocket_has_it_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_denied_handshake_never_leaves() {
-    let mut scene = HttpScene::start(false);
+    let scene = HttpScene::start(false);
     let (client, body) = mpsc::channel(8);
     let answer = scene.asks_as("deny", "/chat", Body(body));
     assert_eq!(read(answer).await, (403, "refused [10] denied".into()));
