@@ -25,7 +25,7 @@ def gateway(upstream, probe):
     started = []
 
     def make(**plugin) -> Weir:
-        started.append(Weir(upstream, pipeline=("postgres", "probe"), files={"probe": probe}, plugins={"probe": plugin}, log_level="debug",
+        started.append(Weir(upstream, pipeline=("postgres", "probe"), files={"probe": probe}, plugins={"probe": plugin},
                             variables={"WEIR_TEST_SECRET": "of the gateway"}))
         return started[-1].__enter__()
 
@@ -66,7 +66,8 @@ def test_there_is_nothing_behind_and_every_session_draws_the_same(gateway):
         assert first[name] in refused, (name, first[name])
     assert (first["input"], first["wall"], first["monotonic"]) == ("", "0", "0.0")
     assert len(first["chance"]) > 16 and first == second
-    assert "a value that somebody printed" in weir.log.read_text()
+    # What is printed may hold values: it is for whoever asks for debug lines.
+    assert "a value that somebody printed" not in weir.log.read_text()
 
 
 def test_the_clock_goes_when_it_is_granted(gateway):

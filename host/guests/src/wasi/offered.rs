@@ -23,6 +23,56 @@ enum StreamError {
     Closed,
 }
 
+/// `error-code` of wasi:sockets/network, whole: types must be the same.
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(enum)]
+#[repr(u8)]
+#[expect(dead_code, reason = "one case is all there is to say")]
+enum SocketError {
+    #[component(name = "unknown")]
+    Unknown,
+    #[component(name = "access-denied")]
+    AccessDenied,
+    #[component(name = "not-supported")]
+    NotSupported,
+    #[component(name = "invalid-argument")]
+    InvalidArgument,
+    #[component(name = "out-of-memory")]
+    OutOfMemory,
+    #[component(name = "timeout")]
+    Timeout,
+    #[component(name = "concurrency-conflict")]
+    ConcurrencyConflict,
+    #[component(name = "not-in-progress")]
+    NotInProgress,
+    #[component(name = "would-block")]
+    WouldBlock,
+    #[component(name = "invalid-state")]
+    InvalidState,
+    #[component(name = "new-socket-limit")]
+    NewSocketLimit,
+    #[component(name = "address-not-bindable")]
+    AddressNotBindable,
+    #[component(name = "address-in-use")]
+    AddressInUse,
+    #[component(name = "remote-unreachable")]
+    RemoteUnreachable,
+    #[component(name = "connection-refused")]
+    ConnectionRefused,
+    #[component(name = "connection-reset")]
+    ConnectionReset,
+    #[component(name = "connection-aborted")]
+    ConnectionAborted,
+    #[component(name = "datagram-too-large")]
+    DatagramTooLarge,
+    #[component(name = "name-unresolvable")]
+    NameUnresolvable,
+    #[component(name = "temporary-resolver-failure")]
+    TemporaryResolverFailure,
+    #[component(name = "permanent-resolver-failure")]
+    PermanentResolverFailure,
+}
+
 #[derive(ComponentType, Lower)]
 #[component(record)]
 struct Datetime {
@@ -178,20 +228,18 @@ fn outside(
         ("wasi:filesystem/preopens", "get-directories") => {
             to.func_wrap(name, |_: Context<'_>, (): ()| Ok((Vec::<(Handle, String)>::new(),)))
         }
-        ("wasi:filesystem/types", "filesystem-error-code") => to.func_new(name, |_, _, _, results| {
-            results.iter_mut().for_each(|result| *result = Val::Option(None));
-            Ok(())
-        }),
         ("wasi:sockets/instance-network", "instance-network") => {
             to.func_wrap(name, |_: Context<'_>, (): ()| Ok((handle(),)))
         }
-        (_, "create-tcp-socket" | "create-udp-socket" | "resolve-addresses") => {
-            to.func_new(name, |_, _, _, results| {
-                let denied = || Val::Result(Err(Some(Box::new(Val::Enum("access-denied".to_owned())))));
-                results.iter_mut().for_each(|result| *result = denied());
-                Ok(())
-            })
-        }
+        // Typed, because the host has to give a borrowed network back, which only typed functions do by themselves.
+        (_, "resolve-addresses") => to.func_wrap(name, |_: Context<'_>, (_, _): (Handle, String)| {
+            Ok((Err::<Handle, _>(SocketError::AccessDenied),))
+        }),
+        (_, "create-tcp-socket" | "create-udp-socket") => to.func_new(name, |_, _, _, results| {
+            let denied = || Val::Result(Err(Some(Box::new(Val::Enum("access-denied".to_owned())))));
+            results.iter_mut().for_each(|result| *result = denied());
+            Ok(())
+        }),
         _ => absent(to, interface, name),
     }
 }
