@@ -9,11 +9,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use weir_audit::{Event, PluginFacts, PluginRefused};
 use weir_config::settings::{self, Plugin};
 use weir_config::{Code, Config, Place, Problem, Severity};
+use weir_guests::trust::{LOCK_FILE, Trust};
 use weir_guests::{
     Capability, FailureMode, Generation, GuestEvent, Largest, LimitOverrides, LoadProblem, Mode, PluginSpec,
     Rehearsed, ReloadOutcome, World,
 };
-use weir_guests::trust::{LOCK_FILE, Trust};
 use weir_model::{Digest, PluginName};
 
 /// Problems with plugins, told with the place in the configuration that names them.

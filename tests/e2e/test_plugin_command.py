@@ -132,7 +132,8 @@ def planted(weir: Weir, connect) -> tuple[dict[int, str], dict[str, int]]:
     seq, differences, unjudged = rows[-1]["seq"], {}, {"erased": 0, "redacted": 0, "masked": 0, "rewritten": 0}
     new = []
 
-    def add(row: dict, session: str, detail: dict | None = None, payload: dict | None = None, **changed) -> int:
+    def add(row: dict, session: str, detail: dict | None = None, payload: dict | None = None,
+            erased: bool = False, **changed) -> int:
         nonlocal seq
         seq += 1
         body = json.loads(row["body"])
@@ -140,6 +141,8 @@ def planted(weir: Weir, connect) -> tuple[dict[int, str], dict[str, int]]:
         row = row | {"seq": seq, "session": session, "body": json.dumps(body)} | changed
         if payload is not None:
             row["payload"] = json.dumps(json.loads(row["payload"]) | payload)
+        if erased:
+            row["payload"] = None
         new.append([row[column] for column in columns])
         return seq
 
@@ -155,7 +158,7 @@ def planted(weir: Weir, connect) -> tuple[dict[int, str], dict[str, int]]:
                 differences[seq + 1] = payload["text"]
         elif number % 9973 == 11:
             unjudged["erased"] += 1
-            payload, more = None, {"payload": None}
+            payload, more = None, {"erased": True}
         elif number % 9973 == 13:
             unjudged["redacted"] += 1
             payload = {"text": "alter role salary password '[redacted:password]'"}

@@ -183,10 +183,10 @@ mod tests {
 
     #[test]
     fn placeholders_are_filled() {
-        let values = Values { name: "my-2-rules", sdk: "weir-sdk/sdk/rust".into() };
+        let values = Values { name: "my-2-rules", sdk: "weir-sdk/sdk".into() };
         assert_eq!(
             values.fill("{{name}} {{snake_name}} {{TypeName}} {{sdk}} {{other}}"),
-            "my-2-rules my_2_rules My2Rules weir-sdk/sdk/rust {{other}}"
+            "my-2-rules my_2_rules My2Rules weir-sdk/sdk {{other}}"
         );
         assert_eq!(values.fill_bytes(&[0xff, b'{']), [0xff, b'{']);
     }
