@@ -48,6 +48,8 @@ struct Key {
     client: IpAddr,
     token: Option<String>,
     certificate: Option<Digest>,
+    /// How that was proven: the record of a session tells one way.
+    method: String,
 }
 
 /// An open session with what it was opened with.
@@ -89,6 +91,7 @@ impl HttpSessions {
             client,
             token: allowed.token.clone(),
             certificate: allowed.certificate.as_ref().map(|shown| shown.facts().sha256),
+            method: allowed.method.clone(),
         };
         let place = {
             let mut places = lock(&self.places);
