@@ -11,10 +11,10 @@
 
 #![allow(clippy::indexing_slicing, reason = "of JSON only: reading answers null, writing makes the key")]
 
-use std::sync::Arc;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_guests::{EngineConfig, Guests, GuestsConfig, PluginSpec, ReloadOutcome, SessionJudges, World};
 use weir_model::{

@@ -11,8 +11,8 @@ use crate::inspector::GuestInspector;
 use crate::limits::session_memory;
 use crate::load::{Loaded, Loader, Manifest, PluginSpec, read};
 use crate::masker::GuestMaskers;
-use crate::outside::Nothing;
 use crate::metrics::{PluginMetrics, RoomMetrics};
+use crate::outside::Nothing;
 use crate::pipeline::{InspectorLimits, StartError};
 use crate::policy::GuestPolicies;
 use crate::problem::{LoadProblem, Stage};
@@ -70,7 +70,8 @@ impl Workbench {
         // A cache that cannot be used costs time only.
         let cache =
             cache.and_then(|folder| CodeCache::open(folder, &engine.engine, Arc::clone(&metrics)).ok());
-        let loader = Loader::new(engine, cache, config.compilers, metrics, Arc::new(Nothing)).map_err(show)?;
+        let loader =
+            Loader::new(engine, cache, config.compilers, metrics, Arc::new(Nothing)).map_err(show)?;
         Ok(Self { loader: Arc::new(loader) })
     }
 
