@@ -4,6 +4,10 @@ use weir_config::settings::{Log, LogFormat};
 
 use tracing_subscriber::EnvFilter;
 
+/// Beginnings of the targets that say much about their own work.
+const OTHERS: [&str; 8] =
+    ["cranelift", "regalloc2", "wasmtime", "wit_component", "h2", "hyper", "rustls", "sqlx"];
+
 /// A level that can be set.
 pub(crate) struct LogLevel(EnvFilter);
 
@@ -14,7 +18,15 @@ impl LogLevel {
     /// # Errors
     /// When the text is no filter.
     pub(crate) fn parse(filter: &str) -> Result<Self, tracing_subscriber::filter::ParseError> {
-        EnvFilter::try_new(filter).map(Self)
+        // A mere level is ours: a compiler that says thousands of lines for each plugin has to be asked by name.
+        let is_level = !filter.contains(['=', ',', '[']);
+        let others = OTHERS.iter().map(|target| format!(",{target}=info"));
+        let quiet = matches!(filter.trim().to_ascii_lowercase().as_str(), "debug" | "trace") && is_level;
+        match quiet {
+            true => EnvFilter::try_new(others.fold(filter.to_owned(), |all, one| all + &one)),
+            false => EnvFilter::try_new(filter),
+        }
+        .map(Self)
     }
 }
 

@@ -52,7 +52,7 @@ impl Socket {
             true => add_text(&mut operation, data).err(),
             false => {
                 operation.attributes.push(Attribute::new("http-body", "unseen"));
-                operation.attributes.push(Attribute::new("http-body-bytes", &data.len().to_string()));
+                operation.attributes.push(Attribute::new("http-body-bytes", data.len().to_string()));
                 (!self.binary).then(|| {
                     let message = "a binary message cannot be judged: send text, or ask for the setting \
                                    binary_messages";

@@ -309,7 +309,7 @@ fn the_majority_of_a_column_counts_in_all_its_shapes() {
     let mut masker = masker("{}");
     let (email, other) = (column("email", "GET /people", "string"), column("n", "GET /people", "string"));
     let get = spoken_over_http("GET /people");
-    assert!(!masker.plan_shape(1, &[email.clone()], &get).wanted.is_empty());
+    assert!(!masker.plan_shape(1, std::slice::from_ref(&email), &get).wanted.is_empty());
     let plan = masker.plan_shape(2, &[other, email], &get);
     let cells: Vec<_> = (0..8).map(|number| format!("ann{number}@example.com")).collect();
     let cells: Vec<_> = cells.iter().map(|cell| (0, cell.as_str())).collect();
