@@ -204,7 +204,7 @@ impl Clock {
 
     fn goes_on(&mut self) -> bool {
         self.rounds += 1;
-        self.rounds % ROUND != 0 || Instant::now() < self.until
+        !self.rounds.is_multiple_of(ROUND) || Instant::now() < self.until
     }
 
     async fn time<T>(&mut self, call: impl Future<Output = T>) -> T {

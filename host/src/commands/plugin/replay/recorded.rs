@@ -3,7 +3,6 @@
 use serde::Serialize;
 use serde_json::Value;
 use weir_audit::Record;
-use weir_guests::offline;
 use weir_model::{
     Action, Attribute, Operation, Parameter, Principal, PrincipalKind, ResourceName, SessionId, SessionInfo,
 };
@@ -171,7 +170,6 @@ pub(super) fn session(record: &Record) -> Result<SessionInfo, Unjudged> {
         started_ms: detail.get("started_ms").and_then(Value::as_u64).unwrap_or_default(),
         attributes: attributes(&payload, "attributes"),
         claimed: attributes(&payload, "claimed"),
-        ..offline::session()
     })
 }
 
