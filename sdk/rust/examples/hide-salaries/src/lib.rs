@@ -38,10 +38,11 @@ impl Masker for Plugin {
         for (cell, (column, text)) in (0..).zip(values.iter()) {
             match rules.get(usize::from(column)) {
                 Some(Some(SALARY)) => edits.null(cell, SALARY),
-                _ => match text.rfind('@') {
-                    Some(at @ 1..) => edits.replace(cell, 0, at as u32, "***", EMAIL),
-                    _ => {}
-                },
+                _ => {
+                    if let Some(at @ 1..) = text.rfind('@') {
+                        edits.replace(cell, 0, at as u32, "***", EMAIL);
+                    }
+                }
             }
         }
         Ok(edits)
