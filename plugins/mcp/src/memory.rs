@@ -192,7 +192,7 @@ impl Memory {
 
     /// Whether a client answers what it was never asked.
     pub fn was_refused(&self, session: &str, id: &Id) -> bool {
-        self.refused.iter().any(|(of, refused)| of == session && refused == id)
+        self.refused.iter().any(|(of, refused)| of == session && refused.may_be(id))
     }
 
     /// A server gives a session of MCP to the principal.

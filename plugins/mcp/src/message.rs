@@ -46,6 +46,26 @@ impl Id {
         (length <= MAX_ID).then_some(id)
     }
 
+    /// Whether a lenient reader could take one for the other: the official TypeScript SDK makes a number of the id that
+    /// an answer has, so `"5"`, `" 5 "` and `"0x5"` answer 5 there.
+    pub fn may_be(&self, other: &Id) -> bool {
+        self == other || self.as_number().is_some_and(|number| other.as_number() == Some(number))
+    }
+
+    /// What JavaScript's `Number` makes of it; integers that no double tells apart are one.
+    fn as_number(&self) -> Option<f64> {
+        let (Id::Number(text) | Id::Text(text)) = self;
+        let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        let radix = match text.get(..2).map(str::to_ascii_lowercase).as_deref() {
+            Some("0x") => 16,
+            Some("0o") => 8,
+            Some("0b") => 2,
+            _ if text.is_empty() => return Some(0.0),
+            _ => return text.parse().ok(),
+        };
+        u64::from_str_radix(text.get(2..)?, radix).ok().map(|number| number as f64)
+    }
+
     /// As it stands in a message.
     pub fn json(&self) -> String {
         match self {

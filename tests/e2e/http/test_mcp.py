@@ -310,6 +310,23 @@ def test_a_session_of_mcp_is_only_used_by_whom_it_was_given_to(weir, tools):
     assert [each for each in weir.trail(kind="refused") if each["body"]["principal"] == "lea" and each["body"]["detail"]["refusal_code"] == "mcp-session-unknown"]
 
 
+@pytest.mark.parametrize("spelled", [int, str, " {}".format, "0{}".format, lambda number: f"0x{int(number):x}"], ids=["itself", "text", "space", "zero", "hex"])
+def test_a_refused_question_is_not_answered_by_an_id_that_servers_take_for_its_own(weir, tools, spelled):
+    session = initialize(weir, weir.basic("ann"))
+
+    def say(message: dict):
+        return post(weir, weir.basic("ann"), {"jsonrpc": "2.0"} | message, session)
+
+    say({"method": "notifications/initialized"})
+    say({"id": 1, "method": "tools/list"})
+    say({"id": 2, "method": "tools/call", "params": {"name": "ask_now", "arguments": {}}})
+    assert tools.called == [("ask_now", -32003)]
+    facts = {each["name"]: each["value"] for each in calls(weir, "intent", "elicitation/create")[-1]["payload"]["attributes"]}
+    # The official TypeScript SDK makes a number of it.
+    guess = say({"id": spelled(facts["mcp-request-id"]), "result": {"action": "accept", "content": {"pin": "1234"}}})
+    assert guess.status_code == 403 and "mcp-not-asked" in guess.text
+
+
 # --- held
 
 
