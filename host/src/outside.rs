@@ -13,7 +13,7 @@ use weir_store::{KeyValue, KeyValueError};
 
 /// Bytes of an answer that a plugin is given.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
-/// Requests of all plugins that may be on their way.
+/// Requests of one plugin that may be on their way.
 const MAX_REQUESTS: usize = 32;
 /// For a connection of TCP, and again for TLS; a request's own time is shorter, mostly.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -22,12 +22,12 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 pub(crate) struct Granted {
     kept: KeyValue,
     pools: Mutex<HashMap<String, Arc<Pool>>>,
-    requests: Arc<Semaphore>,
+    requests: Mutex<HashMap<PluginName, Arc<Semaphore>>>,
 }
 
 impl Granted {
     pub(crate) fn new(kept: KeyValue) -> Self {
-        Self { kept, pools: Mutex::default(), requests: Arc::new(Semaphore::new(MAX_REQUESTS)) }
+        Self { kept, pools: Mutex::default(), requests: Mutex::default() }
     }
 
     fn pool(&self, origin: &str) -> Result<Arc<Pool>, Declined> {
@@ -88,12 +88,18 @@ impl Outside for Granted {
         Box::pin(async move { kept.add(plugin.as_str(), &key, by, lifetime).await.map_err(declined) })
     }
 
-    fn send(&self, request: HttpRequest) -> Answered<HttpAnswer> {
-        let place = Arc::clone(&self.requests).try_acquire_owned();
+    fn send(&self, plugin: &PluginName, request: HttpRequest) -> Answered<HttpAnswer> {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = requests.entry(plugin.clone()).or_insert_with(|| Arc::new(Semaphore::new(MAX_REQUESTS)));
+        let place = Arc::clone(places).try_acquire_owned();
+        drop(requests);
         let pool = self.pool(&request.origin);
         Box::pin(async move {
             let _place = place.map_err(|_| {
-                Declined::new("http-limit", format!("{MAX_REQUESTS} requests of plugins are on their way"))
+                Declined::new(
+                    "http-limit",
+                    format!("{MAX_REQUESTS} requests of this plugin are on their way"),
+                )
             })?;
             let pool = pool?;
             let within = request.within;

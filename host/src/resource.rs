@@ -105,6 +105,12 @@ impl ResourceRuntime {
     }
 }
 
+/// Whether a client must have shown a certificate when its connection began.
+pub(crate) fn needs_certificate(settings: &Resource) -> bool {
+    let clients = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    clients.is_some_and(|clients| clients.proof == ClientProof::Required)
+}
+
 fn clients(tls: &ListenerTls) -> Option<ClientCertificates<'_>> {
     tls.clients.as_ref().map(|clients| ClientCertificates {
         authorities: &clients.ca,

@@ -8,10 +8,10 @@ use crate::contract::v0_1::judge::weir::plugin::{
     host_http, host_key_value, host_metrics, host_random, types,
 };
 use crate::instance::Bounds;
-use crate::outside::{Declined, HttpRequest, Outside};
+use crate::outside::{Answered, Declined, HttpRequest, Outside};
 use crate::state::GuestState;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Random bytes of one call.
 const MAX_RANDOM_BYTES: u32 = 4096;
@@ -23,6 +23,8 @@ const MAX_METRIC_NAME: usize = 64;
 const MAX_BODY_BYTES: usize = 1 << 20;
 const MAX_HEADERS: usize = 64;
 const MAX_URL_BYTES: usize = 8 << 10;
+/// How long one call may wait for a store and the network, all its questions together. Its own time does not run meanwhile.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 const HTTP_TIME_MS: u32 = 1000;
 const MAX_HTTP_TIME_MS: u32 = 10_000;
 
@@ -30,12 +32,30 @@ const MAX_HTTP_TIME_MS: u32 = 10_000;
 pub(crate) struct Granted {
     bounds: Arc<Bounds>,
     outside: Arc<dyn Outside>,
+    /// What is left of the time that one call may wait for others.
+    left: Duration,
 }
 
 impl Granted {
     /// `outside`: nothing, while the plugin is tried.
     pub(crate) fn new(bounds: Arc<Bounds>, outside: Arc<dyn Outside>) -> Self {
-        Self { bounds, outside }
+        Self { bounds, outside, left: MAX_WAIT }
+    }
+
+    /// A call begins.
+    pub(crate) fn begin(&mut self) {
+        self.left = MAX_WAIT;
+    }
+
+    /// Waits for an answer, as long as the call may.
+    async fn wait<T>(&mut self, answer: Answered<T>) -> Result<T, Declined> {
+        let began = Instant::now();
+        let answer = tokio::time::timeout(self.left, answer).await;
+        self.left = self.left.saturating_sub(began.elapsed());
+        answer.unwrap_or_else(|_| {
+            let message = format!("a call waits for others no longer than {} s", MAX_WAIT.as_secs());
+            Err(Declined::new("wait-limit", message))
+        })
     }
 }
 
@@ -73,7 +93,8 @@ impl host_random::Host for GuestState {
 impl host_key_value::Host for GuestState {
     async fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, types::Fault> {
         key_is_fine(&key)?;
-        Ok(self.granted.outside.get(&self.granted.bounds.plugin, key).await?)
+        let answer = self.granted.outside.get(&self.granted.bounds.plugin, key);
+        Ok(self.granted.wait(answer).await?)
     }
 
     async fn set(
@@ -88,18 +109,21 @@ impl host_key_value::Host for GuestState {
             return Err(Declined::new("key-value-limit", message).into());
         }
         let plugin = &self.granted.bounds.plugin;
-        Ok(self.granted.outside.set(plugin, key, value, lifetime(lifetime_ms)).await?)
+        let answer = self.granted.outside.set(plugin, key, value, lifetime(lifetime_ms));
+        Ok(self.granted.wait(answer).await?)
     }
 
     async fn delete(&mut self, key: String) -> Result<(), types::Fault> {
         key_is_fine(&key)?;
-        Ok(self.granted.outside.delete(&self.granted.bounds.plugin, key).await?)
+        let answer = self.granted.outside.delete(&self.granted.bounds.plugin, key);
+        Ok(self.granted.wait(answer).await?)
     }
 
     async fn add(&mut self, key: String, by: i64, lifetime_ms: Option<u64>) -> Result<i64, types::Fault> {
         key_is_fine(&key)?;
         let plugin = &self.granted.bounds.plugin;
-        Ok(self.granted.outside.add(plugin, key, by, lifetime(lifetime_ms)).await?)
+        let answer = self.granted.outside.add(plugin, key, by, lifetime(lifetime_ms));
+        Ok(self.granted.wait(answer).await?)
     }
 }
 
@@ -125,7 +149,8 @@ fn name_is_fine(name: &str) -> bool {
 impl host_http::Host for GuestState {
     async fn send(&mut self, request: host_http::Request) -> Result<host_http::Answer, types::Fault> {
         let request = checked(request, &self.granted.bounds.http)?;
-        let answer = self.granted.outside.send(request).await?;
+        let answer = self.granted.outside.send(&self.granted.bounds.plugin, request);
+        let answer = self.granted.wait(answer).await?;
         Ok(host_http::Answer { status: answer.status, headers: answer.headers, body: answer.body })
     }
 }

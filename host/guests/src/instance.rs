@@ -137,7 +137,9 @@ impl Fenced {
             return Err(fault::gone(&self.bounds.plugin));
         }
         self.life = Life::Busy;
-        self.store.data_mut().fence.give(ticks);
+        let state = self.store.data_mut();
+        state.fence.give(ticks);
+        state.granted.begin();
         self.store.set_epoch_deadline(1);
         Ok(Instant::now())
     }

@@ -171,13 +171,16 @@ impl Planned {
 
 struct Reusable {
     generation: Arc<Generation>,
+    /// whom it was asked of: also those that want nothing
+    asked: Vec<Arc<Loaded>>,
     columns: Vec<Column>,
     plan: MaskPlan,
 }
 
 impl Reusable {
     fn serves(&self, generation: &Arc<Generation>, columns: &[Column]) -> bool {
-        Arc::ptr_eq(&self.generation, generation) && self.columns == columns
+        let all_serve = self.asked.iter().all(|loaded| loaded.is_trusted());
+        Arc::ptr_eq(&self.generation, generation) && all_serve && self.columns == columns
     }
 }
 
@@ -311,6 +314,7 @@ impl Maskers for GuestMaskers {
         let (lent_columns, lent_operation) = (LentColumns::new(columns), LentOperation::new(operation));
         let mut wanted = vec![false; columns.len()];
         let (mut parts, mut by) = (Vec::new(), Vec::with_capacity(self.members.len()));
+        let mut asked = Vec::with_capacity(self.members.len());
         let mut reusable = true;
         for (index, member) in self.members.iter_mut().enumerate() {
             let loaded = generation.serving(&member.name, &self.info.id);
@@ -319,6 +323,7 @@ impl Maskers for GuestMaskers {
             let held = member.held.get_mut(place).ok_or_else(|| fault::gone(&member.name))?;
             let wish = told(loaded, held.instance.plan(number, &lent_columns, &lent_operation).await)?;
             by.push(loaded.judged_by("mask"));
+            asked.push(Arc::clone(loaded));
             reusable &= wish.reusable;
             if wish.wanted.contains(&true) {
                 wanted.iter_mut().zip(&wish.wanted).for_each(|(all, one)| *all |= one);
@@ -329,6 +334,7 @@ impl Maskers for GuestMaskers {
         let plan = MaskPlan { wanted: wanted.collect(), by, reusable };
         let made_of = || Reusable {
             generation: Arc::clone(&generation),
+            asked,
             columns: columns.to_vec(),
             plan: plan.clone(),
         };

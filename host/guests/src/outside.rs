@@ -55,7 +55,7 @@ pub trait Outside: Send + Sync + 'static {
     ) -> Answered<()>;
     fn delete(&self, plugin: &PluginName, key: String) -> Answered<()>;
     fn add(&self, plugin: &PluginName, key: String, by: i64, lifetime: Option<Duration>) -> Answered<i64>;
-    fn send(&self, request: HttpRequest) -> Answered<HttpAnswer>;
+    fn send(&self, plugin: &PluginName, request: HttpRequest) -> Answered<HttpAnswer>;
 }
 
 /// Nothing is there.
@@ -83,7 +83,7 @@ impl Outside for Nothing {
         nothing()
     }
 
-    fn send(&self, _: HttpRequest) -> Answered<HttpAnswer> {
+    fn send(&self, _: &PluginName, _: HttpRequest) -> Answered<HttpAnswer> {
         nothing()
     }
 }

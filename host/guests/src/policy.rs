@@ -175,7 +175,8 @@ impl Seat {
             self.instance = None;
             self.loaded = Some(Arc::clone(loaded));
         }
-        if self.instance.is_none() {
+        if self.instance.as_ref().is_none_or(|instance| !instance.guest.is_usable()) {
+            self.instance = None;
             self.instance = Some(PolicyInstance::open(loaded, info).await?);
         }
         let answer = match &mut self.instance {

@@ -26,8 +26,9 @@ use client_side::Staged;
 pub(crate) use client_side::nonsense;
 use held::Held;
 use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
@@ -93,6 +94,9 @@ pub struct Exchange<P: Ports> {
     maskers: P::Maskers,
     catalog: P::Catalog,
     trail: P::Trail,
+    leave: P::Leave,
+    /// what others asked for while plugins were asked, for its turn in the loop
+    wanted: VecDeque<Ask>,
     approvals: P::Approvals,
     limits: Limits,
     default: DefaultVerdict,
@@ -144,8 +148,9 @@ impl From<Fault> for Stop {
 impl<P: Ports> Exchange<P> {
     /// Runs the session to its end. Every path out of it leaves through the last line.
     pub async fn run<C: Stream, U: Stream>(start: Start<P>, client: C, upstream: U) -> Ended {
-        let mut leave = start.leave;
         let mut this = Self {
+            leave: start.leave,
+            wanted: VecDeque::new(),
             info: start.info,
             inspector: start.inspector,
             policies: start.policies,
@@ -179,9 +184,8 @@ impl<P: Ports> Exchange<P> {
         this.preload(&start.client_ahead, &start.upstream_ahead);
         let (mut client_in, mut client_out) = tokio::io::split(client);
         let (mut upstream_in, mut upstream_out) = tokio::io::split(upstream);
-        let stop = this
-            .turn_until_stop(&mut leave, &mut client_in, &mut client_out, &mut upstream_in, &mut upstream_out)
-            .await;
+        let stop =
+            this.turn_until_stop(&mut client_in, &mut client_out, &mut upstream_in, &mut upstream_out).await;
         let reason = this.say_goodbye(stop, &mut client_out, &mut upstream_out).await;
         this.close_what_is_open(&reason).await;
         Ended {
@@ -203,7 +207,6 @@ impl<P: Ports> Exchange<P> {
 
     async fn turn_until_stop<C: Stream, U: Stream>(
         &mut self,
-        leave: &mut P::Leave,
         client_in: &mut ReadHalf<C>,
         client_out: &mut WriteHalf<C>,
         upstream_in: &mut ReadHalf<U>,
@@ -279,7 +282,7 @@ impl<P: Ports> Exchange<P> {
                     }
                     last_word = Instant::now();
                 }
-                ask = leave.asked() => match ask {
+                ask = next_ask(&mut self.leave, &mut self.wanted) => match ask {
                     Ask::Cancel => if let Err(stop) = self.cancel_held().await {
                         return stop;
                     },
@@ -363,6 +366,20 @@ impl<P: Ports> Exchange<P> {
     /// alone never reach this, so the directions stay independent.
     fn most_for_client(&self) -> usize {
         self.limits.buffer_bytes.saturating_mul(4).saturating_add(self.limits.max_answer_bytes)
+    }
+
+    /// Whether nobody has ended the session while its plugins were asked, which may take them long. What else was wanted
+    /// meanwhile has its turn in the loop.
+    fn is_still_wanted(&mut self) -> Result<(), Stop> {
+        let mut context = Context::from_waker(Waker::noop());
+        while let Poll::Ready(ask) = std::pin::pin!(self.leave.asked()).poll(&mut context) {
+            match ask {
+                Ask::End(reason) if reason != EndReason::Drained => return Err(Stop::Ended(reason)),
+                known if self.wanted.contains(&known) => {}
+                new => self.wanted.push_back(new),
+            }
+        }
+        Ok(())
     }
 
     /// Nothing runs, nothing waits: a good moment to part.
@@ -479,6 +496,14 @@ async fn send_at_once<W: AsyncWrite + Unpin>(out: &mut W, outlet: &mut Outlet) -
         Poll::Ready(Ok(()))
     })
     .await
+}
+
+/// What was noted while something else was done, then what comes.
+async fn next_ask<L: Leave>(leave: &mut L, noted: &mut VecDeque<Ask>) -> Ask {
+    match noted.pop_front() {
+        Some(ask) => ask,
+        None => leave.asked().await,
+    }
 }
 
 async fn next_review<Pending: PendingApproval>(held: &mut Option<Held<Pending>>) -> Review {

@@ -6,7 +6,7 @@
 //! HTTP proves it with each request, and checking a password is slow on purpose. So a password that was right is
 //! remembered for a short while, as a keyed hash and for the users of this moment only.
 
-use crate::resource::{Kind, ResourceRuntime};
+use crate::resource::{Kind, ResourceRuntime, needs_certificate};
 use crate::shared::Shared;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -78,6 +78,14 @@ impl Proofs {
             Some(Credentials::Other) | None => None,
             Some(credentials) => Some(credentials),
         };
+        if certificate.is_none() && needs_certificate(&resource.settings) {
+            // Its connection began before that was asked for.
+            let (who, reason) = (Err(String::new()), "no certificate");
+            record(shared, resource, LoginStage::Identify, who, client, reason.to_owned()).await;
+            return Err(Denied::Who {
+                told: "this resource wants a certificate: connect anew, and show one",
+            });
+        }
         let by_certificate = match &certificate {
             Some(certificate) => match owner(shared, resource, certificate) {
                 Ok(proven) => Some(proven),

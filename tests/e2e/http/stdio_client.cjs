@@ -13,6 +13,7 @@ async function main([url, authorization]) {
   });
   const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers: { authorization } } });
   await client.connect(transport);
+  await client.listTools();
   const echo = await client.callTool({ name: "echo", arguments: { message: "hello" } });
   const onprogress = (progress) => steps.push(progress.progress);
   await client.callTool({ name: "trigger-long-running-operation", arguments: { duration: 0.3, steps: 3 } }, undefined, { onprogress });

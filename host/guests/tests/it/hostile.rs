@@ -34,7 +34,12 @@ impl Besieged {
             std::fs::write(&quiet.file, Made::quiet(world).module()).unwrap();
             honest.push(quiet);
         }
-        Self { house, witness, honest, round: 0 }
+        // Whether it is served is asked, not how fast: what is compiled beside it takes all of a small machine.
+        honest.iter_mut().for_each(|each| each.limits.call_time = Some(Duration::from_secs(10)));
+        let mut besieged = Self { house, witness, honest, round: 0 };
+        besieged.house.guests.apply(besieged.honest.clone()).await;
+        besieged.witness = besieged.house.session("witness").await;
+        besieged
     }
 
     /// Puts a file into service under the name `hostile`, or tells why not.
@@ -61,7 +66,8 @@ impl Besieged {
     }
 
     pub(crate) async fn witness_is_served(&mut self) {
-        assert_eq!(ask(&mut self.witness, "allow").await.by.answer, "allow");
+        let said = ask(&mut self.witness, "allow").await;
+        assert_eq!(said.by.answer, "allow", "{:?}", said.answer);
     }
 
     /// Calls that function of the hostile plugin, twice: how the first ended, and the second.
@@ -147,6 +153,10 @@ async fn http(inspector: &mut impl HttpInspector, function: &str) -> Result<(), 
         "request-body" => inspector.request_body(1, b"bytes", true).await.map(drop),
         "answer" => inspector.answer(1, &answer).await.map(drop),
         "answer-body" => inspector.answer_body(1, b"bytes", true).await.map(drop),
+        "message" => inspector.message(1, true, b"bytes").await.map(drop),
+        "answer-message" => inspector.answer_message(1, true, b"bytes").await.map(drop),
+        "answer-asked" => inspector.answer_asked(1, &[1], &no()).await.map(drop),
+        "noted" => inspector.noted(&["note".to_owned()]).await,
         "encode" => inspector.encode(1, &[0], b"x", &[1]).await.map(drop),
         "refuse" => inspector.refuse(1, &[1], &no()).await.map(drop),
         "refuse-asked" => inspector.refuse_asked(1, &[1], &no()).await.map(drop),

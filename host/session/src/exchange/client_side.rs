@@ -254,6 +254,9 @@ impl<P: Ports> Exchange<P> {
     /// The only way to the upstream: records what is staged, waits until it is on disk, then forwards it.
     /// If it cannot be recorded, every operation among it is refused instead.
     pub(super) async fn release(&mut self) -> Result<(), Stop> {
+        if self.staged.iter().any(|item| matches!(item, Staged::Allowed { .. })) {
+            self.is_still_wanted()?;
+        }
         let mut entries = Vec::new();
         let mut ready = Vec::with_capacity(self.staged.len());
         for item in self.staged.drain(..) {
