@@ -45,7 +45,7 @@ pub struct HttpAnswer {
 /// The store and the network, for plugins that were granted them. Limits of sizes are checked before.
 pub trait Outside: Send + Sync + 'static {
     fn get(&self, plugin: &PluginName, key: String) -> Answered<Option<Vec<u8>>>;
-    /// Resolves when it is on disk.
+    /// Resolves when it survives the end of the process.
     fn set(
         &self,
         plugin: &PluginName,

@@ -270,13 +270,3 @@ fn set_once<T>(option: &mut Option<T>, value: T) -> Parse<()> {
     *option = Some(value);
     Ok(())
 }
-
-impl CopySource {
-    /// The text of the query, if it is one.
-    pub fn query_span(&self) -> Option<Span> {
-        match self {
-            CopySource::Query { span, .. } => Some(*span),
-            CopySource::Table { .. } => None,
-        }
-    }
-}
