@@ -10,7 +10,7 @@ use super::parser::{Parse, Parser, Stop};
 use super::statement::{Copy, CopyFormat, CopyOut, CopySource, Verb};
 use crate::decode;
 use crate::keyword::Keyword;
-use crate::lex::{Kind, Span};
+use crate::lex::Kind;
 
 /// The options as written.
 #[derive(Default)]
