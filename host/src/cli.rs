@@ -362,7 +362,7 @@ pub(crate) struct PluginReplay {
 
 #[derive(Debug, Args)]
 pub(crate) struct PluginNew {
-    /// `rust`, …
+    /// `rust`, `python`, `js` or `c`
     pub(crate) language: String,
     /// `policy` or `masker`
     pub(crate) kind: String,

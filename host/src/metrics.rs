@@ -1,6 +1,6 @@
-//! What the host counts, and how it is written down for Prometheus.
+//! What the host counts. How it is written down for Prometheus is `admin_api::render`.
 //!
-//! Plain atomics, one set per resource. To add one: a field, the line that counts, a line in [`Metrics::render`].
+//! Plain atomics, one set per resource. To add one: a field, the line that counts, a line in `admin_api::render`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

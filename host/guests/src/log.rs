@@ -1,4 +1,4 @@
-//! The imports a guest may have: the log, always; the clock, when it is granted.
+//! The simplest imports: the log, which every guest may have, and the clock, which must be granted.
 //!
 //! A guest writes lines; the host says whose they are, cuts them, shows control characters instead of obeying
 //! them, and drops what comes too fast: from one instance, and from all of a plugin together, since whoever traps

@@ -32,6 +32,7 @@ pub struct HttpRequest {
     pub target: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// for the whole answer
     pub within: Duration,
 }
 
@@ -42,10 +43,13 @@ pub struct HttpAnswer {
     pub body: Vec<u8>,
 }
 
-/// The store and the network, for plugins that were granted them. Limits of sizes are checked before.
+/// The store and the network, for plugins that were granted them. Sizes of what a plugin hands over are checked before;
+/// what is refused here is `key-value-limit` (it keeps too much), `key-value-down`, `key-value-type` or `http-…`, as
+/// `wit/host.wit` has them.
 pub trait Outside: Send + Sync + 'static {
+    /// `None` when nothing is kept under the key, or when it has expired.
     fn get(&self, plugin: &PluginName, key: String) -> Answered<Option<Vec<u8>>>;
-    /// Resolves when it is on disk.
+    /// Resolves when it survives the end of the process. Without a `lifetime` it stays until it is deleted.
     fn set(
         &self,
         plugin: &PluginName,
@@ -54,7 +58,9 @@ pub trait Outside: Send + Sync + 'static {
         lifetime: Option<Duration>,
     ) -> Answered<()>;
     fn delete(&self, plugin: &PluginName, key: String) -> Answered<()>;
+    /// The sum; what is not there counts as 0 and gets the `lifetime`.
     fn add(&self, plugin: &PluginName, key: String, by: i64, lifetime: Option<Duration>) -> Answered<i64>;
+    /// The whole answer, of any status; within the request's own time.
     fn send(&self, plugin: &PluginName, request: HttpRequest) -> Answered<HttpAnswer>;
 }
 

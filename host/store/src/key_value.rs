@@ -1,6 +1,6 @@
 //! What plugins keep: small values by key, for each plugin apart, in a SQLite file beside the trail.
 //!
-//! Less is asked of it than of the trail: a change is on disk when the call returns, so it survives the end of the
+//! Less is asked of it than of the trail: when a call returns, the system has the change, so it survives the end of the
 //! process, however that comes; an end of the machine may cost the last moments (`synchronous=NORMAL`).
 
 use crate::trail::private_file;

@@ -38,7 +38,7 @@ bool weir_configure(weir_text settings, weir_fault *fault);
 // must be copied.
 void weir_open(const weir_session *session);
 
-// ---- Helpers:
+// ---- What helps:
 
 // Whether a text is just this.
 static inline bool weir_is(weir_text text, const char *other) {

@@ -12,7 +12,7 @@ const WORLDS: [(&str, &str, &str); 4] = [
     ("http-inspector", "http-inspect", "example-http"),
 ];
 /// Interfaces in the order of the page, with the file each is in.
-const INTERFACES: [(&str, &str); 8] = [
+const INTERFACES: [(&str, &str); 12] = [
     ("types", "types.wit"),
     ("lifecycle", "lifecycle.wit"),
     ("decide", "decide.wit"),
@@ -21,6 +21,10 @@ const INTERFACES: [(&str, &str); 8] = [
     ("http-inspect", "http.wit"),
     ("host-log", "host.wit"),
     ("host-clock", "host.wit"),
+    ("host-random", "host.wit"),
+    ("host-key-value", "host.wit"),
+    ("host-metrics", "host.wit"),
+    ("host-http", "host.wit"),
 ];
 
 pub(crate) fn resolve(repository: &Path) -> Resolve {
@@ -190,6 +194,7 @@ fn shown(resolve: &Resolve, ty: &Type) -> String {
         Type::U64 => "u64".into(),
         Type::S32 => "s32".into(),
         Type::S64 => "s64".into(),
+        Type::F64 => "f64".into(),
         Type::String => "string".into(),
         Type::Id(id) => named(resolve, *id, of),
         other => panic!("the page has no form for {other:?}"),

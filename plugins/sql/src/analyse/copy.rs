@@ -10,7 +10,7 @@ use super::parser::{Parse, Parser, Stop};
 use super::statement::{Copy, CopyFormat, CopyOut, CopySource, Verb};
 use crate::decode;
 use crate::keyword::Keyword;
-use crate::lex::{Kind, Span};
+use crate::lex::Kind;
 
 /// The options as written.
 #[derive(Default)]
@@ -269,14 +269,4 @@ fn set_once<T>(option: &mut Option<T>, value: T) -> Parse<()> {
     }
     *option = Some(value);
     Ok(())
-}
-
-impl CopySource {
-    /// The text of the query, if it is one.
-    pub fn query_span(&self) -> Option<Span> {
-        match self {
-            CopySource::Query { span, .. } => Some(*span),
-            CopySource::Table { .. } => None,
-        }
-    }
 }

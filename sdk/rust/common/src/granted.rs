@@ -39,13 +39,16 @@ pub mod key_value {
     #[cfg(not(target_arch = "wasm32"))]
     use native as host;
 
+    /// What is kept under a key of 1 to 256 bytes; `None` when nothing is, or when it has expired.
+    ///
     /// # Errors
     /// `key-value-limit`, `key-value-down`; `no-session` while the host tries the plugin.
     pub fn get(key: &str) -> Result<Option<Vec<u8>>, Fault> {
         host::get(key)
     }
 
-    /// On disk when it returns.
+    /// When it returns, it survives the end of the gateway's process. `lifetime` is from now; without one it stays until it
+    /// is deleted.
     ///
     /// # Errors
     /// As [`get`]; nothing is changed then.
@@ -53,13 +56,16 @@ pub mod key_value {
         host::set(key, value, lifetime.map(ms))
     }
 
+    /// What is not there is deleted, too.
+    ///
     /// # Errors
     /// As [`get`].
     pub fn delete(key: &str) -> Result<(), Fault> {
         host::delete(key)
     }
 
-    /// Adds to a number, 0 if it is not there, and answers the sum: at once for all sessions.
+    /// Adds to a number and answers the sum: at once for all sessions. What is not there counts as 0 and gets the
+    /// `lifetime`; a number that is there keeps the one it has.
     ///
     /// # Errors
     /// As [`get`], and `key-value-type` when the value is no decimal number.
@@ -139,9 +145,11 @@ pub mod http {
         pub method: String,
         /// Absolute; its origin is one of those granted.
         pub url: String,
+        /// 64 at most. `host`, `content-length` and what concerns the connection are the host's.
         pub headers: Vec<(String, String)>,
+        /// 1 MiB at most, as the answer's.
         pub body: Vec<u8>,
-        /// At most 10 s.
+        /// For the whole answer; 10 s at most.
         pub within: Duration,
     }
 
