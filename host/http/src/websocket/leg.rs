@@ -16,6 +16,10 @@ use weir_session::http::traffic::{Broken, Frame, Goodbye, Message, Pipe};
 const READ_BYTES: usize = 16 * 1024;
 /// Messages that nobody has taken, together; a larger one stands there alone.
 const AHEAD_BYTES: usize = 256 * 1024;
+/// What is read besides, and kept as it came, while there is no room: so that the end of a connection is seen. A sender that
+/// has filled this too is waited for no longer than the time.
+const OVERFLOW_BYTES: usize = 1024 * 1024;
+const OVERFLOW_TIME: Duration = Duration::from_secs(10);
 /// What a message costs besides its bytes.
 const MESSAGE_BYTES: usize = 64;
 /// Pongs that could not be written yet: only the latest ping must be answered (RFC 6455, section 5.5.3).
@@ -143,8 +147,8 @@ impl<S: AsyncRead> Reader<S> {
                 match self.decoder.next() {
                     Ok(None) => break,
                     Ok(Some(event)) => {
-                        if self.take(event).await {
-                            return Ended::Closed;
+                        if let Some(ended) = self.take(event).await {
+                            return ended;
                         }
                     }
                     Err(wrong) => {
@@ -173,23 +177,44 @@ impl<S: AsyncRead> Reader<S> {
         }
     }
 
-    /// Whether that was the end.
-    async fn take(&mut self, event: Event) -> bool {
+    /// How it ended, if that was the end.
+    async fn take(&mut self, event: Event) -> Option<Ended> {
         let message = match event {
             Event::Ping(payload) => {
                 let _ = self.ask.try_send(Control::Pong(payload));
-                return false;
+                return None;
             }
-            Event::Pong(_) => return false,
+            Event::Pong(_) => return None,
             Event::Message(message) => message,
         };
         let is_close = matches!(message, Message::Close(_));
         let room = message.len().saturating_add(MESSAGE_BYTES).min(AHEAD_BYTES);
         let room = u32::try_from(room).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.room).acquire_many_owned(room).await.ok();
+        let mut permit = std::pin::pin!(Arc::clone(&self.room).acquire_many_owned(room));
+        let mut space = BytesMut::with_capacity(READ_BYTES);
+        let mut ahead = 0;
+        // Whoever hung up is seen only by reading on: what waits for a person must not be done for nobody.
+        let permit = loop {
+            space.clear();
+            space.reserve(READ_BYTES);
+            tokio::select! {
+                permit = permit.as_mut() => break permit.ok(),
+                read = self.stream.read_buf(&mut space), if ahead < OVERFLOW_BYTES => match read {
+                    Ok(0) | Err(_) => return Some(Ended::Gone),
+                    Ok(count) => {
+                        ahead += count;
+                        self.decoder.take(&space);
+                    }
+                },
+                () = tokio::time::sleep(OVERFLOW_TIME), if ahead >= OVERFLOW_BYTES => {
+                    self.broken("too much of it waits behind a message that is held or not taken");
+                    return Some(Ended::Gone);
+                }
+            }
+        };
         // When nobody takes it any more, the end is still waited for.
         let _ = self.to.send((Ok(Frame::Message(message)), permit));
-        is_close
+        is_close.then_some(Ended::Closed)
     }
 
     fn broken(&self, what: &str) {

@@ -24,6 +24,7 @@ use crate::exchange::nonsense;
 use crate::traffic::{ResultInfo, Status};
 use bytes::Bytes;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -68,7 +69,12 @@ impl<P: HttpPorts> Exchange<P> {
         };
         match came {
             Ok((answer, back)) if answer.status == 101 => {
-                let talk = Talk { exchange: self, bound, last: Mutex::new(Instant::now()) };
+                let talk = Talk {
+                    exchange: self,
+                    bound,
+                    last: Mutex::new(Instant::now()),
+                    calling: tokio::sync::Mutex::default(),
+                };
                 talk.switched(&handshake, answer, (client, back), outgoing, reply).await;
             }
             came => {
@@ -131,6 +137,8 @@ struct Talk<'a, P: HttpPorts> {
     bound: Vec<u8>,
     /// when a message came last, from either side
     last: Mutex<Instant>,
+    /// held by the side that is in a call of a plugin
+    calling: tokio::sync::Mutex<()>,
 }
 
 impl<P: HttpPorts> Talk<'_, P> {
@@ -201,15 +209,32 @@ impl<P: HttpPorts> Talk<'_, P> {
             let mut telling = std::pin::pin!(self.server_side(upstream, reply));
             tokio::select! {
                 said = asking.as_mut() => {
-                    let said = said?;
                     // Its reason is a text that nobody has judged.
-                    outgoing.push(close(said.as_ref(), "")).await.map_err(|Gone| upstream_gone())?;
+                    let passed = match &said {
+                        Ok(said) => outgoing.push(close(said.as_ref(), "")).await.is_ok(),
+                        Err(_) => false,
+                    };
                     // What the upstream says before its own close frame still counts.
-                    let back = timeout(CLOSE_TIME, telling).await;
-                    (true, back.ok().and_then(Result::ok).unwrap_or(said))
+                    let back = match passed {
+                        true => timeout(CLOSE_TIME, telling.as_mut()).await.ok(),
+                        false => None,
+                    };
+                    if back.is_none() {
+                        self.leave_in_peace(telling).await;
+                    }
+                    let said = said?;
+                    if !passed {
+                        return Err(upstream_gone().into());
+                    }
+                    (true, back.and_then(Result::ok).unwrap_or(said))
                 }
-                said = telling.as_mut() => (false, said?),
+                said = telling.as_mut() => {
+                    self.leave_in_peace(asking).await;
+                    (false, said?)
+                }
                 () = self.idle() => {
+                    self.leave_in_peace(asking).await;
+                    self.leave_in_peace(telling).await;
                     let message = "nothing was said for too long";
                     return Err(Fault::new(FaultSource::Host, "idle", message).into());
                 }
@@ -224,6 +249,16 @@ impl<P: HttpPorts> Talk<'_, P> {
             let _ = timeout(CLOSE_TIME, outgoing.push(close(said.as_ref(), ""))).await;
         }
         Ok(Closed(said))
+    }
+
+    /// Until a side that is given up is in no call of a plugin: an instance left in the middle of one would be lost to the
+    /// session's other exchanges.
+    async fn leave_in_peace(&self, mut side: Pin<&mut impl Future>) {
+        tokio::select! {
+            biased;
+            _ = side.as_mut() => {}
+            _ = self.calling.lock() => {}
+        }
     }
 
     /// Until the client closes.
@@ -251,9 +286,11 @@ impl<P: HttpPorts> Talk<'_, P> {
         *lock(&self.last) = Instant::now();
         let (is_text, bytes) = parts(&message);
         session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let calling = self.calling.lock().await;
         let mut desk = session.desk.lock().await;
         let outcome = desk.inspector.message(exchange.number, is_text, &bytes).await;
         drop(desk);
+        drop(calling);
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(fault) => {
@@ -314,10 +351,12 @@ impl<P: HttpPorts> Talk<'_, P> {
         let exchange = self.exchange;
         *lock(&self.last) = Instant::now();
         let (is_text, given) = parts(message);
+        let calling = self.calling.lock().await;
         let mut desk = exchange.session.desk.lock().await;
         let outcome = desk.inspector.answer_message(exchange.number, is_text, &given).await?;
         let masked = exchange.mask(&mut desk, &outcome.values, &given).await?;
         drop(desk);
+        drop(calling);
         exchange.take_results(&outcome).await?;
         let release = outcome.release as usize;
         if release != given.len() {
