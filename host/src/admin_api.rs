@@ -148,6 +148,7 @@ impl AdminApi for Api {
             .iter()
             .map(|(name, counters)| {
                 let loaded = generation.find(name);
+                let serving = versions.iter().find(|of| of.name == *name && of.serves);
                 let problem = problems.get(name).cloned();
                 let file = running
                     .config
@@ -162,7 +163,7 @@ impl AdminApi for Api {
                     file: file.unwrap_or_default(),
                     digest: loaded.map(|loaded| loaded.digest.to_string()).unwrap_or_default(),
                     world: loaded.map(|loaded| loaded.world.to_string()).unwrap_or_default(),
-                    generation: generation.number,
+                    generation: serving.map_or(generation.number, |of| of.generation),
                     state: plugin_state(loaded.is_some(), problem.as_ref()).to_owned(),
                     calls,
                     mean_us: if calls == 0 { 0.0 } else { total_ns as f64 / calls as f64 / 1000.0 },

@@ -40,8 +40,9 @@ pub(crate) enum Command {
     /// Plugin files: look at them, test, replay, lock, sign, make, measure
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Loaded plugins
+    /// What is loaded: calls, times, traps, refusals (by version: `weir plugin status`)
     Plugins {
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
@@ -52,14 +53,16 @@ pub(crate) enum UserCommand {
     /// Add a user; the password is asked for, or read from standard input
     #[command(group(ArgGroup::new("other-proof").args(["tokens", "certificates"]).multiple(true)))]
     Add {
+        /// The name that the client logs in with
         name: String,
         /// A group; may be given several times
         #[arg(long = "group", short)]
         groups: Vec<String>,
+        /// What the user is; an agent acts for a person, and needs `--on-behalf-of`
         #[arg(long, value_enum, default_value_t = Kind::Human)]
         kind: Kind,
         /// The person an agent acts for
-        #[arg(long)]
+        #[arg(long, required_if_eq("kind", "agent"))]
         on_behalf_of: Option<String>,
         /// Read the password from the first line of standard input
         #[arg(long)]
@@ -78,13 +81,17 @@ pub(crate) enum UserCommand {
     },
     /// Change a user's password
     Passwd {
+        /// The user, as `weir user list` shows it
         name: String,
         /// Read the password from the first line of standard input
         #[arg(long)]
         password_stdin: bool,
     },
     /// Remove a user
-    Remove { name: String },
+    Remove {
+        /// The user, as `weir user list` shows it
+        name: String,
+    },
     /// List the users
     List,
 }
@@ -121,11 +128,15 @@ pub(crate) enum TokenCommand {
     },
     /// List the tokens; nothing of their secrets is kept
     List {
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
     /// End a token, and the sessions that came with it
-    Revoke { id: String },
+    Revoke {
+        /// Its public part, as `weir token list` shows it
+        id: String,
+    },
 }
 
 /// Who is speaking to the admin API.
@@ -142,19 +153,23 @@ pub(crate) enum ApprovalsCommand {
     List {
         #[command(flatten)]
         who: As,
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
     /// One request, on one screen
     Show {
+        /// The request, as `weir approvals list` shows it
         id: String,
         #[command(flatten)]
         who: As,
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
     /// Let exactly this operation run, once
     Approve {
+        /// The request, as `weir approvals list` shows it
         id: String,
         #[command(flatten)]
         who: As,
@@ -167,6 +182,7 @@ pub(crate) enum ApprovalsCommand {
     },
     /// Refuse it
     Deny {
+        /// The request, as `weir approvals list` shows it
         id: String,
         #[command(flatten)]
         who: As,
@@ -186,6 +202,7 @@ pub(crate) enum AuditCommand {
         /// Go on with new records until interrupted
         #[arg(long, short)]
         follow: bool,
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
@@ -193,12 +210,15 @@ pub(crate) enum AuditCommand {
     Search {
         #[command(flatten)]
         filter: Box<Filter>,
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
     /// One session, operation (SESSION/NUMBER) or record (its number), with everything known about it
     Show {
+        /// As `weir audit search` shows it
         what: String,
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
@@ -224,13 +244,16 @@ pub(crate) struct Filter {
     /// From this moment on: RFC 3339, or an age like `2h`
     #[arg(long)]
     pub(crate) since: Option<String>,
+    /// Until before this moment, written the same way
     #[arg(long)]
     pub(crate) until: Option<String>,
     /// Who did it; also who was named in a login that failed
     #[arg(long)]
     pub(crate) user: Option<String>,
+    /// On this resource only
     #[arg(long)]
     pub(crate) resource: Option<String>,
+    /// Of this session only, by its id
     #[arg(long)]
     pub(crate) session: Option<String>,
     /// `intent`, `refused`, `outcome`, `held`, `reviewed`, `login-failed`, `token-created`, …
@@ -248,28 +271,36 @@ pub(crate) struct Filter {
     /// Digest of a plugin that took part, or its first digits
     #[arg(long)]
     pub(crate) plugin: Option<String>,
+    /// So many records at most
     #[arg(long, default_value_t = 100)]
     pub(crate) limit: u32,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SessionsCommand {
+    /// Who is connected to what, since when
     List {
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
     /// End a session now
-    Kill { id: String },
+    Kill {
+        /// The session, as `weir sessions list` shows it
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
     /// What a plugin file is and asks for; nothing of it runs but `describe`
     Inspect {
+        /// A plugin file, or a folder in which `weir plugin build` has made one
         file: PathBuf,
         /// Print its settings as TOML to paste into the configuration
         #[arg(long)]
         settings: bool,
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
@@ -282,6 +313,7 @@ pub(crate) enum PluginCommand {
         /// Take the new file of this plugin; what changes is told first. May be given several times
         #[arg(long)]
         upgrade: Vec<String>,
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
@@ -293,19 +325,23 @@ pub(crate) enum PluginCommand {
         /// Make that file with a new key
         #[arg(long)]
         new_key: bool,
+        /// Plugin files; the signature of each is put beside it
         files: Vec<PathBuf>,
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
-    /// Make a folder to begin with
+    /// Make a folder to begin with: `weir plugin new rust policy my-policy`
     New(PluginNew),
     /// Build a folder of `weir plugin new`, or a crate in a checkout of weir
     Build {
+        /// What to build
         #[arg(default_value = ".")]
         folder: PathBuf,
         /// The file to make; without: FOLDER/NAME.wasm
         #[arg(long, short)]
         out: Option<PathBuf>,
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
@@ -313,6 +349,7 @@ pub(crate) enum PluginCommand {
     Bench(PluginBench),
     /// What a running gateway's plugins do, version by version
     Status {
+        /// As JSON, for machines
         #[arg(long)]
         json: bool,
     },
@@ -328,6 +365,7 @@ pub(crate) struct PluginTest {
     /// Of the random splits of an inspector's bytes; it is told, so that a failure can be had again
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// As JSON, for machines
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -347,15 +385,19 @@ pub(crate) struct PluginReplay {
     /// From this moment on: RFC 3339, or an age like `2h`
     #[arg(long, default_value = "7d")]
     pub(crate) since: String,
+    /// Until before this moment, written the same way
     #[arg(long)]
     pub(crate) until: Option<String>,
     /// Operations of this user only
     #[arg(long)]
     pub(crate) user: Option<String>,
+    /// On this resource only
     #[arg(long)]
     pub(crate) resource: Option<String>,
+    /// Of this session only, by its id
     #[arg(long)]
     pub(crate) session: Option<String>,
+    /// As JSON, for machines
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -374,12 +416,14 @@ pub(crate) struct PluginNew {
     /// A checkout of weir whose SDK is used; without: a copy of the SDK in this program
     #[arg(long)]
     pub(crate) sdk: Option<PathBuf>,
+    /// As JSON, for machines
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PluginBench {
+    /// A plugin file, or a folder in which `weir plugin build` has made one
     pub(crate) plugin: PathBuf,
     /// A case file or a folder of them; without: those beside the plugin, or built-in ones
     #[arg(long)]
@@ -390,6 +434,7 @@ pub(crate) struct PluginBench {
     /// How long to measure calls
     #[arg(long, default_value_t = 2000)]
     pub(crate) milliseconds: u64,
+    /// As JSON, for machines
     #[arg(long)]
     pub(crate) json: bool,
 }

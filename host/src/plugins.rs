@@ -156,6 +156,10 @@ fn misplaced(config: &Config, world: impl Fn(&PluginName) -> Option<World>) -> V
                     "{name} cannot inspect {resource}, which is of the protocol {protocol}: it is no {needed}"
                 )
             }
+            [(_, name)] => format!(
+                "the pipeline of {} needs exactly one inspector, and first: {name} is not first",
+                resource.name
+            ),
             several => format!(
                 "the pipeline of {} needs exactly one inspector, and first: it has {}",
                 resource.name,
@@ -256,7 +260,7 @@ impl fmt::Display for PluginProblem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(reason) => out.write_str(reason),
-            Self::Gone => out.write_str("its file is gone"),
+            Self::Gone => out.write_str("its file is gone, or no pipeline names it any more"),
             Self::SetAside(reason) => write!(out, "set aside: {reason}"),
         }
     }

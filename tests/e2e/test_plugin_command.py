@@ -45,6 +45,11 @@ def test_inspect_tells_what_a_file_is():
     assert clocked["capabilities"] == ["clock"]
 
 
+def test_a_file_that_is_not_there_is_named_once(tmp_path):
+    file = tmp_path / "x.wasm"
+    assert plugin("inspect", file, check=1).stderr.count(str(file)) == 1
+
+
 @pytest.mark.parametrize("name", ["sql-guard", "change-guard", "pii-mask", "http-api"])
 def test_the_printed_settings_are_toml_with_every_key(gateway, name):
     """The block can be pasted as it is, and what is taken out of its comments is TOML, too."""
@@ -299,6 +304,7 @@ def test_what_no_trusted_key_has_signed_does_not_serve(gateway, connect):
 def test_keys_and_signatures_are_those_of_openssl(tmp_path):
     key, file = tmp_path / "key.pem", tmp_path / "x.wasm"
     file.write_bytes(b"anything")
+    assert "--new-key makes one" in plugin("sign", "--key", key, file, check=1).stderr
     run = lambda *arguments: subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=tmp_path)
     run("genpkey", "-algorithm", "ed25519", "-out", "key.pem")
     os.chmod(key, 0o600)
@@ -337,6 +343,9 @@ def test_the_masker_to_begin_with_builds_and_passes_its_cases(tmp_path):
     environment = os.environ | {"WEIR_WASM_TARGET_DIR": str(ROOT / "target/wasm")}
     plugin("build", tmp_path / "hide-them", env=environment)
     assert answer("test", tmp_path / "hide-them")["failed"] == 0
+    # The folder stands for what was built in it.
+    assert answer("inspect", tmp_path / "hide-them")["sha256"] == digest(tmp_path / "hide-them/hide-them.wasm")
+    assert answer("bench", tmp_path / "hide-them", "--milliseconds", "10")["with"] == "cases"
 
 
 @pytest.mark.parametrize("name, cost", [("sql-guard", "mean_us"), ("pii-mask", "ns_per_cell"), ("postgres", "instance_us")])
@@ -359,6 +368,8 @@ def test_status_tells_versions_and_who_has_them(allowing, connect):
     versions = {version["digest"]: version for version in status["postgres"]["versions"]}
     assert versions[old] | {"generation": 0} == {"digest": old, "generation": 0, "sessions": 1, "serves": False}
     assert versions[digest(other)]["serves"] and versions[digest(other)]["sessions"] == 0
+    # Each plugin is shown with the generation that it came with, not with the newest of all.
+    assert status["postgres"]["generation"] == versions[digest(other)]["generation"] > status["allow"]["generation"]
     assert status["allow"]["calls"] > 0 and status["allow"]["versions"][0]["sessions"] == 1
     assert "leaving" in weir.command("plugin", "status").stdout
     session.close()

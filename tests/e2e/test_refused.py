@@ -166,7 +166,7 @@ def test_why_a_plugin_is_not_what_its_file_says(gateway, connect, mark):
     goes_on(connect(weir.endpoint), mark())
     (weir.plugins_folder / "gate.wasm").unlink()
     weir.wait_for("the removal", lambda: gate()["state"] == "missing")
-    assert gate()["problem"] == "its file is gone"
+    assert gate()["problem"].startswith("its file is gone")
     weir.install("gate", PLUGINS / "allow.wasm")
     weir.wait_for("its return", lambda: (gate()["state"], gate()["problem"]) == ("ready", None))
 

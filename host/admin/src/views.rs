@@ -77,6 +77,7 @@ pub struct PluginView {
     pub digest: String,
     /// `stream-inspector`, `policy`, …
     pub world: String,
+    /// The generation that its serving version came with; the newest of all while none serves.
     pub generation: u64,
     /// `ready`, `kept` (a newer file was refused), `failed`, …
     pub state: String,

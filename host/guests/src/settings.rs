@@ -91,11 +91,14 @@ fn told(kind: &ErrorKind<'_, '_>) -> String {
         ErrorKind::ExclusiveMinimum { want, .. } => format!("it must be more than {want}"),
         ErrorKind::ExclusiveMaximum { want, .. } => format!("it must be less than {want}"),
         ErrorKind::MultipleOf { want, .. } => format!("it must be a multiple of {want}"),
+        ErrorKind::AdditionalProperties { got } => {
+            let names: Vec<String> = got.iter().map(|name| format!("`{name}`")).collect();
+            format!("there is no key {} here", names.join(", "))
+        }
         // Types, lengths, names of keys, and what the schema wants instead.
         ErrorKind::Type { .. }
         | ErrorKind::Enum { .. }
         | ErrorKind::Const { .. }
-        | ErrorKind::AdditionalProperties { .. }
         | ErrorKind::Required { .. }
         | ErrorKind::MinLength { .. }
         | ErrorKind::MaxLength { .. }
@@ -144,6 +147,7 @@ mod tests {
         for place in ["/limit: ", "/rules/1: ", "/: "] {
             assert!(problem.message.contains(place), "{problem}");
         }
+        assert!(problem.message.contains("there is no key `extra` here"), "{problem}");
     }
 
     #[test]

@@ -177,9 +177,9 @@ fn lists() {
     "#]]
     .assert_eq(&sessions(&[session("10.1.2.3")], now()));
     expect![[r#"
-        NAME       WORLD   STATE  GEN  DIGEST        CALLS  MEAN US  P50  P99  TRAPS  TIME-OUTS  REFUSALS
-        sql-guard  policy  kept   2    cdcdcdcdcdcd  12345  2.2      2.0  9.5  1      0          40
-        sql-guard  policy  kept   2    cdcdcdcdcdcd  12345  2.2      2.0  9.5  1      0          40
+        NAME       WORLD   STATE  GEN  DIGEST        CALLS  MEAN US  P50 US  P99 US  TRAPS  TIME-OUTS  REFUSALS
+        sql-guard  policy  kept   2    cdcdcdcdcdcd  12345  2.2      2.0     9.5     1      0          40
+        sql-guard  policy  kept   2    cdcdcdcdcdcd  12345  2.2      2.0     9.5     1      0          40
           plugin         sql-guard
           file           plugins/sql-guard.wasm
           problem        two

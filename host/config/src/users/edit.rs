@@ -27,7 +27,9 @@ pub enum EditError {
     /// as it would be.
     #[error("{0}")]
     WouldBreak(Problems),
-    #[error("there is a user {0} already")]
+    #[error(
+        "there is a user {0} already: `weir user passwd` changes the password, the rest is changed in the users file"
+    )]
     Exists(String),
     #[error("there is no user {0}")]
     Unknown(String),

@@ -47,8 +47,8 @@ struct Costs {
 }
 
 pub(super) fn bench(asked: &PluginBench) -> anyhow::Result<ExitCode> {
-    let file = &asked.plugin;
-    let place = asked.cases.clone().or_else(|| cases::beside(file));
+    let file = &super::file_of(&asked.plugin)?;
+    let place = asked.cases.clone().or_else(|| cases::beside(&asked.plugin));
     let files = place.as_deref().map(cases::read).transpose()?.unwrap_or_default();
     let mut settings = settings_of(asked.settings.as_deref())?;
     if let (true, Some((_, first))) = (asked.settings.is_none(), files.first()) {

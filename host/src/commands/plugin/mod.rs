@@ -27,7 +27,7 @@ use weir_model::PluginName;
 
 pub(crate) fn plugin(config: &Path, command: PluginCommand) -> anyhow::Result<ExitCode> {
     match command {
-        PluginCommand::Inspect { file, settings, json } => inspect::inspect(&file, settings, json),
+        PluginCommand::Inspect { file, settings, json } => inspect::inspect(&file_of(&file)?, settings, json),
         PluginCommand::Test(asked) => test::test(&asked),
         PluginCommand::Replay(asked) => replay::replay(config, *asked),
         PluginCommand::Lock { upgrade, json } => lock::lock(config, &upgrade, json),
@@ -56,6 +56,11 @@ fn cache_folder() -> Option<PathBuf> {
     cache.map(|cache| cache.join("weir"))
 }
 
+/// A plugin file as it was given, or the one that `weir plugin build` has made in a folder.
+fn file_of(given: &Path) -> anyhow::Result<PathBuf> {
+    if given.is_dir() { build::built(given) } else { Ok(given.to_owned()) }
+}
+
 /// A file as a plugin: its name is the file's, everything it may ask for is granted.
 fn spec_of(file: &Path) -> anyhow::Result<PluginSpec> {
     let stem = file.file_stem().and_then(|stem| stem.to_str());
@@ -66,6 +71,9 @@ fn spec_of(file: &Path) -> anyhow::Result<PluginSpec> {
 
 fn refused(file: &Path, problem: &LoadProblem) -> anyhow::Error {
     let problem = problem.to_string();
+    // What cannot be read says so with its name.
+    let name = format!("{}: ", file.display());
+    let problem = problem.strip_prefix(&name).unwrap_or(&problem);
     let lines: Vec<String> = problem.lines().map(weir_admin::render::line).collect();
     anyhow::anyhow!("{}: {}", file.display(), lines.join("\n  "))
 }

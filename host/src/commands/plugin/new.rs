@@ -70,7 +70,8 @@ pub(super) fn new(asked: &PluginNew) -> anyhow::Result<ExitCode> {
     match json {
         true => print_json(&json!({ "folder": folder, "language": language, "kind": kind, "name": name }))?,
         false => println!(
-            "{shown} is a {kind} in {language}. Next:\n  weir plugin build {shown}\n  weir plugin test {shown}"
+            "{shown} is a {kind} in {language}. Next:\n  weir plugin build {shown}\n  weir plugin test {shown}\nThen \
+             copy {shown}/{name}.wasm into the gateway's plugins folder, and put \"{name}\" into a `pipeline`."
         ),
     }
     Ok(ExitCode::SUCCESS)
@@ -178,6 +179,14 @@ mod tests {
         let templates = templates();
         for kind in ["policy", "masker"] {
             assert!(templates.contains(&("rust".into(), kind.into())), "{templates:?}");
+        }
+    }
+
+    #[test]
+    fn every_template_has_the_cases_that_it_is_told_to_be_tested_with() {
+        for (language, kind) in templates() {
+            let cases = format!("sdk/{language}/template/{kind}/tests/cases/");
+            assert!(FILES.iter().any(|(path, ..)| path.starts_with(&cases)), "{cases}");
         }
     }
 

@@ -20,6 +20,9 @@ pub(super) fn sign(key: &Path, new: bool, files: &[PathBuf], json: bool) -> anyh
         let mut file = options.write(true).create_new(true).mode(0o600).open(key).with_context(told)?;
         file.write_all(SigningKey::generate()?.as_bytes())?;
     }
+    if !key.exists() {
+        bail!("{}: there is no such key; --new-key makes one", key.display());
+    }
     if std::fs::metadata(key).with_context(told)?.mode() & OTHERS != 0 {
         bail!("{}: others may read this key (chmod 600 makes it yours alone)", key.display());
     }

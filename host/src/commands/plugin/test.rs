@@ -40,14 +40,7 @@ struct Outcome {
 }
 
 pub(super) fn test(asked: &PluginTest) -> anyhow::Result<ExitCode> {
-    let built;
-    let file: &Path = match asked.plugin.is_dir() {
-        true => {
-            built = super::build::built(&asked.plugin)?;
-            &built
-        }
-        false => &asked.plugin,
-    };
+    let file: &Path = &super::file_of(&asked.plugin)?;
     let place = match &asked.cases {
         Some(place) => place.clone(),
         None => cases::beside(&asked.plugin).context(
