@@ -386,6 +386,21 @@ def test_another_authority_counts_as_soon_as_it_is_there(upstream, api, connect,
         scene.refused(connect, "ann", scene.ann)
 
 
+def test_a_connection_that_began_before_certificates_were_required_needs_one_too(upstream, api, tmp_path):
+    scene = Scene(tmp_path, upstream, api)
+    with scene.weir, httpx.Client(verify=scene.context(), headers={"authorization": scene.weir.basic("zoe")}) as client:
+        assert client.get(scene.weir.url("crm", "/harmless")).status_code == 200
+        text = scene.weir.config.read_text()
+        beside = scene.weir.config.with_suffix(".new")
+        key = f'"client_crl" = "{scene.crl}"'
+        assert text.count(key) == 3
+        text = text.replace(key, key + ', "client_certificates" = "required"')
+        beside.write_text(text.replace('"required" = false', '"required" = true'))
+        beside.rename(scene.weir.config)
+        scene.weir.wait_for("the changed configuration", lambda: scene.weir.trail(kind="config-applied")[1:])
+        assert client.get(scene.weir.url("crm", "/harmless")).status_code == 401
+
+
 # --- resumption
 
 

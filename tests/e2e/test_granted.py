@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from conftest import PLUGINS
 from weir import Weir
-from wire import Wire, errors
+from wire import Wire, errors, query
 
 ALL = ["random", "key-value", "metrics"]
 
@@ -24,7 +24,7 @@ class Risk(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.asked.append((self.path, dict(self.headers), body))
-        if self.path == "/late":
+        if self.path in ("/late", "/patient"):
             self.patience.wait(20)
         status, text = {"/teapot": (418, "short and stout"), "/large": (200, "x" * (2 << 20))}.get(self.path, (200, "low"))
         self.send_response(302 if self.path == "/elsewhere" else status)
@@ -32,7 +32,10 @@ class Risk(BaseHTTPRequestHandler):
             self.send_header("location", "http://127.0.0.1:1/")
         self.send_header("content-length", str(len(text)))
         self.end_headers()
-        self.wfile.write(text.encode())
+        try:
+            self.wfile.write(text.encode())
+        except BrokenPipeError:
+            pass  # nobody waits for it any more
 
     def log_message(self, *_) -> None:
         pass
@@ -118,11 +121,34 @@ def test_requests_go_to_granted_origins_only(upstream, risk):
         for url in (risk.replace("127.0.0.1", "localhost") + "/score", risk + "0/score", risk + "@127.0.0.1:1/", "http://127.0.0.1:1/"):
             assert do(weir, f"ask: {url}") == "http-denied", url
         assert len(Risk.asked) == before
-        # Somebody who waits for an answer keeps nobody else waiting.
-        late = threading.Thread(target=do, args=(weir, "ask: /late"))
-        late.start()
+
+
+def test_whoever_waits_for_an_answer_keeps_no_other_session_waiting(upstream, risk):
+    with house(upstream, http=[risk], risk=risk) as weir, Wire(weir.endpoint) as patient:
+        patient.send(query("select 1 /* ask: /patient */"))
+        weir.wait_for("the question", lambda: Risk.asked)
+        # Its own answer comes after this one only: that is what lets it come.
         assert do(weir, "ask: /score") == "200 low"
-        late.join()
+        Risk.patience.set()
+        assert errors(patient.until_ready()) == []
+
+
+def test_a_session_that_is_ended_while_a_plugin_waits_forwards_nothing(upstream, risk):
+    with house(upstream, http=[risk], risk=risk) as weir, Wire(weir.endpoint) as wire:
+        wire.send(query("select 'forwarded' /* ask: /patient */"))
+        weir.wait_for("the question", lambda: Risk.asked)
+        (session,) = [each["body"]["session"] for each in weir.trail(kind="session-opened")]
+        weir.command("sessions", "kill", session)
+        Risk.patience.set()
+        assert [each.sqlstate for each in errors(wire.until_closed())] == ["57P01"]
+        assert [each for each in weir.trail(kind="intent") if "forwarded" in each["payload"]["text"]] == []
+        (refused,) = weir.wait_for("its record", lambda: weir.trail(kind="refused"))
+        assert "forwarded" in refused["payload"]["text"]
+
+
+def test_one_call_waits_for_others_only_so_long(upstream, risk):
+    with house(upstream, http=[risk], risk=risk) as weir:
+        assert do(weir, "ask again and again") == "wait-limit"
 
 
 def test_nobody_there_is_a_fault_and_no_end(upstream):

@@ -198,7 +198,7 @@ def test_a_program_that_may_not_ask_is_told_so_in_the_clients_place(weir):
         asked.append(params.message)
         return ElicitResult(action="accept", content={"pin": "1234"})
 
-    result = call(weir, "ask", elicitation_callback=answer)
+    result = through(weir, lambda client: client.call_tool("ask", {}), elicitation_callback=answer)
     assert "no answer: refused by policy" in result.content[0].text and "servers ask nothing" in result.content[0].text
     assert asked == []
     told = [each for each in weir.trail(kind="intent") if {"name": "sent-by", "value": "gateway"} in each["payload"].get("attributes", [])]

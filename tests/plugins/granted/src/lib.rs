@@ -1,5 +1,6 @@
 //! A policy that uses whatever can be granted, as the statement says: `/* count */`, `/* forget */`, `/* dice */`,
-//! `/* ask: PATH */`. What came of it is in the trail, as tags.
+//! `/* ask: PATH */`, `/* ask again and again */`. What came of it is in the trail, as tags. It waits half a second, and ten
+//! for paths that begin with `/patient`.
 
 use serde::Deserialize;
 use std::time::Duration;
@@ -44,6 +45,7 @@ impl Policy for Granted {
             }
             "forget" => said(key_value::delete(&format!("asked:{}", self.user)).map(|()| "gone".to_owned())),
             "fill" => said(fill()),
+            "ask again and again" => said(self.ask_again_and_again()),
             "dice" => said(Ok(random::bytes(16).iter().map(|byte| format!("{byte:02x}")).collect())),
             ask => match ask.strip_prefix("ask: ") {
                 Some(path) => said(self.ask(path)),
@@ -57,8 +59,21 @@ impl Granted {
     fn ask(&self, path: &str) -> Result<String, Fault> {
         let url = if path.starts_with('/') { format!("{}{path}", self.risk) } else { path.to_owned() };
         let request = Request::post(url, "text/plain", self.user.as_bytes()).header("x-api-key", "k");
-        let answer = request.within(Duration::from_millis(500)).send()?;
+        let ms = if path.starts_with("/patient") { 10_000 } else { 500 };
+        let answer = request.within(Duration::from_millis(ms)).send()?;
         Ok(format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)))
+    }
+}
+
+impl Granted {
+    /// Until somebody has had enough of it.
+    fn ask_again_and_again(&self) -> Result<String, Fault> {
+        loop {
+            match self.ask("/late") {
+                Err(fault) if fault.code != "http-timeout" => return Err(fault),
+                _ => {}
+            }
+        }
     }
 }
 
