@@ -115,7 +115,9 @@ def test_an_answer_split_at_every_byte_is_the_same(weir, api, kind):
     found = set()
     for at in range(1, len(body), 7 if "json" in kind else 5):
         pieces = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (body[:at], body[at:]))
-        api.raw[f"/split/{at}"] = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n" % kind.encode() + pieces + b"0\r\n\r\n"
+        # It closes behind each such answer; unsaid, the next request would sometimes find its connection gone.
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" % kind.encode()
+        api.raw[f"/split/{at}"] = head + pieces + b"0\r\n\r\n"
         answer, received = asked(weir, f"GET /split/{at} HTTP/1.1")
         assert not any(value.encode() in received for value in PERSONAL.values())
         found.add(answer.body)
