@@ -67,8 +67,10 @@ class Client:
 
 def main(settings: str, tool: str | None = None, arguments: str = "{}") -> int:
     client = Client(*settings_of(Path(settings)))
+    # As every host of tools does: a tool that its caller was never shown is not called.
+    offered = client.ask("tools/list", {})["tools"]
     if tool is None:
-        for each in client.ask("tools/list", {})["tools"]:
+        for each in offered:
             print(f"{each['name']:<16} {each['description']}")
         return 0
     # With a token for progress, as agents send one: a call that waits for a person tells so.
