@@ -5,41 +5,20 @@ from __future__ import annotations
 import concurrent.futures
 import random
 
-import certificates
-import processes
 import pytest
-from clients_upstream import ClientsUpstream
+from legs import certificate, own, three_ways, upstream  # noqa: F401
 from scripted import CLIENTS, SCRIPT
-from weir import Weir, http
+from weir import Weir
 
 MASK = {"columns": ["nothing-is-called-so"], "detect": ["email", "phone", "card", "iban", "ssn", "secret"]}
 PLUGINS = {"http-api": {"settings": {"unseen_bodies": "allow", "unseen_answers": "allow"}}, "pii-mask": {"settings": MASK}}
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    return certificates.make(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def upstream(certificate):
-    with ClientsUpstream(certificate) as running:
-        yield running
-
-
-def own(name: str, url: str, **keys) -> dict:
-    """A resource on an address of its own: paths are the same as direct."""
-    return http(name, url, listen=f"127.0.0.1:{processes.free_port()}", **keys)
-
-
-@pytest.fixture(scope="module")
 def weir(upstream, certificate):
-    tls = {"certificate": str(certificate.certificate), "key": str(certificate.key)}
     masked = {"pipeline": ["http-api", "pii-mask"]}
     resources = [
-        own("one", upstream.urls["one"]),
-        own("two", upstream.urls["two"], http2="prior-knowledge"),
-        own("tls", upstream.urls["tls"], tls=tls, upstream_ca=str(certificate.authority)),
+        *three_ways(upstream, certificate),
         own("masked", upstream.urls["one"], **masked),
         own("masked-two", upstream.urls["two"], http2="prior-knowledge", **masked),
     ]

@@ -10,17 +10,16 @@ import threading
 import uuid
 from pathlib import Path
 
-import certificates
 import httpx
-import processes
 import pytest
 from clients_upstream import ClientsUpstream
 from curl import curl
 from http2_upstream import Http2Upstream
 from http_upstream import HttpUpstream
+from legs import certificate, own, three_ways, upstream  # noqa: F401
 from raw_http import RawHttp, request
 from raw_http2 import RawHttp2, data, headers
-from weir import Weir, http
+from weir import Weir
 
 PLUGINS = {"http-api": {"settings": {"unseen_bodies": "allow", "unseen_answers": "allow"}}, "pii-mask": {"settings": {"detect": ["email"]}}}
 LARGE = 200 << 20
@@ -31,27 +30,9 @@ LEGS = ["one", "two", "tls"]
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    return certificates.make(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def upstream(certificate):
-    with ClientsUpstream(certificate) as running:
-        yield running
-
-
-def own(name: str, url: str, **keys) -> dict:
-    return http(name, url, listen=f"127.0.0.1:{processes.free_port()}", **keys)
-
-
-@pytest.fixture(scope="module")
 def weir(upstream, certificate):
-    tls = {"certificate": str(certificate.certificate), "key": str(certificate.key)}
     resources = [
-        own("one", upstream.urls["one"]),
-        own("two", upstream.urls["two"], http2="prior-knowledge"),
-        own("tls", upstream.urls["tls"], tls=tls, upstream_ca=str(certificate.authority)),
+        *three_ways(upstream, certificate),
         own("masked", upstream.urls["one"], pipeline=["http-api", "pii-mask"]),
         own("restless", upstream.urls["one"], limits={"idle_timeout": "1s"}),
     ]
