@@ -149,6 +149,14 @@ impl Loaded {
         self.set_aside().is_none()
     }
 
+    /// An answer of it. A failure of one that is tried counts against it.
+    pub(crate) fn watched<Answer>(&self, answer: Result<Answer, Fault>) -> Result<Answer, Fault> {
+        if let (Err(fault), Some(probation)) = (&answer, &self.probation) {
+            probation.failed(fault);
+        }
+        answer
+    }
+
     /// Why it was set aside, if it was: it was tried, and misbehaved.
     pub fn set_aside(&self) -> Option<&str> {
         self.probation.as_ref().and_then(|probation| probation.over())

@@ -204,13 +204,12 @@ impl GuestMaskers {
         let mut maskers = Self { info, current, members, slots: BTreeMap::new(), next_id: 0 };
         for member in &mut maskers.members {
             if let Some(loaded) = generation.serving(&member.name, &maskers.info.id) {
-                match member.hold(loaded, &maskers.info, &mut maskers.next_id).await {
-                    Ok(_) => {}
-                    // A session that a canary does not take is not refused: it has the old one.
-                    Err(fault) => match &loaded.probation {
-                        Some(probation) => probation.failed(&fault),
-                        None => return Err(fault),
-                    },
+                let held = member.hold(loaded, &maskers.info, &mut maskers.next_id).await;
+                // A session that a canary does not take is not refused: it has the old one.
+                if let Err(fault) = loaded.watched(held)
+                    && loaded.probation.is_none()
+                {
+                    return Err(fault);
                 }
             }
         }
@@ -279,14 +278,6 @@ impl Member {
     }
 }
 
-/// A failure of one that is tried ends the try.
-fn told<Answer>(loaded: &Loaded, answer: Result<Answer, Fault>) -> Result<Answer, Fault> {
-    if let (Err(fault), Some(probation)) = (&answer, &loaded.probation) {
-        probation.failed(fault);
-    }
-    answer
-}
-
 impl Maskers for GuestMaskers {
     fn active(&self) -> bool {
         !self.members.is_empty()
@@ -319,9 +310,9 @@ impl Maskers for GuestMaskers {
         for (index, member) in self.members.iter_mut().enumerate() {
             let loaded = generation.serving(&member.name, &self.info.id);
             let loaded = loaded.ok_or_else(|| fault::missing(&member.name))?;
-            let place = told(loaded, member.hold(loaded, &self.info, &mut self.next_id).await)?;
+            let place = loaded.watched(member.hold(loaded, &self.info, &mut self.next_id).await)?;
             let held = member.held.get_mut(place).ok_or_else(|| fault::gone(&member.name))?;
-            let wish = told(loaded, held.instance.plan(number, &lent_columns, &lent_operation).await)?;
+            let wish = loaded.watched(held.instance.plan(number, &lent_columns, &lent_operation).await)?;
             by.push(loaded.judged_by("mask"));
             asked.push(Arc::clone(loaded));
             reusable &= wish.reusable;
@@ -365,7 +356,7 @@ impl Maskers for GuestMaskers {
             masked = Some(match masked {
                 None if wants_all => {
                     let step = held.instance.mask(plan.number, &batch, &part.rules).await;
-                    told(&held.loaded, step)?
+                    held.loaded.watched(step)?
                 }
                 so_far => {
                     let so_far = so_far.unwrap_or_default();
@@ -376,7 +367,7 @@ impl Maskers for GuestMaskers {
                         so_far
                     } else {
                         let step = held.instance.mask(plan.number, &narrowed, &part.rules).await;
-                        let step = told(&held.loaded, step)?;
+                        let step = held.loaded.watched(step)?;
                         edits::compose(&so_far, &step, &indices).ok_or_else(too_large)?
                     }
                 }

@@ -97,13 +97,12 @@ impl GuestPolicies {
         for name in names {
             let mut member = Member { name, serving: None, seat: Seat::default(), shadow: Seat::default() };
             if let Some(loaded) = generation.serving(&member.name, &info.id) {
-                match PolicyInstance::open(loaded, &info).await {
+                let opened = PolicyInstance::open(loaded, &info).await.map_err(Fault::from);
+                match loaded.watched(opened) {
                     Ok(instance) => member.seat.instance = Some(instance),
                     // A session that a canary does not take is not refused: it has the old one.
-                    Err(fault) => match &loaded.probation {
-                        Some(probation) => probation.failed(&fault.into()),
-                        None => return Err(fault.into()),
-                    },
+                    Err(_) if loaded.probation.is_some() => {}
+                    Err(fault) => return Err(fault),
                 }
                 member.seat.loaded = Some(Arc::clone(loaded));
             }
@@ -197,10 +196,7 @@ impl Seat {
         operation: &LentOperation<'_>,
         active: &Result<PolicyDecision, Fault>,
     ) -> Option<Beside> {
-        let answer = self.ask(shadow, info, operation).await;
-        if let (Err(fault), Some(probation)) = (&answer, &shadow.probation) {
-            probation.failed(fault);
-        }
+        let answer = shadow.watched(self.ask(shadow, info, operation).await);
         if !rollout::differs(&answer, active) {
             return None;
         }
