@@ -81,7 +81,7 @@ func (w *writer) importOf(module string, f witFunction) {
 	}
 	w.line("//go:wasmimport %s %s\nfunc import%s(%s) %s\n", module, f.Name, exported(f.Name), strings.Join(declared, ", "), answer)
 
-	w.line("func %s {", w.signature(f))
+	w.line("func %s {\n%s()", w.signature(f), w.abi("Await"))
 	var given, before []string
 	for _, each := range f.Params {
 		given = append(given, w.lower(each.Type, local(each.Name), &before)...)

@@ -14,9 +14,9 @@ func Register(about weir.About, make func(settings string) (weir.Masker, error))
 	registered.Register(about, make)
 }
 
-func onDescribe() weir.Manifest                { return registered.Describe() }
+func onDescribe() weir.Manifest               { return registered.Describe() }
 func onConfigure(settings string) *weir.Fault { return registered.Configure(settings) }
-func onForget(uint32)                          {}
+func onForget(uint32)                         {}
 
 func onOpen(info *weir.SessionInfo) *weir.Fault {
 	_, fault := plugin.Guarded(func() (*weir.SessionInfo, error) { return info, registered.Value.Open(info) })

@@ -14,7 +14,7 @@ func Register(about weir.About, make func(settings string) (weir.Policy, error))
 	registered.Register(about, make)
 }
 
-func onDescribe() weir.Manifest                { return registered.Describe() }
+func onDescribe() weir.Manifest               { return registered.Describe() }
 func onConfigure(settings string) *weir.Fault { return registered.Configure(settings) }
 
 func onOpen(info *weir.SessionInfo) *weir.Fault {

@@ -4,10 +4,15 @@
 
 package clock
 
+import (
+	"weir-sdk/internal/abi"
+)
+
 //go:wasmimport weir:plugin/host-clock@0.1.0 monotonic-ns
 func importMonotonicNs() uint64
 
 func callMonotonicNs() uint64 {
+	abi.Await()
 	return uint64(importMonotonicNs())
 }
 
@@ -15,5 +20,6 @@ func callMonotonicNs() uint64 {
 func importUnixMs() uint64
 
 func callUnixMs() uint64 {
+	abi.Await()
 	return uint64(importUnixMs())
 }

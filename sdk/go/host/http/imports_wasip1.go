@@ -14,6 +14,7 @@ import (
 func importSend(p0 uint32, p1 uint32, p2 uint32, p3 uint32, p4 uint32, p5 uint32, p6 uint32, p7 uint32, p8 uint32, p9 uint32)
 
 func callSend(request Request) (Answer, error) {
+	abi.Await()
 	room := abi.Room(24)
 	importSend(abi.Address(abi.KeepText(request.Method)), uint32(len(request.Method)), abi.Address(abi.KeepText(request.URL)), uint32(len(request.URL)), abi.Address(abi.KeepElements(request.Headers, 16, func(at unsafe.Pointer, value *[2]string) {
 		abi.StoreText(at, 0, (*value)[0])

@@ -14,6 +14,7 @@ import (
 func importAdd(p0 uint32, p1 uint32, p2 int64, p3 uint32, p4 uint64, p5 uint32)
 
 func callAdd(key string, by int64, lifetimeMs *uint64) (int64, error) {
+	abi.Await()
 	lifetimeMsIs, lifetimeMsValue := abi.Lower(lifetimeMs)
 	room := abi.Room(24)
 	importAdd(abi.Address(abi.KeepText(key)), uint32(len(key)), int64(by), lifetimeMsIs, uint64(lifetimeMsValue), abi.Address(room))
@@ -30,6 +31,7 @@ func callAdd(key string, by int64, lifetimeMs *uint64) (int64, error) {
 func importDelete(p0 uint32, p1 uint32, p2 uint32)
 
 func callDelete(key string) error {
+	abi.Await()
 	room := abi.Room(20)
 	importDelete(abi.Address(abi.KeepText(key)), uint32(len(key)), abi.Address(room))
 	defer abi.Taken()
@@ -44,6 +46,7 @@ func callDelete(key string) error {
 func importGet(p0 uint32, p1 uint32, p2 uint32)
 
 func callGet(key string) ([]uint8, error) {
+	abi.Await()
 	room := abi.Room(20)
 	importGet(abi.Address(abi.KeepText(key)), uint32(len(key)), abi.Address(room))
 	defer abi.Taken()
@@ -59,6 +62,7 @@ func callGet(key string) ([]uint8, error) {
 func importSet(p0 uint32, p1 uint32, p2 uint32, p3 uint32, p4 uint32, p5 uint64, p6 uint32)
 
 func callSet(key string, value []uint8, lifetimeMs *uint64) error {
+	abi.Await()
 	lifetimeMsIs, lifetimeMsValue := abi.Lower(lifetimeMs)
 	room := abi.Room(20)
 	importSet(abi.Address(abi.KeepText(key)), uint32(len(key)), abi.Address(abi.KeepList(value)), uint32(len(value)), lifetimeMsIs, uint64(lifetimeMsValue), abi.Address(room))

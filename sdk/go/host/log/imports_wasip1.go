@@ -12,5 +12,6 @@ import (
 func importLog(p0 uint32, p1 uint32, p2 uint32)
 
 func callLog(level uint8, message string) {
+	abi.Await()
 	importLog(uint32(level), abi.Address(abi.KeepText(message)), uint32(len(message)))
 }

@@ -12,6 +12,7 @@ import (
 func importCount(p0 uint32, p1 uint32, p2 uint64)
 
 func callCount(name string, by uint64) {
+	abi.Await()
 	importCount(abi.Address(abi.KeepText(name)), uint32(len(name)), uint64(by))
 }
 
@@ -19,5 +20,6 @@ func callCount(name string, by uint64) {
 func importGauge(p0 uint32, p1 uint32, p2 float64)
 
 func callGauge(name string, value float64) {
+	abi.Await()
 	importGauge(abi.Address(abi.KeepText(name)), uint32(len(name)), float64(value))
 }

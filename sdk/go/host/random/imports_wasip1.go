@@ -12,6 +12,7 @@ import (
 func importBytes(p0 uint32, p1 uint32)
 
 func callBytes(count uint32) []uint8 {
+	abi.Await()
 	room := abi.Room(8)
 	importBytes(uint32(count), abi.Address(room))
 	defer abi.Taken()

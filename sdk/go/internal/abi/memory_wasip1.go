@@ -5,6 +5,7 @@
 package abi
 
 import (
+	"runtime"
 	"runtime/debug"
 	"unsafe"
 )
@@ -22,6 +23,8 @@ var (
 	given [][]byte
 	// What the gateway may still read: answers.
 	kept []unsafe.Pointer
+	// While the gateway asks for memory nothing may call it.
+	lending bool
 	// Where what has no length lies. Go takes small numbers for pointers that are damaged.
 	nowhere uint64
 )
@@ -35,7 +38,9 @@ func realloc(old, oldBytes, alignment, bytes uint32) uint32 {
 	if bytes == 0 {
 		return alignment
 	}
+	lending = true
 	to := allocate(uintptr(alignment), uintptr(bytes))
+	lending = false
 	if old != 0 && oldBytes != 0 {
 		copy(unsafe.Slice((*byte)(to), bytes), unsafe.Slice((*byte)(Pointer(old)), min(oldBytes, bytes)))
 	}
@@ -64,6 +69,14 @@ func allocate(alignment, bytes uintptr) unsafe.Pointer {
 func Begin() {
 	clear(kept)
 	kept = kept[:0]
+}
+
+// Await is called before the gateway is. Taking memory may start the collector, and while it works other goroutines run:
+// one of them may want to call just then.
+func Await() {
+	for lending {
+		runtime.Gosched()
+	}
 }
 
 // Taken says that what the gateway handed over is referred to now.
