@@ -15,8 +15,8 @@ from weir import BINARY, Weir
 
 SDK = ROOT / "sdk/go"
 ENVIRONMENT = {"WEIR_SDK_CACHE": str(ROOT / "tests/.cache/sdk")} | os.environ
-#: the collector runs every few dozen of them
-OPERATIONS = 4000
+#: the collector runs every few of them
+OPERATIONS = 1000
 
 
 def run(*command, **more) -> str:
@@ -115,13 +115,11 @@ def test_what_stops_the_program_refuses_and_the_next_operation_is_judged(weir, w
     assert f"HINT:  weir: {code}" in done.stderr
 
 
-def test_who_sleeps_is_awake_at_once_and_only_then_do_others_run(weir):
-    done = psql(weir, "select 'start'", "select 'idle'", "select 'hang'", "select 'last'")
-    assert done.stdout.split() == ["start", "idle", "hang", "last"], done.stderr
-    # The goroutine of the first operation counts an hour when a later one sleeps.
-    assert [int(tags(weir, mark)["ticks"]) for mark in ("start", "idle")] == [0, 0]
-    assert int(tags(weir, "hang")["ticks"]) >= 1
-    assert tags(weir, "last")["ticks"] == tags(weir, "hang")["ticks"]
+def test_who_sleeps_is_awake_at_once_and_meanwhile_others_run(weir):
+    done = psql(weir, "select 'start'", "select 'hang'", "select 'last'")
+    assert done.stdout.split() == ["start", "hang", "last"], done.stderr
+    # The goroutine of the first operation counts an hour when a later one sleeps as long.
+    assert tags(weir, "start")["ticks"] == "0" and int(tags(weir, "hang")["ticks"]) >= 1
 
 
 def test_what_is_remembered_stays_what_it_was_over_many_collections(weir):

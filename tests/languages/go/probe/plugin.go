@@ -20,7 +20,7 @@ import (
 // What is remembered of earlier operations, and what is thrown away in each, in bytes.
 const (
 	remembered = 500
-	garbage    = 64 * 1024
+	garbage    = 256 * 1024
 )
 
 type probe struct {
