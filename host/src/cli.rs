@@ -404,7 +404,7 @@ pub(crate) struct PluginReplay {
 
 #[derive(Debug, Args)]
 pub(crate) struct PluginNew {
-    /// `rust`, `python`, `js` or `c`
+    /// `rust`, `python`, `js`, `c` or `go` (experimental)
     pub(crate) language: String,
     /// `policy` or `masker`
     pub(crate) kind: String,

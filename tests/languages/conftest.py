@@ -13,7 +13,7 @@ from postgres import Postgres
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "target/languages"
 #: folders of sdk/; each must be there
-LANGUAGES = ("rust", "c", "js", "python")
+LANGUAGES = ("rust", "c", "js", "python", "go")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from weir import BINARY, Weir
 
 SECTION = "From nothing to a verdict"
 #: whose guide has the section; Rust's stands in the README of the repository, and tests/readme follows it
-GUIDES = ("c", "js", "python")
+GUIDES = ("c", "js", "python", "go")
 
 
 def blocks(language: str) -> list[str]:

@@ -1,0 +1,7 @@
+module hide-salaries
+
+go 1.24
+
+require weir-sdk v0.0.0
+
+replace weir-sdk => ../..

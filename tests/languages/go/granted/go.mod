@@ -1,0 +1,7 @@
+module granted
+
+go 1.24
+
+require weir-sdk v0.0.0
+
+replace weir-sdk => ../../../../sdk/go
