@@ -1,8 +1,17 @@
 //! The command line.
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use weir_model::CertificateName;
+
+/// Also an empty one: an empty variable is as good as none.
+fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// Where the configuration is when nothing is said.
+pub(crate) const USUAL_CONFIG: &str = "weir.toml";
 
 /// A programmable access gateway: it stands between people or AI agents and the systems they reach, decides,
 /// masks, asks, and records.
@@ -10,7 +19,7 @@ use weir_model::CertificateName;
 #[command(name = "weir", version, max_term_width = 100)]
 pub(crate) struct Cli {
     /// The configuration file
-    #[arg(long, short, global = true, default_value = "weir.toml", env = "WEIR_CONFIG")]
+    #[arg(long, short, global = true, default_value = USUAL_CONFIG, env = "WEIR_CONFIG", value_parser = any_path())]
     pub(crate) config: PathBuf,
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -57,7 +57,8 @@ impl OfResource {
                 Entry::Outcome(outcome) => {
                     tally.outcomes.push(outcome.status);
                     tally.rows += outcome.rows;
-                    tally.cells_masked += outcome.masked.iter().map(|applied| applied.cells).sum::<u64>();
+                    let done = outcome.masked.iter().filter(|applied| applied.beside.is_none());
+                    tally.cells_masked += done.map(|applied| applied.cells).sum::<u64>();
                 }
             }
         }

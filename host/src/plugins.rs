@@ -15,6 +15,7 @@ use weir_guests::{
     Rehearsed, ReloadOutcome, World,
 };
 use weir_model::{Digest, PluginName};
+use weir_store::{KeyValue, KeyValueError};
 
 /// Problems with plugins, told with the place in the configuration that names them.
 const PLUGIN_REFUSED: Code = Code::new("plugin-refused");
@@ -194,7 +195,6 @@ fn tried_wrongly(
 ) -> Option<Problem> {
     let of = mode.of()?;
     let (own, other) = (world(name)?, world(of)?);
-    let is_shadow = matches!(mode, settings::Mode::Shadow { .. });
     let (message, help) = match own {
         _ if own != other => (
             format!("{name} is a {own}, but {of} is a {other}"),
@@ -203,10 +203,6 @@ fn tried_wrongly(
         World::StreamInspector | World::HttpInspector => (
             format!("{name} is a {own}: one traffic cannot be inspected by two"),
             "try it on a resource of its own",
-        ),
-        World::Masker if is_shadow => (
-            format!("{name} is a masker: it has no verdict that could be told beside another"),
-            "try it as a canary",
         ),
         World::Masker | World::Policy => return None,
     };
@@ -290,10 +286,34 @@ impl PluginProblems {
     }
 }
 
+/// Where it is kept who was set aside: no plugin can have this name.
+const SET_ASIDE: &str = ":set-aside";
+
+/// Who was set aside, by this run of the gateway or an earlier one.
+///
+/// # Errors
+/// When the store cannot be read: what misbehaved is not tried again for that.
+pub(crate) async fn set_aside(kept: &KeyValue) -> Result<Vec<(Digest, String)>, KeyValueError> {
+    let all = kept.all(SET_ASIDE).await?;
+    let known = all.into_iter().filter_map(|(tried, reason)| {
+        Some((Digest::of_hex(&tried)?, String::from_utf8_lossy(&reason).into_owned()))
+    });
+    Ok(known.collect())
+}
+
 /// Writes what happens to plugins into the trail and the log until the room is gone.
-pub(crate) async fn record_events(shared: Arc<Shared>, mut events: UnboundedReceiver<GuestEvent>) {
+pub(crate) async fn record_events(
+    shared: Arc<Shared>,
+    kept: KeyValue,
+    mut events: UnboundedReceiver<GuestEvent>,
+) {
     while let Some(event) = events.recv().await {
         shared.plugin_problems.note(&event);
+        if let GuestEvent::SetAside { name, tried, reason, again: false, .. } = &event
+            && let Err(why) = kept.set(SET_ASIDE, &tried.to_string(), reason.as_bytes(), None).await
+        {
+            tracing::error!(plugin = %name, %why, "a restart will try it again: that it was set aside is not kept");
+        }
         let event = told(&shared, event);
         if let Err(down) = shared.record_durably(event).await {
             tracing::error!(error = %down, "a change of plugins could not be recorded");
@@ -323,11 +343,14 @@ fn told(shared: &Shared, event: GuestEvent) -> Event {
         GuestEvent::Removed { name, digest, generation } => {
             Event::PluginRemoved(facts(&name, digest, String::new(), String::new(), generation))
         }
-        GuestEvent::SetAside { name, digest, of, reason } => {
+        GuestEvent::SetAside { name, digest, of, reason, again, .. } => {
             let generation = shared.guests.generation().number;
             Event::PluginSetAside(PluginRefused {
                 plugin: facts(&name, digest, String::new(), String::new(), generation),
-                reason: format!("tried with {of}: {reason}"),
+                reason: match again {
+                    false => format!("tried with {of}: {reason}"),
+                    true => format!("tried with {of} before, and not again: {reason}"),
+                },
             })
         }
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -48,8 +49,10 @@ def refused(weir: Weir, verb: str = "check") -> str:
 
 
 def test_a_good_one_is_fine(configured):
-    done = configured(pipeline=STANDARD, plugins={"pii-mask": {"settings": MASK}}).command("check")
-    assert "is fine: 1 resource(s), 3 plugin(s), 1 user(s)" in done.stdout
+    weir = configured(pipeline=STANDARD, plugins={"pii-mask": {"settings": MASK}})
+    weir.command("user", "add", "lea", "--group", "leads", "--password-stdin", input="secret of lea\n")
+    done = weir.command("check")
+    assert "is fine: 1 resource(s), 3 plugin(s), 2 user(s)" in done.stdout
 
 
 #: what to change in a good one; the message; where the caret is; the help
@@ -246,3 +249,36 @@ def test_a_digest_is_found_by_its_first_digits(configured):
         assert "plugin-loaded" in weir.command("audit", "search", "--plugin", digits).stdout
     assert "plugin-loaded" not in weir.command("audit", "search", "--plugin", "0123456789").stdout
     assert weir.command("audit", "search", "--plugin", "nonsense", check=False).returncode != 0
+
+
+# What a newcomer meets
+
+def test_settings_that_a_plugin_itself_refuses_are_shown_at_its_settings(configured):
+    """No schema can say that a method needs a key: the plugin does."""
+    weir = configured(pipeline=STANDARD, plugins={"pii-mask": {"settings": MASK | {"method": "hash"}}})
+    (problem,) = [each for each in refused(weir).split("\n\n") if "hash_key" in each]
+    lines = weir.config.read_text().splitlines()
+    (line,) = re.findall(r"-> \S+:(\d+):", problem)
+    assert lines[int(line) - 1].startswith(("[plugin.pii-mask", "settings", "[plugin.\"pii-mask")), lines[int(line) - 1]
+
+
+def test_after_a_warning_nothing_is_called_fine(configured):
+    weir = configured(pipeline=STANDARD)
+    with weir.config.open("a") as config:
+        config.write('\n[plugin.nobody-names-it]\nfile = "plugins/pii-mask.wasm"\n')
+    done = weir.command("check")
+    assert done.stderr.count("warning[") == 3 and "is fine" not in done.stdout and "with the 3 warnings above" in done.stdout
+
+
+def test_an_empty_variable_names_no_file(tmp_path):
+    done = subprocess.run([BINARY, "check"], env=os.environ | {"WEIR_CONFIG": ""}, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0 and "weir.toml" in done.stderr
+
+
+def test_short_passwords_are_refused(configured):
+    weir = configured(pipeline=STANDARD)
+    done = weir.command("user", "add", "zoe", "--password-stdin", input="seven77\n", check=False)
+    assert done.returncode != 0 and "needs 8" in done.stderr and "seven77" not in done.stderr
+    assert "zoe" not in weir.command("user", "list").stdout
+    weir.command("user", "add", "zoe", "--password-stdin", input="eight888\n")
+    assert "zoe" in weir.command("user", "list").stdout

@@ -66,7 +66,10 @@ def do(weir: Weir, what: str) -> str:
 @pytest.mark.parametrize("capabilities, http, line", [
     ([], ["http://127.0.0.1:1"], 'capabilities = ["random", "key-value", "metrics"]'),
     (["random", "metrics"], ["http://127.0.0.1:1"], 'capabilities = ["random", "key-value", "metrics"]'),
-    (ALL, [], 'http = ["https://HOST"]'),
+    (ALL, [], 'http = ["https://api.example"]'),
+    # Both at once.
+    ([], [], 'capabilities = ["random", "key-value", "metrics"]\n'),
+    ([], [], 'http = ["https://api.example"]'),
 ])
 def test_what_is_not_granted_is_told_with_the_line_that_would_grant_it(upstream, capabilities, http, line):
     weir = house(upstream, capabilities, http)

@@ -87,6 +87,8 @@ def test_what_is_no_plugin_is_told_in_words(tmp_path, contents, said):
     ("change-guard", "plugins/change-guard/tests/cases"),
     ("pii-mask", "plugins/pii-mask/tests/cases"),
     ("postgres", "plugins/postgres/tests/cases"),
+    ("http-api", "plugins/http-api/tests/cases"),
+    ("mcp", "plugins/mcp/tests/cases"),
     ("house-rules", "examples/house-rules/tests/cases"),
 ])
 def test_the_cases_of_our_own_plugins_pass(name, cases):
@@ -119,6 +121,27 @@ def test_bytes_of_a_conversation_are_cut_by_the_seed(tmp_path):
     assert told["seed"] == 7
     [difference] = told["cases"][0]["differences"]
     assert "action" in difference["what"] and (difference["expected"], difference["got"]) == ("read", "write")
+
+
+@pytest.mark.parametrize("kind", ["inspector", "http-inspector"])
+def test_a_template_of_an_inspector_passes_its_cases_and_fails_others(kind, tmp_path):
+    folder = tmp_path / "my-inspector"
+    plugin("new", "rust", kind, "my-inspector", "--folder", folder, "--sdk", ROOT)
+    # The folder of all other plugins: the SDK is compiled already.
+    plugin("build", folder, env=os.environ | {"WEIR_WASM_TARGET_DIR": str(ROOT / "target/wasm")})
+    told = answer("test", folder)
+    assert told["failed"] == 0 and told["passed"] >= 3
+    assert answer("inspect", folder / "my-inspector.wasm")["world"] == {"inspector": "stream-inspector"}.get(kind, kind)
+    (file,) = (folder / "tests/cases").glob("*.json")
+    cases = json.loads(file.read_text())
+    # What is put back otherwise, refused otherwise or told otherwise is a difference.
+    wrong = {"inspector": [("to_client", "value Ann\nno\n"), ("to_server", "get name\n"), ("to_client", "value Ann\nvalue Bob\n")],
+             "http-inspector": [("answers", [{"status": 200}]), ("values", [{"text": "bob@example.com"}]), ("operations", [{"refused": None}])]}[kind]
+    for case, (key, value) in zip(cases["cases"], wrong):
+        case["expect"][key] = value
+    file.write_text(json.dumps(cases))
+    told = json.loads(plugin("test", folder, "--json", check=1).stdout)
+    assert told["failed"] == 3 and all(len(each["differences"]) > 0 for each in told["cases"][:3]), told
 
 
 # Replaying

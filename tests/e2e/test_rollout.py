@@ -7,13 +7,17 @@ import json
 import subprocess
 from pathlib import Path
 
+import httpx2
+import leaks
 import pytest
 import template
 from conftest import MASK, PLUGINS
-from weir import Weir
+from http_upstream import PERSONAL, HttpUpstream
+from weir import Weir, http
 from wire import Wire, errors, query, rows
 
 ALLOW, CLOSED, MOODY = PLUGINS / "allow.wasm", PLUGINS / "closed.wasm", PLUGINS / "moody.wasm"
+MASKER = PLUGINS / "pii-mask.wasm"
 
 
 def tried(upstream, mode: str, next_file: Path, rules: Path = ALLOW, **more) -> Weir:
@@ -155,6 +159,28 @@ def test_a_new_file_is_a_new_try(upstream):
         weir.wait_for("the new one", lambda: "next" in judges((wire.ask_text("select 5"), weir.trail(kind="intent")[-1])[1]))
 
 
+def test_a_canary_that_was_set_aside_is_not_tried_again_after_a_restart(upstream):
+    """Only what is something else is a new try: another file, or other settings."""
+    with tried(upstream, "canary", MOODY, share=100) as weir:
+        with Wire(weir.endpoint) as wire:
+            wire.ask_text("select 2 /* moody: trap */")
+        weir.wait_for("the record", lambda: set_aside(weir))
+        weir.wait_for("what is kept", lambda: b"plugin-trap" in b"".join(each.read_bytes() for each in weir.state_folder.glob("plugins.db*")))
+        weir.kill()
+        weir.start()
+        with Wire(weir.endpoint) as wire:
+            assert rows(wire.ask_text("select 'behind'")) == [("behind",)]
+        assert "rules" in judges(weir.trail(kind="intent")[-1])
+        listed = {each["name"]: each for each in json.loads(weir.command("plugin", "status", "--json").stdout)}
+        assert listed["next"]["state"] == "set-aside" and "plugin-trap" in listed["next"]["problem"]
+        first, second = [each["body"]["detail"]["reason"] for each in weir.wait_for("both", lambda: len(set_aside(weir)) == 2 and set_aside(weir))]
+        assert "not again" in second and first.partition(": ")[2] == second.partition(": ")[2]
+        (weir.folder / "next.new").write_bytes(ALLOW.read_bytes())
+        (weir.folder / "next.new").rename(weir.plugins_folder / "next.wasm")
+        with Wire(weir.endpoint) as wire:
+            weir.wait_for("the new one", lambda: "next" in judges((wire.ask_text("select 5"), weir.trail(kind="intent")[-1])[1]))
+
+
 def test_a_masker_as_canary(upstream):
     """It masks for its sessions until it fails; then the old one does."""
     with Weir(upstream, pipeline=("postgres", "pii-mask"), default="allow", files={"next": PLUGINS / "moody-mask.wasm"},
@@ -166,6 +192,90 @@ def test_a_masker_as_canary(upstream):
         weir.wait_for("the record", lambda: set_aside(weir))
         with Wire(weir.endpoint) as wire:
             assert rows(wire.ask_text("select 'ann@leak.example'")) == [("[EMAIL]",)]
+
+
+# Maskers as shadows -----------------------------------------------------------------------------------------------
+
+def masked(upstream, shadow: dict | None, next_file: Path = MASKER, detect: tuple = ("email", "phone"), columns: tuple = ("customers.full_name",)) -> Weir:
+    plugins = {"pii-mask": {"settings": {"detect": list(detect), "columns": list(columns)}}}
+    if shadow is not None:
+        plugins["next"] = {"mode": "shadow", "of": "pii-mask"} | shadow
+    return Weir(upstream, pipeline=("postgres", "pii-mask"), default="allow", plugins=plugins,
+                files={} if shadow is None else {"next": next_file})
+
+
+def outcome_of(weir: Weir, sql: str) -> dict:
+    """Waits: an outcome is written soon, not before its answer."""
+    def found():
+        places = [(each["body"]["session"], each["body"]["operation"]) for each in weir.trail(kind="intent") if each["payload"].get("text") == sql]
+        return next((each for each in weir.trail(kind="outcome") if (each["body"]["session"], each["body"]["operation"]) in places), None)
+
+    return weir.wait_for("the outcome", found)
+
+
+def told(record: dict) -> list[tuple]:
+    return sorted((each["answer"], each["what"], each["cells"]) for each in record.get("payload", {}).get("beside", []) if each["plugin"] == "next")
+
+
+ROWS = "select id, full_name, email, phone from customers order by id limit 5"
+
+
+def test_a_shadow_masker_is_told_where_it_differs_and_masks_nothing(upstream):
+    with masked(upstream, None) as weir, Wire(weir.endpoint) as wire:
+        plain = wire.ask_text(ROWS)
+    settings = {"settings": {"detect": ["email"], "columns": ["customers.full_name"], "methods": {"email": "partial"}}}
+    with masked(upstream, settings) as weir, Wire(weir.endpoint) as wire:
+        assert wire.ask_text(ROWS) == plain
+        record = outcome_of(weir, ROWS)
+        assert [(answer, what.partition(":")[0], cells) for answer, what, cells in told(record)] == [
+            ("shadow-leaves", "public.customers.phone", 5), ("shadow-otherwise", "public.customers.email", 5)]
+        assert {each["digest"] for each in record["payload"]["beside"]} == {hashlib.sha256(MASKER.read_bytes()).hexdigest()}
+        detail = record["body"]["detail"]
+        assert {each["plugin"] for each in detail["masked_by"]} == {"pii-mask"} and sum(each["cells"] for each in detail["masked"]) == 15
+        assert metric(weir, "weir_plugin_shadow_differences_total") >= 1
+        assert weir.metric("weir_cells_masked_total") == 15
+        assert str(record["body"]["operation"]) in weir.command("audit", "search", "--text", "public.customers.phone", "--kind", "outcome").stdout
+        assert leaks.found_in(weir.command("audit", "export").stdout.encode()) == []
+        assert set_aside(weir) == []
+
+
+def test_a_shadow_masker_turns_nothing_on(upstream):
+    """Columns that only it would look at are not pointed out for it: rows pass as if nobody masked."""
+    sql = "select id, email from customers order by id limit 2"
+    with masked(upstream, {"settings": {"detect": ["email"]}}, detect=(), columns=("customers.ssn",)) as weir, Wire(weir.endpoint) as wire:
+        assert all("@" in email for _, email in rows(wire.ask_text(sql)))
+        record = outcome_of(weir, sql)
+        assert "masked_by" not in record["body"]["detail"] and "masked" not in record["body"]["detail"]
+        assert {answer for answer, _, _ in told(record)} == {"shadow-unseen"}
+        assert "public.customers.email" in {what for _, what, _ in told(record)}
+
+
+@pytest.mark.parametrize("mood", ["trap", "loop", "eat", "fault", "range", "cell", "rule"])
+def test_whatever_a_shadow_masker_does_the_answer_is_the_same(upstream, mood):
+    sql = f"select 'ann@leak.example', 'moody: {mood}'"
+    with masked(upstream, {}, next_file=PLUGINS / "moody-mask.wasm") as weir, Wire(weir.endpoint) as wire:
+        for _ in range(5):
+            assert rows(wire.ask_text(sql)) == [("[EMAIL]", f"moody: {mood}")]
+        assert weir.trail(kind="refused") == [] and len(set_aside(weir)) == 1
+        assert ("shadow-failed", 0) in {(answer, cells) for answer, _, cells in told(outcome_of(weir, weir.trail(kind="intent")[0]["payload"]["text"]))}
+
+
+def test_a_shadow_masker_that_fails_before_any_row_changes_nothing(upstream):
+    with masked(upstream, {}, next_file=PLUGINS / "moody-mask.wasm") as weir, Wire(weir.endpoint) as wire:
+        assert rows(wire.ask_text("select 'ann@leak.example' -- plan: trap")) == [("[EMAIL]",)]
+        assert rows(wire.ask_text("select 'bob@leak.example'")) == [("[EMAIL]",)]
+        assert weir.trail(kind="refused") == []
+
+
+def test_a_shadow_masker_beside_an_api():
+    with HttpUpstream() as server:
+        plugins = {"pii-mask": {"settings": {"detect": ["email"]}}, "next": {"mode": "shadow", "of": "pii-mask", "settings": {"detect": ["email", "phone"]}}}
+        with Weir(resources=[http("shop", server.url, pipeline=["http-api", "pii-mask"])], plugins=plugins, files={"next": MASKER}) as weir:
+            shown = httpx2.get(weir.url("shop", "/customers/9001"), headers={"authorization": weir.basic("ann")}).text
+            assert PERSONAL["phone"] in shown and PERSONAL["email"] not in shown
+            record = weir.wait_for("the outcome", lambda: next((each for each in weir.trail(kind="outcome") if told(each)), None))
+            assert {answer for answer, _, _ in told(record)} == {"shadow-masks"}
+            assert PERSONAL["phone"] not in json.dumps(record)
 
 
 # The configuration ----------------------------------------------------------------------------------------------

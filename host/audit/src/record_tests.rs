@@ -41,7 +41,7 @@ fn attempt(verdict: Verdict) -> Attempt {
             }],
         }),
         approval: Some("a-1".into()),
-        masked: vec![Applied { rule: "email".into(), cells: 2 }],
+        masked: vec![Applied { rule: "email".into(), cells: 2, beside: None }],
     }
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             tag: "UPDATE 0".into(),
             error: Some(Failure { code: "23505".into(), message: "duplicate".into() }),
             bytes_to_client: 99,
-            masked: vec![Applied { rule: "email".into(), cells: 2 }],
+            masked: vec![Applied { rule: "email".into(), cells: 2, beside: None }],
             masked_by: vec![],
             duration: Duration::from_micros(412),
         }),

@@ -131,7 +131,7 @@ impl Tally {
 
     fn applied(self, rules: &[String]) -> Vec<Applied> {
         let counted = rules.iter().zip(self.cells).filter(|(_, cells)| *cells > 0);
-        counted.map(|(rule, cells)| Applied { rule: rule.clone(), cells }).collect()
+        counted.map(|(rule, cells)| Applied { rule: rule.clone(), cells, beside: None }).collect()
     }
 }
 
@@ -228,12 +228,13 @@ fn is_boundary(text: &[u8], at: usize) -> bool {
 
 /// New text of a cell, or that it became NULL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change<'a> {
+pub(crate) enum Change<'a> {
     Text(&'a [u8]),
     Null,
 }
 
-fn changes(masked: &Masked) -> impl Iterator<Item = (u32, Change<'_>)> {
+/// The changed cells, ascending.
+pub(crate) fn changes(masked: &Masked) -> impl Iterator<Item = (u32, Change<'_>)> {
     let mut start = 0;
     masked.cells.iter().zip(&masked.ends).map(move |(cell, end)| {
         let text = masked.texts.get(start..*end as usize).unwrap_or_default();

@@ -58,7 +58,7 @@ fn spans_are_replaced_and_the_rest_stays() {
     let edits = edits(&[(0, 0, 3, "***"), (0, 12, 15, "org"), (2, 0, 0, "new"), (3, 1, 3, "u")], &[1]);
     let masked = apply(&given, &edits, &rules(), 100).unwrap();
     assert_eq!(shown(&masked), [text(0, "***@example.org"), (1, None), text(2, "new"), text(3, "muller")]);
-    assert_eq!(masked.applied, [Applied { rule: "mail".into(), cells: 4 }]);
+    assert_eq!(masked.applied, [Applied { rule: "mail".into(), cells: 4, beside: None }]);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_chain_narrows_and_composes() {
     let second = apply(&narrowed, &edits(&[(1, 1, 1, "!")], &[0]), &rules(), 9).unwrap();
     let both = compose(&first, &second, &indices).unwrap();
     assert_eq!(shown(&both), [(0, None), (1, None), text(2, "C!")]);
-    assert_eq!(both.applied, [Applied { rule: "mail".into(), cells: 4 }]);
+    assert_eq!(both.applied, [Applied { rule: "mail".into(), cells: 4, beside: None }]);
 }
 
 #[test]

@@ -39,6 +39,7 @@ mod load;
 mod log;
 mod look;
 mod masker;
+mod masker_beside;
 mod metrics;
 pub mod offline;
 mod outside;

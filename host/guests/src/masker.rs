@@ -15,13 +15,14 @@ use crate::fault;
 use crate::instance::Fenced;
 use crate::limits::{MAX_RULES, MAX_WORD_CHARS};
 use crate::load::{Exports, Loaded};
+use crate::masker_beside::{self, Said, ShadowPart};
 use crate::registry::{Current, Generation};
 use crate::state::Visit;
 use crate::text::clean;
 use crate::trial::{StartFault, configured};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use weir_model::{Column, Fault, FaultSource, Operation, PluginName};
+use weir_model::{Applied, Column, Fault, FaultSource, Operation, PluginName};
 use weir_session::ports::{MaskPlan, Maskers};
 use weir_session::traffic::{Batch, Masked};
 
@@ -78,15 +79,29 @@ impl MaskerInstance {
     }
 
     async fn mask(&mut self, slot: u32, batch: &Batch, rules: &[String]) -> Result<Masked, Fault> {
+        let said = self.edits(slot, batch).await?;
+        self.apply(batch, &said, rules)
+    }
+
+    /// The same of a shadow, with the rule it used for each cell.
+    async fn mask_beside(&mut self, slot: u32, batch: &Batch, rules: &[String]) -> Result<Said, Fault> {
+        let said = self.edits(slot, batch).await?;
+        let masked = self.apply(batch, &said, rules)?;
+        let edited = said.cells.into_iter().zip(said.rules);
+        Ok(Said { masked, rules: edited.chain(said.nulls.into_iter().zip(said.null_rules)).collect() })
+    }
+
+    async fn edits(&mut self, slot: u32, batch: &Batch) -> Result<mask::Edits, Fault> {
         let lent = mask::Batch { cells: &batch.cells, ends: &batch.ends, columns: &batch.columns };
         let started = self.guest.begin_call()?;
         let said = self.calls.call_mask(&mut self.guest.store, slot, lent).await;
-        let said = self
-            .guest
-            .finish("mask", started, said)?
-            .map_err(|no| fault::said_no(&self.guest.bounds, "mask", no.code, no.message))?;
+        let said = self.guest.finish("mask", started, said)?;
+        said.map_err(|no| fault::said_no(&self.guest.bounds, "mask", no.code, no.message))
+    }
+
+    fn apply(&mut self, batch: &Batch, said: &mask::Edits, rules: &[String]) -> Result<Masked, Fault> {
         let growth = self.guest.bounds.limits.output_bytes;
-        edits::apply(batch, &said, rules, growth).map_err(|problem| self.lied("mask", &problem.to_string()))
+        edits::apply(batch, said, rules, growth).map_err(|problem| self.lied("mask", &problem.to_string()))
     }
 
     fn lied(&mut self, call: &str, what: &str) -> Fault {
@@ -115,6 +130,8 @@ struct Held {
 struct Member {
     name: PluginName,
     held: Vec<Held>,
+    /// what is tried beside it, in its newest version
+    shadow: Option<Held>,
 }
 
 /// A masker's part in a slot's plan.
@@ -140,6 +157,7 @@ struct Planned {
     columns: usize,
     /// Only maskers that want something.
     parts: Vec<Part>,
+    shadows: Vec<ShadowPart>,
     /// What the plan was made of, when all maskers said that it serves again.
     reusable: Option<Reusable>,
 }
@@ -200,7 +218,7 @@ impl GuestMaskers {
         generation: &Generation,
         names: Vec<PluginName>,
     ) -> Result<Self, Fault> {
-        let members = names.into_iter().map(|name| Member { name, held: Vec::new() }).collect();
+        let members = names.into_iter().map(|name| Member { name, held: Vec::new(), shadow: None }).collect();
         let mut maskers = Self { info, current, members, slots: BTreeMap::new(), next_id: 0 };
         for member in &mut maskers.members {
             if let Some(loaded) = generation.serving(&member.name, &maskers.info.id) {
@@ -234,6 +252,51 @@ impl GuestMaskers {
         }
         slot.plans.remove(0);
         None
+    }
+
+    /// Asks the shadows what they want of these columns, for the plan that holds in this slot: what they want more.
+    async fn plan_beside(
+        &mut self,
+        slot: u32,
+        generation: &Generation,
+        columns: &[Column],
+        operation: &Operation,
+        wanted: &[u16],
+    ) -> Vec<Applied> {
+        let Self { info, members, slots, next_id, .. } = self;
+        let Some(planned) = slots.get_mut(&slot).and_then(|slot| slot.plans.first_mut()) else {
+            return Vec::new();
+        };
+        let mut told = Vec::new();
+        for (index, member) in members.iter_mut().enumerate() {
+            let shadow = generation.beside(&member.name).and_then(|beside| beside.shadow());
+            let Some(shadow) = shadow else {
+                member.shadow = None;
+                continue;
+            };
+            let known = planned.shadows.iter().position(|part| part.member == index);
+            if let Some(part) = known.and_then(|place| planned.shadows.get(place))
+                && part.reusable
+                && member.shadow_of(part).is_some()
+            {
+                told.extend(part.unseen(shadow, wanted));
+                continue;
+            }
+            known.map(|place| planned.shadows.swap_remove(place));
+            match shadow
+                .watched(member.ask_beside(shadow, info, next_id, planned.number, columns, operation).await)
+            {
+                Ok((held, wish)) => {
+                    let names = masker_beside::names(columns);
+                    let Wish { wanted: own, rules, reusable } = wish;
+                    let part = ShadowPart { member: index, held, wanted: own, rules, reusable, names };
+                    told.extend(part.unseen(shadow, wanted));
+                    planned.shadows.push(part);
+                }
+                Err(fault) => told.push(masker_beside::failed(shadow, &fault)),
+            }
+        }
+        told
     }
 
     /// Lets go of plans that will not serve again, and of instances that nothing needs any more.
@@ -276,6 +339,34 @@ impl Member {
         self.held.push(Held { id: *next_id, loaded: Arc::clone(loaded), instance });
         Ok(self.held.len() - 1)
     }
+
+    /// What the shadow wants of these columns, and the number of the instance that said so.
+    async fn ask_beside(
+        &mut self,
+        shadow: &Arc<Loaded>,
+        info: &Visit,
+        next_id: &mut u64,
+        number: u32,
+        columns: &[Column],
+        operation: &Operation,
+    ) -> Result<(u64, Wish), Fault> {
+        let usable = |held: &Held| Arc::ptr_eq(&held.loaded, shadow) && held.instance.guest.is_usable();
+        if !self.shadow.as_ref().is_some_and(usable) {
+            self.shadow = None;
+            let instance = MaskerInstance::open(shadow, info).await?;
+            *next_id += 1;
+            self.shadow = Some(Held { id: *next_id, loaded: Arc::clone(shadow), instance });
+        }
+        let held = self.shadow.as_mut().ok_or_else(|| fault::gone(&shadow.name))?;
+        let (columns, operation) = (LentColumns::new(columns), LentOperation::new(operation));
+        Ok((held.id, held.instance.plan(number, &columns, &operation).await?))
+    }
+
+    /// The instance that a shadow's part speaks of, if it can still be asked.
+    fn shadow_of(&mut self, part: &ShadowPart) -> Option<&mut Held> {
+        let held = self.shadow.as_mut().filter(|held| held.id == part.held)?;
+        (held.instance.guest.is_usable() && held.loaded.is_trusted()).then_some(held)
+    }
 }
 
 impl Maskers for GuestMaskers {
@@ -290,12 +381,17 @@ impl Maskers for GuestMaskers {
         operation: &Operation,
     ) -> Result<MaskPlan, Fault> {
         if self.members.is_empty() {
-            let nothing = Planned { number: 0, columns: columns.len(), parts: Vec::new(), reusable: None };
+            let (parts, shadows) = (Vec::new(), Vec::new());
+            let nothing = Planned { number: 0, columns: columns.len(), parts, shadows, reusable: None };
             self.slots.insert(slot, Slot { plans: vec![nothing] });
             return Ok(MaskPlan::default());
         }
         let generation = self.current.load();
-        if let Some(plan) = self.planned(slot, &generation, columns) {
+        let is_tried = self.members.iter().any(|member| generation.beside(&member.name).is_some());
+        if let Some(mut plan) = self.planned(slot, &generation, columns) {
+            if is_tried {
+                plan.beside = self.plan_beside(slot, &generation, columns, operation, &plan.wanted).await;
+            }
             return Ok(plan);
         }
         // Until this one succeeds, none holds: what was the last is not to be taken for it.
@@ -322,7 +418,7 @@ impl Maskers for GuestMaskers {
             }
         }
         let wanted = (0..=u16::MAX).zip(wanted).filter_map(|(index, wanted)| wanted.then_some(index));
-        let plan = MaskPlan { wanted: wanted.collect(), by, reusable };
+        let mut plan = MaskPlan { wanted: wanted.collect(), by, reusable, beside: Vec::new() };
         let made_of = || Reusable {
             generation: Arc::clone(&generation),
             asked,
@@ -330,10 +426,14 @@ impl Maskers for GuestMaskers {
             plan: plan.clone(),
         };
         let reusable = reusable.then(made_of);
-        let mut plans = vec![Planned { number, columns: columns.len(), parts, reusable }];
+        let shadows = Vec::new();
+        let mut plans = vec![Planned { number, columns: columns.len(), parts, shadows, reusable }];
         plans.extend(kept);
         self.slots.insert(slot, Slot { plans });
         self.tidy(&generation);
+        if is_tried {
+            plan.beside = self.plan_beside(slot, &generation, columns, operation, &plan.wanted).await;
+        }
         Ok(plan)
     }
 
@@ -347,6 +447,7 @@ impl Maskers for GuestMaskers {
             return Err(unsound("the values are not UTF-8, or not where they are said to be"));
         }
         let mut masked: Option<Masked> = None;
+        let (is_tried, mut steps) = (!plan.shadows.is_empty(), Vec::new());
         for part in &plan.parts {
             let member = self.members.get_mut(part.member).ok_or_else(|| unsound("no such masker"))?;
             let held = member.held.iter_mut().find(|held| held.id == part.held);
@@ -372,7 +473,43 @@ impl Maskers for GuestMaskers {
                     }
                 }
             });
+            if is_tried {
+                steps.push((part.member, masked.clone().unwrap_or_default()));
+            }
         }
-        Ok(masked.unwrap_or_default())
+        let mut masked = masked.unwrap_or_default();
+        if is_tried {
+            masked.applied.extend(mask_beside(plan, &mut self.members, &batch, &steps).await);
+        }
+        Ok(masked)
     }
+}
+
+/// Gives the shadows the same values: what they would have done otherwise. `steps`: what each member made of them.
+async fn mask_beside(
+    plan: &Planned,
+    members: &mut [Member],
+    batch: &Batch,
+    steps: &[(usize, Masked)],
+) -> Vec<Applied> {
+    let (unchanged, mut told) = (Masked::default(), Vec::new());
+    for part in &plan.shadows {
+        let held = members.get_mut(part.member).and_then(|member| member.shadow_of(part));
+        let Some(held) = held else { continue };
+        let step = |is_it: &dyn Fn(usize) -> bool| {
+            let steps = steps.iter().rev().find(|(member, _)| is_it(*member));
+            steps.map_or(&unchanged, |(_, masked)| masked)
+        };
+        let (before, after) = (step(&|member| member < part.member), step(&|member| member <= part.member));
+        let Some((given, indices)) = masker_beside::given(batch, before, part) else { continue };
+        let said = match given.is_empty() {
+            true => Ok(Said { masked: Masked::default(), rules: Vec::new() }),
+            false => held.instance.mask_beside(plan.number, &given, &part.rules).await,
+        };
+        match held.loaded.watched(said) {
+            Ok(said) => told.extend(part.differences(&held.loaded, batch, (before, after), &said, &indices)),
+            Err(fault) => told.push(masker_beside::failed(&held.loaded, &fault)),
+        }
+    }
+    told
 }

@@ -14,12 +14,13 @@ use crate::outside::Outside;
 use crate::policy::GuestPolicies;
 use crate::problem::{LoadProblem, Stage};
 use crate::registry::{Generation, GuestEvent, Registry, ReloadOutcome, Version};
+use crate::rollout::Past;
 use crate::state::{SessionMemory, Visit};
 use crate::watch::Watch;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
-use weir_model::{Fault, FaultSource, PluginName, SessionInfo};
+use weir_model::{Digest, Fault, FaultSource, PluginName, SessionInfo};
 use weir_session::ports::Maskers;
 
 /// How the room is set up.
@@ -122,6 +123,18 @@ impl Guests {
     /// # Errors
     /// When the engine does not start. A plugin that does not load is an outcome, not an error.
     pub async fn start(config: GuestsConfig, specs: Vec<PluginSpec>) -> Result<Started, StartError> {
+        Self::start_knowing(config, specs, Vec::new()).await
+    }
+
+    /// The same, and what was set aside before is not tried again: what was tried, and why that ended.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_knowing(
+        config: GuestsConfig,
+        specs: Vec<PluginSpec>,
+        set_aside: Vec<(Digest, String)>,
+    ) -> Result<Started, StartError> {
         let show = |error: wasmtime::Error| StartError(format!("{error:#}"));
         let engine = GuestEngine::start(&config.engine).map_err(show)?;
         let allocation = engine.allocation.clone();
@@ -134,7 +147,7 @@ impl Guests {
         let loader = Loader::new(engine, cache, config.engine.compilers, metrics, config.outside);
         let loader = loader.map_err(show)?;
         let (sender, events) = mpsc::unbounded_channel();
-        let registry = Arc::new(Registry::new(Arc::new(loader), sender));
+        let registry = Arc::new(Registry::new(Arc::new(loader), sender, Past::new(set_aside)));
         let outcomes = registry.apply(specs).await;
         let watch = config.watch.then(|| Watch::start(Arc::clone(&registry), config.plugins.clone()));
         let guests = Self { registry, allocation, folder: config.plugins, _watch: watch };

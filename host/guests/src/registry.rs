@@ -13,7 +13,7 @@ use crate::load::{FailureMode, Loaded, Loader, PluginSpec, read};
 use crate::look::PluginLook;
 use crate::metrics::{PluginMetrics, count};
 use crate::problem::{LoadProblem, Stage};
-use crate::rollout::{Beside, Mode, Probation};
+use crate::rollout::{Beside, Mode, Past, Probation};
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -143,6 +143,10 @@ pub enum GuestEvent {
         digest: Digest,
         of: PluginName,
         reason: String,
+        /// What was tried: file, settings, way. A host that starts anew with it does not try it again.
+        tried: Digest,
+        /// It was before, and is loaded again.
+        again: bool,
     },
 }
 
@@ -158,6 +162,7 @@ pub(crate) struct Registry {
     current: Current,
     configured: tokio::sync::Mutex<Configured>,
     events: UnboundedSender<GuestEvent>,
+    past: Arc<Past>,
     metrics: Mutex<BTreeMap<PluginName, Arc<PluginMetrics>>>,
     /// What has been in service, with the generation it came with.
     versions: Mutex<Vec<(u64, Weak<Bounds>)>>,
@@ -191,12 +196,13 @@ enum Step {
 }
 
 impl Registry {
-    pub(crate) fn new(loader: Arc<Loader>, events: UnboundedSender<GuestEvent>) -> Self {
+    pub(crate) fn new(loader: Arc<Loader>, events: UnboundedSender<GuestEvent>, past: Past) -> Self {
         Self {
             loader,
             current: Current(Arc::default()),
             configured: tokio::sync::Mutex::default(),
             events,
+            past: Arc::new(past),
             metrics: Mutex::default(),
             versions: Mutex::default(),
         }
@@ -318,7 +324,9 @@ impl Registry {
             };
             let outcome = match steps.remove(&index) {
                 Some(Step::New(mut loaded, look)) => {
-                    loaded.probation = Probation::begin(&loaded, &spec.mode, &self.events);
+                    let probation = Probation::begin(&loaded, &spec.mode, &self.past, &self.events);
+                    let (probation, set_aside) = probation.unzip();
+                    loaded.probation = probation;
                     configured.seen.insert(name.clone(), look);
                     count(&self.metrics(name).loads);
                     events.push(GuestEvent::Loaded {
@@ -328,6 +336,7 @@ impl Registry {
                         version: loaded.manifest.version.clone(),
                         generation: number,
                     });
+                    events.extend(set_aside.flatten());
                     let digest = loaded.digest;
                     let version = (number, Arc::downgrade(&loaded.bounds));
                     self.versions.lock().unwrap_or_else(PoisonError::into_inner).push(version);

@@ -6,10 +6,12 @@
 //! meanwhile. A session is in the share or not by its number, for its whole life.
 //!
 //! What a canary did wrong is known to the version that did it: a new file, or new settings, is a new try. A restart of
-//! the gateway is one too.
+//! the gateway is none, nor is taking the plugin out of the configuration and putting it back ([`Past`]).
 
 use crate::load::Loaded;
 use crate::registry::GuestEvent;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -73,11 +75,48 @@ const SLOW: Duration = Duration::from_millis(1);
 /// A shadow that fails so often is asked no more: whoever waits for it waits for nothing.
 const MAX_SHADOW_FAILURES: u32 = 3;
 
+/// Tries that are over, and why: by what was tried.
+#[derive(Default)]
+pub(crate) struct Past(Mutex<BTreeMap<Digest, String>>);
+
+impl Past {
+    pub(crate) fn new(known: impl IntoIterator<Item = (Digest, String)>) -> Self {
+        Self(Mutex::new(known.into_iter().collect()))
+    }
+
+    fn reason(&self, tried: &Digest) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(tried).cloned()
+    }
+
+    fn keep(&self, tried: Digest, reason: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(tried, reason.to_owned());
+    }
+}
+
+/// What is tried: a file with its settings, in one way, with one plugin. The share is no part of it.
+fn tried(loaded: &Loaded, mode: &Mode) -> Digest {
+    let word = match mode {
+        Mode::Enforce => "enforce",
+        Mode::Shadow { .. } => "shadow",
+        Mode::Canary { .. } => "canary",
+    };
+    let of = mode.of().map_or("", PluginName::as_str);
+    let mut hasher = Sha256::new();
+    for part in [loaded.name.as_str(), word, of, &loaded.settings] {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.update(loaded.digest.0);
+    Digest(hasher.finalize().into())
+}
+
 /// The try of one version.
 pub(crate) struct Probation {
     plugin: PluginName,
     digest: Digest,
     mode: Mode,
+    tried: Digest,
+    past: Arc<Past>,
     over: OnceLock<String>,
     tallies: Mutex<Tallies>,
     events: UnboundedSender<GuestEvent>,
@@ -118,21 +157,36 @@ impl Tally {
 }
 
 impl Probation {
-    /// `None` for a plugin that is not tried.
+    /// `None` for a plugin that is not tried. One that misbehaved before is over as it begins; the event tells so.
     pub(crate) fn begin(
         loaded: &Loaded,
         mode: &Mode,
+        past: &Arc<Past>,
         events: &UnboundedSender<GuestEvent>,
-    ) -> Option<Arc<Self>> {
+    ) -> Option<(Arc<Self>, Option<GuestEvent>)> {
         mode.of()?;
-        Some(Arc::new(Self {
+        let probation = Self {
             plugin: loaded.name.clone(),
             digest: loaded.digest,
             mode: mode.clone(),
+            tried: tried(loaded, mode),
+            past: Arc::clone(past),
             over: OnceLock::new(),
             tallies: Mutex::default(),
             events: events.clone(),
-        }))
+        };
+        let event = past.reason(&probation.tried).and_then(|reason| {
+            let _ = probation.over.set(reason.clone());
+            probation.set_aside(reason, true)
+        });
+        Some((Arc::new(probation), event))
+    }
+
+    fn set_aside(&self, reason: String, again: bool) -> Option<GuestEvent> {
+        let (name, digest, tried) = (self.plugin.clone(), self.digest, self.tried);
+        let of = self.mode.of().cloned()?;
+        tracing::error!(plugin = %name, digest = digest.short(), %of, reason, again, "plugin set aside");
+        Some(GuestEvent::SetAside { name, digest, of, reason, tried, again })
     }
 
     /// Why it is over, if it is.
@@ -195,11 +249,11 @@ impl Probation {
         if self.over.set(reason.clone()).is_err() {
             return;
         }
-        let (name, digest) = (self.plugin.clone(), self.digest);
-        let Some(of) = self.mode.of().cloned() else { return };
-        tracing::error!(plugin = %name, digest = digest.short(), %of, reason, "plugin set aside");
-        // Nobody listens any more: the host is going down.
-        let _ = self.events.send(GuestEvent::SetAside { name, digest, of, reason });
+        self.past.keep(self.tried, &reason);
+        if let Some(event) = self.set_aside(reason, false) {
+            // Nobody listens any more: the host is going down.
+            let _ = self.events.send(event);
+        }
     }
 }
 
@@ -249,6 +303,8 @@ mod tests {
                 plugin: PluginName::new("new"),
                 digest: Digest([1; 32]),
                 mode,
+                tried: Digest([2; 32]),
+                past: Arc::default(),
                 over,
                 tallies,
                 events,

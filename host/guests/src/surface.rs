@@ -64,6 +64,8 @@ pub(crate) struct Surface {
 
 /// Longest part of a guest's own name that a message repeats.
 const NAME_CHARS: usize = 120;
+/// Imports that are named when they are not offered.
+const MAX_TOLD: usize = 10;
 /// The first four bytes of every module and component.
 const MAGIC: &[u8] = b"\0asm";
 const BUILD_HELP: &str =
@@ -151,47 +153,51 @@ impl Surface {
         granted: &[Capability],
         http: bool,
     ) -> Result<(), LoadProblem> {
-        if let Some(name) = self.strange.first() {
-            let name = clean(name.clone(), NAME_CHARS);
-            let problem = LoadProblem::new(
-                Stage::Imports,
-                format!("it imports `{name}`, which the host does not offer"),
-            );
-            return Err(match name.starts_with("wasi:") {
-                true => problem.help(
+        let mut wrong = Vec::new();
+        let mut advice = Vec::new();
+        let strange: Vec<_> =
+            self.strange.iter().take(MAX_TOLD).map(|name| clean(name.clone(), NAME_CHARS)).collect();
+        if !strange.is_empty() {
+            let named: Vec<_> = strange.iter().map(|name| format!("`{name}`")).collect();
+            wrong.push(format!("it imports {}, which the host does not offer", named.join(", ")));
+            if strange.iter().any(|name| name.starts_with("wasi:")) {
+                advice.push(
                     "of WASI 0.2, plugins may import cli, clocks, filesystem, io, random and sockets, with nothing \
-                     behind them; build without the rest (componentize-js: --disable http --disable fetch-event)",
-                ),
-                false => {
-                    let granted: Vec<_> = Capability::ALL.iter().map(|each| each.interface()).collect();
-                    let granted = granted.join(", ");
-                    problem
-                        .help(format!("plugins may import weir:plugin/host-log and, when granted, {granted}"))
-                }
-            });
-        }
-        if self.wishes.contains(&Capability::Http) && !http {
-            let message = "it wants to send HTTP requests, and no origin is granted";
-            let help = format!("to grant one, write\n[plugin.{plugin}]\nhttp = [\"https://HOST\"]");
-            return Err(LoadProblem::new(Stage::Imports, message).help(help));
+                     behind them; build without the rest (componentize-js: --disable http --disable fetch-event)"
+                        .to_owned(),
+                );
+            }
+            if strange.iter().any(|name| !name.starts_with("wasi:")) {
+                let granted: Vec<_> = Capability::ALL.iter().map(|each| each.interface()).collect();
+                let granted = granted.join(", ");
+                advice.push(format!("plugins may import weir:plugin/host-log and, when granted, {granted}"));
+            }
         }
         let granted_otherwise = |wish: &&Capability| **wish != Capability::Http && !granted.contains(wish);
         let missing: Vec<_> = self.wishes.iter().filter(granted_otherwise).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
         let words = |capabilities: &[&Capability], quote: &str| {
             let words =
                 capabilities.iter().map(|capability| format!("{quote}{}{quote}", capability.as_word()));
             words.collect::<Vec<_>>().join(", ")
         };
-        let all: BTreeSet<_> = granted.iter().chain(missing.iter().copied()).collect();
-        let all: Vec<_> = all.into_iter().collect();
-        Err(LoadProblem::new(
-            Stage::Imports,
-            format!("it needs a capability that is not granted: {}", words(&missing, "`")),
-        )
-        .help(format!("to grant it, write\n[plugin.{plugin}]\ncapabilities = [{}]", words(&all, "\""))))
+        let mut lines = String::new();
+        if !missing.is_empty() {
+            wrong.push(format!("it needs a capability that is not granted: {}", words(&missing, "`")));
+            let all: BTreeSet<_> = granted.iter().chain(missing.iter().copied()).collect();
+            let all: Vec<_> = all.into_iter().collect();
+            lines.push_str(&format!("\ncapabilities = [{}]", words(&all, "\"")));
+        }
+        if self.wishes.contains(&Capability::Http) && !http {
+            wrong.push("it wants to send HTTP requests, and no origin is granted".to_owned());
+            lines.push_str("\nhttp = [\"https://api.example\"]   # the origins it may send requests to");
+        }
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        if !lines.is_empty() {
+            advice.push(format!("to grant it, write\n[plugin.{plugin}]{lines}"));
+        }
+        Err(LoadProblem::new(Stage::Imports, wrong.join("; ")).help(advice.join("\n")))
     }
 }
 

@@ -33,6 +33,14 @@ pub(crate) async fn run(loaded: &Loaded) -> Result<Option<Fault>, LoadProblem> {
     match opened {
         Ok(()) => Ok(None),
         Err(StartFault { fault, in_open: true }) if fault.code == fault::code::FAULT => Ok(Some(fault)),
+        // `configure` has nothing but its settings to say no to.
+        Err(StartFault { fault, .. }) if fault.code == fault::code::FAULT => {
+            let why = fault.detail.strip_prefix("configure: ").unwrap_or(&fault.detail).to_owned();
+            let mut problem =
+                LoadProblem::new(Stage::Settings, format!("it does not take its settings: {why}"));
+            problem.settings.push((String::new(), why));
+            Err(problem)
+        }
         Err(StartFault { fault, .. }) => {
             Err(LoadProblem::new(Stage::Start, fault.message).help(fault.detail))
         }

@@ -214,6 +214,13 @@ impl Source for Body {
         }
     }
 
+    async fn closing(&mut self) {
+        match &mut self.state {
+            State::Messages(took, _) => took.closing().await,
+            _ => std::future::pending().await,
+        }
+    }
+
     fn decode(&mut self) -> Result<(), Broken> {
         let codings = self
             .codings

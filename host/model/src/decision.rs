@@ -44,4 +44,6 @@ pub struct Decision {
 pub struct Applied {
     pub rule: String,
     pub cells: u64,
+    /// Not done at all: what a shadow came to instead, for the record. `rule` says in which column and how.
+    pub beside: Option<JudgedBy>,
 }

@@ -41,13 +41,26 @@ name!(
 );
 
 /// SHA-256 of a plugin file, or of anything else that must be named by its content.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
     /// The first twelve hexadecimal digits: enough to tell generations apart in logs.
     pub fn short(&self) -> String {
         self.to_string().chars().take(12).collect()
+    }
+
+    /// Of what `Display` writes: 64 hexadecimal digits.
+    pub fn of_hex(hex: &str) -> Option<Self> {
+        let mut digest = [0; 32];
+        let pairs = hex.as_bytes().chunks(2);
+        if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (byte, pair) in digest.iter_mut().zip(pairs) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self(digest))
     }
 }
 

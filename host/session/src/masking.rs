@@ -94,9 +94,9 @@ async fn mask_planned<M: Maskers>(
         push(&mut batch, text, index)?;
     }
     if plan.wanted.is_empty() {
-        return Ok(Vec::new());
+        return Ok(plan.beside.clone());
     }
-    let masked = maskers.mask(TEXT_SLOT, batch).await?;
+    let mut masked = maskers.mask(TEXT_SLOT, batch).await?;
     check_lists(&masked)?;
     let mut start = 0;
     for (cell, end) in masked.cells.iter().zip(&masked.ends) {
@@ -105,6 +105,7 @@ async fn mask_planned<M: Maskers>(
         let place = texts.get_mut((cell & !TOP_BIT) as usize).ok_or_else(out_of_bounds)?;
         **place = String::from_utf8_lossy(text).into_owned();
     }
+    masked.applied.extend_from_slice(&plan.beside);
     Ok(masked.applied)
 }
 

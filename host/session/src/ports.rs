@@ -92,6 +92,8 @@ pub struct MaskPlan {
     pub by: Vec<JudgedBy>,
     /// Any operation gets the same plan for these columns: the values of several may go through it together.
     pub reusable: bool,
+    /// Columns that a shadow would look at, and that nobody wants. For the record only.
+    pub beside: Vec<Applied>,
 }
 
 /// The maskers of one session's pipeline.

@@ -5,6 +5,9 @@ use crate::traffic::ResultInfo;
 use std::time::Instant;
 use weir_model::{Applied, JudgedBy, Operation};
 
+/// Differences of shadows that one record tells.
+const MAX_NOTED: usize = 100;
+
 /// An operation that was forwarded and has not ended.
 pub(crate) struct Running {
     /// The earlier operation this one goes on with, or 0.
@@ -23,15 +26,24 @@ impl Running {
     }
 
     pub(crate) fn count(&mut self, applied: &[Applied], by: &MaskPlan) {
-        for more in applied {
-            match self.masked.iter_mut().find(|known| known.rule == more.rule) {
-                Some(known) => known.cells += more.cells,
-                None => self.masked.push(more.clone()),
-            }
-        }
+        self.note(applied);
         for judged in &by.by {
             if !self.masked_by.contains(judged) {
                 self.masked_by.push(judged.clone());
+            }
+        }
+    }
+
+    /// What maskers did, or shadows would have done.
+    pub(crate) fn note(&mut self, applied: &[Applied]) {
+        for more in applied {
+            let same = |known: &&mut Applied| known.rule == more.rule && known.beside == more.beside;
+            let is_full = self.masked.len() >= MAX_NOTED;
+            match self.masked.iter_mut().find(same) {
+                Some(known) => known.cells += more.cells,
+                // A shadow's words are about columns, of which one operation can have any number.
+                None if more.beside.is_some() && is_full => {}
+                None => self.masked.push(more.clone()),
             }
         }
     }

@@ -162,6 +162,6 @@ pub struct Masked {
     pub cells: Vec<u32>,
     pub texts: Vec<u8>,
     pub ends: Vec<u32>,
-    /// How many cells each rule changed.
+    /// How many cells each rule changed, and what shadows would have changed otherwise.
     pub applied: Vec<weir_model::Applied>,
 }

@@ -33,8 +33,13 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(super::EXIT_CONFIG));
     }
     let settings = config.settings();
+    let verdict = match problems.len() {
+        0 => "is fine".to_owned(),
+        1 => "can be used, with the warning above".to_owned(),
+        many => format!("can be used, with the {many} warnings above"),
+    };
     println!(
-        "{} is fine: {} resource(s), {} plugin(s), {} user(s)",
+        "{} {verdict}: {} resource(s), {} plugin(s), {} user(s)",
         path.display(),
         settings.resources.len(),
         plugins::specs(&config).len(),

@@ -25,7 +25,11 @@ pub(crate) fn width() -> usize {
 }
 
 pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
-    let config = cli.config;
+    // `WEIR_CONFIG=` is how a shell unsets a variable for one command.
+    let config = match cli.config.as_os_str().is_empty() {
+        true => crate::cli::USUAL_CONFIG.into(),
+        false => cli.config,
+    };
     match cli.command {
         Command::Run => run::run(&config),
         Command::Check => check::check(&config),

@@ -55,7 +55,8 @@ async fn serve(config: Config, since: SystemTime, log: LogControl) -> anyhow::Re
         tracing::warn!(recovered.operations, recovered.holds, "closed what the last run had left open");
     }
     let kept = KeyValue::open(state).await?;
-    let started = Guests::start(
+    let set_aside = plugins::set_aside(&kept).await.context("state/plugins.db")?;
+    let started = Guests::start_knowing(
         GuestsConfig {
             plugins: settings.server.plugins.clone(),
             cache: Some(state.join("compiled")),
@@ -67,6 +68,7 @@ async fn serve(config: Config, since: SystemTime, log: LogControl) -> anyhow::Re
             outside: Arc::new(Granted::new(kept.clone())),
         },
         plugins::specs(&config),
+        set_aside,
     )
     .await?;
     let problems = plugins::problems(&config, &started.outcomes, &started.guests.generation());
@@ -93,7 +95,8 @@ async fn serve(config: Config, since: SystemTime, log: LogControl) -> anyhow::Re
 
     let tokens = TokensFile::open(&shared, state.join(weir_config::tokens::FILE)).await?;
     let tokens = tokio::spawn(tokens.follow());
-    let plugin_events = tokio::spawn(plugins::record_events(Arc::clone(&shared), started.events));
+    let plugin_events =
+        tokio::spawn(plugins::record_events(Arc::clone(&shared), kept.clone(), started.events));
     let api = Arc::new(Api::new(Arc::clone(&shared), trail.reader()));
     let (stop_admin, admin_stopped) = tokio::sync::oneshot::channel::<()>();
     let auth = weir_admin::Auth::new(token);

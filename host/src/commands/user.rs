@@ -36,7 +36,7 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
                 None
             } else {
                 let asked = format!("Password for {name}: ");
-                Some(verifier(&password::read(password_stdin, &asked, FROM_STDIN)?)?)
+                Some(verifier(&password::new(password_stdin, &asked, FROM_STDIN)?)?)
             };
             let kind = match kind {
                 Kind::Human => PrincipalKind::Human,
@@ -58,7 +58,7 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
             println!("added {name} to {}", file.display());
         }
         UserCommand::Passwd { name, password_stdin } => {
-            let password = password::read(password_stdin, &format!("New password for {name}: "), FROM_STDIN)?;
+            let password = password::new(password_stdin, &format!("New password for {name}: "), FROM_STDIN)?;
             users::set_password(&file, &name, &verifier(&password)?)?;
             println!("changed the password of {name}");
         }

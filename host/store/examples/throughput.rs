@@ -117,7 +117,7 @@ async fn session_of(trail: AuditHandle, session: usize, stop: Arc<AtomicBool>) {
             tag: "SELECT 1".to_owned(),
             error: None,
             bytes_to_client: 180,
-            masked: vec![Applied { rule: "email".to_owned(), cells: 1 }],
+            masked: vec![Applied { rule: "email".to_owned(), cells: 1, beside: None }],
             masked_by: vec![],
             duration: Duration::from_micros(412),
         };

@@ -159,6 +159,16 @@ impl KeyValue {
         Ok(sum)
     }
 
+    /// All keys of one plugin with what is kept under them.
+    ///
+    /// # Errors
+    /// When the store does not work.
+    pub async fn all(&self, plugin: &str) -> Result<Vec<(String, Vec<u8>)>, KeyValueError> {
+        let query = "SELECT key, value FROM kept WHERE plugin = ? AND (until IS NULL OR until > ?)";
+        let rows = sqlx::query(query).bind(plugin).bind(now_ms()).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    }
+
     /// No question comes any more.
     pub async fn close(&self) {
         self.pool.close().await;

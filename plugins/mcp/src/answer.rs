@@ -3,6 +3,7 @@
 
 use crate::catalog;
 use crate::cells::Cells;
+use crate::head::attribute;
 use crate::memory::{Ask, Asked, Exchange, Memory};
 use crate::message::{Id, Kind, Message, Wrong, code};
 use crate::operation;
@@ -64,9 +65,12 @@ pub fn take(
     match &message.kind {
         Kind::Request { id, method } => {
             let session = exchange.session().to_owned();
-            if let Some(operation) = operation::of_server(method, message.params, &session)? {
+            if let Some(mut operation) = operation::of_server(method, message.params, &session)? {
+                operation.attributes.push(attribute("mcp-request-id", &id.json()));
                 let number = found(memory, gathered, operation);
                 memory.server_asks(&session, id.clone(), method, number);
+            } else {
+                memory.server_pings(&session, id.clone());
             }
             parameters(memory, message, method, None, at, gathered)
         }

@@ -106,7 +106,9 @@ impl HttpInspector for Mcp {
             }
         }
         let notes = self.memory.take_notes();
-        let results = std::mem::take(&mut begun.answers).into_iter().map(answer::answered).collect();
+        let answers = std::mem::take(&mut begun.answers).into_iter();
+        let results =
+            answers.filter(|(operation, _)| self.memory.answered(*operation)).map(answer::answered).collect();
         if !head.has_body || head.length == Some(0) {
             return Ok(AnswerOutcome { results, notes, ..AnswerOutcome::default() });
         }

@@ -108,6 +108,8 @@ pub struct Memory {
     left: VecDeque<(String, Asked)>,
     /// what servers asked: session of MCP, id, method, operation
     server_asked: VecDeque<(String, Id, String, u32)>,
+    /// pings of servers, which nobody has to allow: session of MCP, id
+    pings: VecDeque<(String, Id)>,
     /// tools that run as tasks
     tasks: BTreeMap<String, String>,
     /// what clients said of themselves when their session of MCP began
@@ -129,6 +131,7 @@ impl Memory {
             pins: Pins::new(settings),
             left: VecDeque::new(),
             server_asked: VecDeque::new(),
+            pings: VecDeque::new(),
             tasks: BTreeMap::new(),
             clients: BTreeMap::new(),
             given: VecDeque::new(),
@@ -167,10 +170,34 @@ impl Memory {
         self.server_asked.push_back((session.to_owned(), id, method.to_owned(), operation));
     }
 
-    /// The method and the operation of a server's request that the client answers now.
-    pub fn answers(&mut self, session: &str, id: &Id) -> Option<(String, u32)> {
-        let at = self.server_asked.iter().position(|(of, asked, ..)| of == session && asked == id)?;
-        self.server_asked.remove(at).map(|(_, _, method, operation)| (method, operation))
+    pub fn server_pings(&mut self, session: &str, id: Id) {
+        if self.pings.len() >= MAX_LEFT {
+            self.pings.pop_front();
+        }
+        self.pings.push_back((session.to_owned(), id));
+    }
+
+    /// What of a server a client answers with this id: the method, when that is known, and the operations that must have
+    /// been allowed. An id that no question has may be one of a question not read yet, behind one that waits: so all that
+    /// is open counts then.
+    pub fn answers(&mut self, session: &str, id: &Id) -> Option<(Option<String>, Vec<u32>)> {
+        let open = || self.server_asked.iter().filter(|(of, ..)| of == session);
+        let fits: Vec<_> = open().filter(|(_, asked, ..)| asked.may_be(id)).collect();
+        if let Some((_, _, method, _)) = fits.first() {
+            return Some((Some(method.clone()), fits.iter().map(|(.., operation)| *operation).collect()));
+        }
+        if let Some(at) = self.pings.iter().position(|(of, pinged)| of == session && pinged == id) {
+            self.pings.remove(at);
+            return None;
+        }
+        let all: Vec<_> = open().map(|(.., operation)| *operation).collect();
+        (!all.is_empty()).then_some((None, all))
+    }
+
+    /// A question of a server has its answer; `false` when it had one.
+    pub fn answered(&mut self, operation: u32) -> bool {
+        let at = self.server_asked.iter().position(|(.., asked)| *asked == operation);
+        at.and_then(|at| self.server_asked.remove(at)).is_some()
     }
 
     /// These requests of a server were refused: nobody answers them any more but the gateway. Their ids and methods.

@@ -46,11 +46,16 @@ pub fn read(
             Kind::Response { id: Some(id), .. } => memory.answers(&head.session, id),
             _ => None,
         };
-        if let (Kind::Response { ok, .. }, Some((_, asked))) = (&message.kind, &answers) {
-            exchange.answers.push((*asked, *ok));
+        let method = answers.as_ref().and_then(|(method, _)| method.as_deref());
+        let mut operation = operation::of_client(message, head, method)?;
+        if let Some((method, asked)) = &answers {
+            if let (Kind::Response { ok, .. }, Some(_), Some(first)) = (&message.kind, method, asked.first())
+            {
+                exchange.answers.push((*first, *ok));
+            }
+            let numbers: Vec<_> = asked.iter().map(u32::to_string).collect();
+            operation.attributes.push(attribute("answers", &numbers.join(",")));
         }
-        let answers = answers.as_ref().map(|(method, _)| method.as_str());
-        let mut operation = operation::of_client(message, head, answers)?;
         operation.claimed.extend_from_slice(memory.said_by_client(&head.session));
         let number = memory.next_operation();
         if let Kind::Request { id, method } = &message.kind {

@@ -1,5 +1,6 @@
-// Types of the contract, wit/*.wit, and of this SDK. Hand-written and small; tests/languages compiles the TypeScript
-// example against them.
+// Types of the contract, wit/*.wit, and of this SDK. Hand-written and small; tests/languages/test_types.py holds templates
+// and examples against them, and them against the contract. `weir plugin build` takes types out without looking at them:
+// run `tsc --noEmit` yourself.
 
 export interface Attribute { name: string; value: string }
 export interface Principal { id: string; kind: string; groups: string[]; attributes: Attribute[] }

@@ -330,6 +330,36 @@ def test_a_refused_question_is_not_answered_by_an_id_that_servers_take_for_its_o
 # --- held
 
 
+@pytest.mark.parametrize("spelled", [int, str, lambda number: int(number) + 1], ids=["its id", "as text", "the next one"])
+def test_a_question_that_is_held_is_not_answered_before_it_was_asked(tools, spelled):
+    guard = {"protect": [{"kinds": ["mcp.elicitation"], "objects": ["**"], "actions": ["call"], "answer": "hold",
+                          "reason": "questions are looked at", "reviewers": ["group:leads"]}]}
+    plugins = {"mcp": {"settings": {"unlisted": "allow", "paths": ["/mcp"]}}, "change-guard": {"settings": guard}}
+    with Weir(resources=[http("tools", tools.url, path_prefix="/mcp", pipeline=["mcp", "change-guard"])], plugins=plugins) as own:
+        me = own.basic("ann")
+        session = initialize(own, me)
+
+        def say(message: dict):
+            return post(own, me, {"jsonrpc": "2.0"} | message, session)
+
+        say({"method": "notifications/initialized"})
+        said = []
+        calling = threading.Thread(target=lambda: said.append(say({"id": 2, "method": "tools/call", "params": {"name": "ask_now", "arguments": {}}})))
+        calling.start()
+        held = own.wait_for("the question", lambda: next(iter(json.loads(own.as_person("lea", "approvals", "list", "--json").stdout)), None))
+        facts = {each["name"]: each["value"] for each in held["attributes"]}
+        answer = {"result": {"action": "accept", "content": {"pin": "1234"}}}
+        early = say({"id": spelled(facts["mcp-request-id"])} | answer)
+        assert early.status_code == 403 and "not-asked" in early.text and tools.called == []
+        own.as_person("lea", "approvals", "approve", held["id"])
+        # Now it is asked, and has its answer.
+        own.wait_for("the question's record", lambda: calls(own, "intent", "elicitation/create"))
+        assert say({"id": json.loads(facts["mcp-request-id"])} | answer).status_code == 202
+        calling.join(30)
+        assert "thanks" in said[0].text and tools.called == [("ask_now", "answered")]
+        assert len([each for each in own.trail(kind="refused") if each["body"]["detail"]["refusal_code"] == "not-asked"]) == 1
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("vote", ["approve", "deny"])
 def test_a_held_call_is_told_so_and_runs_when_it_is_approved(weir, tools, mode, vote):

@@ -256,6 +256,56 @@ def test_a_held_message_waits_and_those_behind_it(weir, server, mark, vote):
     assert server.received == [f"first {mark}", f"second {mark}"]
 
 
+def held(weir: Weir, mark: str) -> dict:
+    return weir.wait_for("the request for approval", lambda: next((each for each in waiting(weir) if mark in json.dumps(each)), None))
+
+
+def given_up(weir: Weir, mark: str) -> tuple[str, str]:
+    (refused,) = weir.wait_for("the refusal", lambda: messages(weir, mark, "refused"))
+    assert messages(weir, mark) == [] and not [each for each in waiting(weir) if mark in json.dumps(each)]
+    return refused["body"]["detail"]["by"], refused["body"]["detail"]["refusal_code"]
+
+
+def test_a_client_that_says_goodbye_behind_a_held_message_is_answered_and_it_is_given_up(weir, server, mark):
+    # The client itself waits five seconds for the answer to its close frame, and then hangs up.
+    with opened(weir, "held", "/echo", close_timeout=5) as client:
+        client.send(f"first {mark}")
+        one = held(weir, mark)
+        client.send(f"second {mark}")
+        client.close(4001, "enough")
+        assert client.protocol.close_rcvd is not None and client.close_code == 4001
+    assert given_up(weir, mark) == ("client", "client-gone")
+    assert weir.as_person("lea", "approvals", "approve", one["id"], check=False).returncode != 0
+    server.wait_for(lambda: 4001 in [code for code, _ in server.closed])
+    assert server.received == []
+
+
+def test_a_held_message_whose_server_goes_is_refused_on_the_record(mark):
+    with SocketUpstream() as short, Weir(resources=[http("held", short.url, path_prefix="/held", pipeline=["http-api", "change-guard", "pii-mask"])], plugins=PLUGINS) as own:
+        with opened(own, "held", "/echo") as client:
+            client.send(f"first {mark}")
+            held(own, mark)
+            short._server.shutdown()  # closes with 1001
+            assert ended(client)[0] in (1001, 1011)
+        assert given_up(own, mark) == ("upstream", "upstream-gone")
+        assert short.received == []
+
+
+def test_a_session_goes_on_behind_a_websocket_that_ended_in_any_way(weir, server, mark):
+    """Its plugins are the session's: none may be left in the middle of a call."""
+    for number in range(5):
+        for close in (lambda client: client.close(), lambda client: client.socket.close(), lambda client: client.send("4000 no")):
+            with contextlib.suppress(ConnectionClosed, OSError), opened(weir, "masked", f"/close?mark={mark}{number}") as client:
+                close(client)
+    with opened(weir, "masked", f"/customers?mark={mark}") as client:
+        client.send("show")
+        assert leaks.found_in(client.recv(20).encode()) == []
+    sessions = {each["body"]["session"] for each in messages(weir, mark)}
+    assert len(sessions) == 1
+    traps = json.loads(weir.command("plugins", "--json").stdout)
+    assert all(each["traps"] == each["time_outs"] == 0 for each in traps)
+
+
 def test_an_inspector_that_reads_no_websocket_has_it_refused(weir, server):
     with pytest.raises(InvalidStatus) as refused:
         opened(weir, "tools", "/mcp")

@@ -250,10 +250,23 @@ fn attributes(out: &mut Object<'_>, key: &'static str, attributes: &[Attribute])
     });
 }
 
-/// `[{"cells":…,"rule":…}]`.
+/// `[{"cells":…,"rule":…}]`, of what was done.
 fn applied(out: &mut Object<'_>, key: &'static str, applied: &[Applied]) {
-    out.objects(key, applied, |out, applied| {
+    let done: Vec<_> = applied.iter().filter(|applied| applied.beside.is_none()).collect();
+    out.objects(key, &done, |out, applied| {
         out.number("cells", applied.cells);
         out.text("rule", &applied.rule);
+    });
+}
+
+/// `[{"answer":…,"cells":…,"digest":…,"plugin":…,"what":…}]`, of what shadows would have done.
+fn beside(out: &mut Object<'_>, applied: &[Applied]) {
+    let told = applied.iter().filter_map(|applied| Some((applied, applied.beside.as_ref()?)));
+    out.objects("beside", &told.collect::<Vec<_>>(), |out, (applied, by)| {
+        out.word("answer", by.answer);
+        out.number("cells", applied.cells);
+        out.digest("digest", &by.digest);
+        out.text("plugin", by.plugin.as_str());
+        out.text("what", &applied.rule);
     });
 }

@@ -1,7 +1,7 @@
 //! Operations: what was wanted, what was decided, what came of it.
 
 use super::session::micros;
-use super::{Place, applied, attributes};
+use super::{Place, applied, attributes, beside};
 use crate::canon::Object;
 use crate::redact::redact_named;
 use std::sync::Arc;
@@ -101,6 +101,7 @@ impl Attempt {
 
     pub(super) fn payload(&self, out: &mut Object<'_>, refused: Option<&Refused>) {
         attributes(out, "attributes", &self.what.attributes);
+        beside(out, &self.masked);
         attributes(out, "claimed", &self.what.claimed);
         if let Verdict::Deny { reason, .. } | Verdict::Hold { reason, .. } = &self.decision.verdict {
             out.text("decision_reason", reason);
@@ -151,6 +152,7 @@ impl Outcome {
     }
 
     pub(super) fn payload(&self, out: &mut Object<'_>) {
+        beside(out, &self.masked);
         if let Some(failure) = &self.error {
             out.text("error_message", &failure.message);
         }

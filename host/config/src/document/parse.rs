@@ -26,10 +26,27 @@ pub(crate) fn parse(text: &str, report: &Report) -> Option<Node> {
         if line != last_line {
             last_line = line;
             report.source().what_looks_secret(line).into_iter().for_each(|span| report.hide(span));
-            report.error(code::SYNTAX, span, format!("this is not TOML: {}", error.message()));
+            let told = report.error(code::SYNTAX, span, format!("this is not TOML: {}", error.message()));
+            told.help(help(error.message()));
         }
     }
     None
+}
+
+/// What to do about what the parser says. Its words change with its version: what is not known gets the rule.
+fn help(message: &str) -> &'static str {
+    match message {
+        _ if message.contains("must be quoted") => {
+            "write texts in quotes, durations and sizes too: `\"30s\"`"
+        }
+        _ if message.contains("duplicate key") => {
+            "each key is written once in a table, each `[table]` once in a file"
+        }
+        _ if message.contains("unclosed") => {
+            "close it before the line ends; a list may go over several lines"
+        }
+        _ => "one `key = value` to a line, texts in quotes, under `[table]` or `[[list of tables]]`",
+    }
 }
 
 /// The tree as far as it can be read, and the lines that cannot: for those who need one key of it, and make sure that

@@ -74,7 +74,7 @@ async fn the_masker_hides_columns_by_their_own_name_and_addresses_in_errors() {
         (masked.cells.as_slice(), masked.texts.as_slice()),
         (&[TOP_BIT, 1][..], &b"no b@***, no d@***"[..])
     );
-    let applied = |rule: &str, cells| Applied { rule: rule.into(), cells };
+    let applied = |rule: &str, cells| Applied { rule: rule.into(), cells, beside: None };
     assert_eq!(masked.applied, [applied("column", 1), applied("address", 1)]);
 }
 

@@ -37,4 +37,6 @@ mod reference_page;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod rollout;
+#[cfg(test)]
 mod support;

@@ -43,7 +43,7 @@ async fn a_masker_changes_what_it_wanted() {
     let given = batch(&[("straße", 1), ("secret", 2), ("ok", 1)]);
     let masked = session.maskers.mask(1, given).await.unwrap();
     assert_eq!(shown(&masked), [(0, "STRASSE"), (1 | TOP_BIT, ""), (2, "OK")]);
-    let applied = |rule: &str, cells| Applied { rule: rule.into(), cells };
+    let applied = |rule: &str, cells| Applied { rule: rule.into(), cells, beside: None };
     assert_eq!(masked.applied, [applied("upper", 2), applied("hide", 1)]);
 
     let planned = plan(&mut session, "select", &["id", "name"]).await.unwrap();

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use weir_model::RefusedBy;
 use weir_session::http::traffic::{Broken, Frame, Goodbye, Message, Pipe};
@@ -47,12 +47,23 @@ type Piece = (Result<Frame, Broken>, Option<OwnedSemaphorePermit>);
 pub(crate) type Start = oneshot::Sender<usize>;
 
 /// What a session takes of a leg.
-pub(crate) struct Took(mpsc::UnboundedReceiver<Piece>);
+pub(crate) struct Took {
+    pieces: mpsc::UnboundedReceiver<Piece>,
+    closing: watch::Receiver<bool>,
+}
 
 impl Took {
     /// Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<Result<Frame, Broken>> {
-        self.0.recv().await.map(|(piece, _)| piece)
+        self.pieces.recv().await.map(|(piece, _)| piece)
+    }
+
+    /// Resolves when a close frame has come. Cancel safe.
+    pub(crate) async fn closing(&mut self) {
+        if self.closing.wait_for(|closing| *closing).await.is_err() {
+            // It ended without one.
+            std::future::pending().await
+        }
     }
 }
 
@@ -60,13 +71,15 @@ pub(crate) struct Leg {
     side: Side,
     start: oneshot::Receiver<usize>,
     to: mpsc::UnboundedSender<Piece>,
+    closing: watch::Sender<bool>,
 }
 
 /// A leg before its connection is there, and what a session gets of it.
 pub(crate) fn pair(side: Side) -> (Leg, Took, Start) {
     let (to, took) = mpsc::unbounded_channel();
     let (told, start) = oneshot::channel();
-    (Leg { side, start, to }, Took(took), told)
+    let (close, closing) = watch::channel(false);
+    (Leg { side, start, to, closing: close }, Took { pieces: took, closing }, told)
 }
 
 /// How reading ended.
@@ -87,14 +100,14 @@ enum Control {
 impl Leg {
     /// Runs the leg to its end. `from`: what the session sends.
     pub(crate) async fn run(self, stream: impl AsyncRead + AsyncWrite + Send, mut from: Pipe) {
-        let Self { side, start, to } = self;
+        let Self { side, start, to, closing } = self;
         // A session that lets go before it has begun says nothing more.
         let Ok(most) = start.await else { return };
         let (read, write) = tokio::io::split(stream);
         let (ask, asked) = mpsc::channel(CONTROLS);
         let decoder = Decoder::new(side == Side::Client, most);
         let room = Arc::new(Semaphore::new(AHEAD_BYTES));
-        let reader = Reader { side, decoder, stream: read, to, ask, room };
+        let reader = Reader { side, decoder, stream: read, to, closing, ask, room };
         let mut writer = Writer { side, stream: write, is_cut: false, has_closed: false };
         let ended = {
             let reading = std::pin::pin!(reader.run());
@@ -135,6 +148,7 @@ struct Reader<S> {
     decoder: Decoder,
     stream: ReadHalf<S>,
     to: mpsc::UnboundedSender<Piece>,
+    closing: watch::Sender<bool>,
     ask: mpsc::Sender<Control>,
     room: Arc<Semaphore>,
 }
@@ -187,7 +201,11 @@ impl<S: AsyncRead> Reader<S> {
             Event::Pong(_) => return None,
             Event::Message(message) => message,
         };
-        let is_close = matches!(message, Message::Close(_));
+        if matches!(message, Message::Close(_)) {
+            let _ = self.to.send((Ok(Frame::Message(message)), None));
+            self.closing.send_replace(true);
+            return Some(Ended::Closed);
+        }
         let room = message.len().saturating_add(MESSAGE_BYTES).min(AHEAD_BYTES);
         let room = u32::try_from(room).unwrap_or(u32::MAX);
         let mut permit = std::pin::pin!(Arc::clone(&self.room).acquire_many_owned(room));
@@ -214,7 +232,7 @@ impl<S: AsyncRead> Reader<S> {
         };
         // When nobody takes it any more, the end is still waited for.
         let _ = self.to.send((Ok(Frame::Message(message)), permit));
-        is_close.then_some(Ended::Closed)
+        None
     }
 
     fn broken(&self, what: &str) {
@@ -324,4 +342,73 @@ impl<S: AsyncWrite> Writer<S> {
 
 fn goodbye(code: u16, reason: &str) -> Message {
     Message::Close(Some(Goodbye { code, reason: reason.to_owned() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::DuplexStream;
+
+    /// A client with its leg, and the session's end of it, which has taken nothing yet.
+    fn leg() -> (DuplexStream, Took, mpsc::Sender<Result<Frame, Broken>>) {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (leg, took, start) = pair(Side::Client);
+        let (tell, pipe) = mpsc::channel(8);
+        start.send(1 << 20).unwrap();
+        tokio::spawn(leg.run(ours, pipe));
+        (theirs, took, tell)
+    }
+
+    fn masked(message: &Message) -> Vec<u8> {
+        frame::encode(message, Some([1, 2, 3, 4])).to_vec()
+    }
+
+    fn text(length: usize) -> Message {
+        Message::Text(vec![b'x'; length].into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_goodbye_behind_what_nobody_takes_is_seen_at_once() {
+        let (mut client, mut took, _tell) = leg();
+        for message in [text(5), text(7), goodbye(1000, "bye")] {
+            client.write_all(&masked(&message)).await.unwrap();
+        }
+        let began = tokio::time::Instant::now();
+        took.closing().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        for message in [text(5), text(7), goodbye(1000, "bye")] {
+            assert_eq!(took.next().await, Some(Ok(Frame::Message(message))));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_floods_behind_what_nobody_takes_is_given_up() {
+        let (mut client, mut took, tell) = leg();
+        let flood = tokio::spawn(async move {
+            while client.write_all(&masked(&text(10_000))).await.is_ok() {}
+            client
+        });
+        // Nobody takes anything: that the session is let go of shows in this.
+        tell.closed().await;
+        drop(flood.await.unwrap());
+        let (mut messages, mut last) = (0, None);
+        while let Some(next) = took.next().await {
+            messages += usize::from(next.is_ok());
+            last = Some(next);
+        }
+        assert!((20..=AHEAD_BYTES / 10_000).contains(&messages), "{messages}");
+        assert!(matches!(last, Some(Err(Broken { by: RefusedBy::Inspector, .. }))), "{last:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_hangs_up_behind_what_nobody_takes_is_seen() {
+        let (mut client, _took, tell) = leg();
+        // More than there is room for, less than is read besides.
+        for _ in 0..40 {
+            client.write_all(&masked(&text(10_000))).await.unwrap();
+        }
+        assert!(!tell.is_closed());
+        drop(client);
+        tell.closed().await;
+    }
 }

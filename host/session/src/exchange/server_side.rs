@@ -135,6 +135,11 @@ impl<P: Ports> Exchange<P> {
         let nothing = no_operation();
         let operation = self.running.get(&event.reference).map_or(&nothing, |running| &running.operation);
         let plan = self.maskers.plan(RESULT_SLOT, &columns, operation).await?;
+        if !plan.beside.is_empty()
+            && let Some(running) = self.running.get_mut(&event.reference)
+        {
+            running.note(&plan.beside);
+        }
         // Nothing of a new shape is wanted until somebody says so.
         if !plan.wanted.is_empty() {
             self.inspector.want(&plan.wanted).await?;
@@ -223,7 +228,7 @@ impl<P: Ports> Exchange<P> {
         check_lists(&masked)?;
         if masked.cells.is_empty() {
             self.pass_on(event.len as usize)?;
-            return Ok(Vec::new());
+            return Ok(masked.applied);
         }
         for cell in &mut masked.cells {
             let place = places.get((*cell & !TOP_BIT) as usize);

@@ -305,6 +305,7 @@ impl<P: HttpPorts> Exchange<P> {
         let mut desk = self.session.desk.lock().await;
         let mut outcome = desk.inspector.answer_body(self.number, given, end).await?;
         self.session.notes.leave(std::mem::take(&mut outcome.notes));
+        self.session.holds.asks(outcome.operations.iter().map(|asked| asked.id));
         let masked = self.mask(&mut desk, &outcome.values, given).await?;
         drop(desk);
         let release = outcome.release as usize;
@@ -332,7 +333,10 @@ impl<P: HttpPorts> Exchange<P> {
     pub(super) async fn take_asked(&self, asked: &[Request], given: &[u8]) -> Result<Option<Bytes>, Fault> {
         use super::judge::Judged;
         match self.judge(asked.to_vec(), given, None).await? {
-            Judged::Go => Ok(None),
+            Judged::Go => {
+                self.session.holds.asked(asked.iter().map(|asked| asked.id));
+                Ok(None)
+            }
             Judged::Refused { ids, why } => {
                 let mut desk = self.session.desk.lock().await;
                 let instead = desk.inspector.refuse_asked(self.number, &ids, &why).await?;
@@ -409,6 +413,11 @@ impl<P: HttpPorts> Exchange<P> {
         let operation =
             current.and_then(|id| running.get(&id)).map_or(&nothing, |running| &running.operation);
         let plan = maskers.plan(VALUES_SLOT, &values.columns, operation).await?;
+        if !plan.beside.is_empty()
+            && let Some(running) = current.and_then(|id| running.get_mut(&id))
+        {
+            running.note(&plan.beside);
+        }
         if plan.wanted.is_empty() {
             return Ok(Spans::default());
         }
@@ -437,6 +446,11 @@ impl<P: HttpPorts> Exchange<P> {
         let mut masked = maskers.mask(VALUES_SLOT, batch).await?;
         check_lists(&masked)?;
         if masked.cells.is_empty() {
+            if !masked.applied.is_empty()
+                && let Some(running) = current.and_then(|id| running.get_mut(&id))
+            {
+                running.note(&masked.applied);
+            }
             return Ok(Spans::default());
         }
         for cell in &mut masked.cells {

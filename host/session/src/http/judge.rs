@@ -1,6 +1,6 @@
 //! Deciding about the operations of one exchange, together: all of them, or none, are forwarded.
 
-use super::holds::Hold;
+use super::holds::{CLIENT_GONE, GivenUp, Hold};
 use super::reply::{Reply, by};
 use super::request::Exchange;
 use super::session::{Desk, HttpPorts};
@@ -39,8 +39,8 @@ enum Fate {
 /// How a hold ends.
 enum Waited {
     Reviewed(Review),
-    /// The client took it back.
-    Cancelled,
+    /// Nobody wants it any more.
+    GivenUp(GivenUp),
     /// The client went away.
     Gone,
 }
@@ -104,6 +104,11 @@ impl<P: HttpPorts> Exchange<P> {
         let inspector = session.judged_by.clone();
         if request.continues != 0 {
             return self.continuation(request).await;
+        }
+        if session.holds.answers_too_early(&request.operation) {
+            let message = "this answers a question that nobody has allowed";
+            let why = Fault::new(FaultSource::Client, "not-asked", message);
+            return Fate::Refuse { by: RefusedBy::Policy, decision: denied(&why, inspector), why };
         }
         let mut desk = session.desk.lock().await;
         let answers = desk.policies.decide(&request.operation, Round::First).await;
@@ -181,9 +186,9 @@ impl<P: HttpPorts> Exchange<P> {
             };
             match waited {
                 Waited::Reviewed(review) => self.reviewed(case, review, bound, expires_at).await,
-                Waited::Cancelled => {
-                    pending.abandon(Abandoned::Cancelled);
-                    cancel(case);
+                Waited::GivenUp(why) => {
+                    pending.abandon(why.abandoned());
+                    give_up(case, why);
                 }
                 Waited::Gone => {
                     is_gone = true;
@@ -197,9 +202,9 @@ impl<P: HttpPorts> Exchange<P> {
             }
         }
         // Also what was approved already, while the others waited.
-        for (index, _) in holds.iter().filter(|(_, hold)| hold.is_cancelled()) {
-            if let Some(case) = cases.get_mut(*index) {
-                cancel(case);
+        for (index, hold) in &holds {
+            if let (Some(case), Some(why)) = (cases.get_mut(*index), hold.given_up()) {
+                give_up(case, why);
             }
         }
         Ok(is_gone)
@@ -276,7 +281,7 @@ impl<P: HttpPorts> Exchange<P> {
             tokio::select! {
                 biased;
                 () = gone => return Ok(Waited::Gone),
-                () = hold.cancelled() => return Ok(Waited::Cancelled),
+                why = hold.is_given_up() => return Ok(Waited::GivenUp(why)),
                 review = pending.review() => return Ok(Waited::Reviewed(review)),
                 () = tokio::time::sleep(NOTICE_EVERY) => {}
             }
@@ -404,22 +409,18 @@ impl<P: HttpPorts> Exchange<P> {
     }
 }
 
-/// The client has taken it back: it does not run, whoever approved it.
-fn cancel(case: &mut Case) {
+/// Nobody waits for it any more: it does not run, whoever approved it.
+fn give_up(case: &mut Case, why: GivenUp) {
     let (Fate::Ask(decision) | Fate::Go(decision)) = &case.fate else { return };
-    let why = Fault::new(
-        FaultSource::Client,
-        "cancelled-by-client",
-        "the client cancelled it while it waited for approval",
-    );
-    case.fate = Fate::Refuse { by: RefusedBy::Client, why, decision: decision.clone() };
+    let (by, why) = why.refusal();
+    case.fate = Fate::Refuse { by, why, decision: decision.clone() };
 }
 
 fn refused(intent: Intent, refusal: Option<(RefusedBy, Fault)>, is_gone: bool) -> Entry {
     let (by, why) = refusal.unwrap_or_else(|| {
         if is_gone {
             let message = "the client went away while it waited for approval";
-            return (RefusedBy::Client, Fault::new(FaultSource::Client, "client-gone", message));
+            return (RefusedBy::Client, Fault::new(FaultSource::Client, CLIENT_GONE, message));
         }
         let message = "another operation of the same request was refused";
         (RefusedBy::Policy, Fault::new(FaultSource::Policy, "refused-together", message))

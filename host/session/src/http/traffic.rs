@@ -96,6 +96,10 @@ pub trait Source: Send + 'static {
     fn decode(&mut self) -> Result<(), Broken>;
     /// From now on messages are wanted, none larger than so many bytes. Called before the first `next` of a WebSocket.
     fn messages(&mut self, _most: usize) {}
+    /// Resolves when the last message has come, whether or not those before it were asked for. Cancel safe.
+    fn closing(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
 }
 
 /// A body on its way out: pieces, or why it breaks off.

@@ -11,6 +11,7 @@
 //! never been. The operation of the handshake is open as long as the connection, and its outcome says how that ended.
 
 use super::answer::Stop;
+use super::holds::{CLIENT_GONE, GivenUp};
 use super::judge::Judged;
 use super::outgoing::Outgoing;
 use super::reply::{Gone, Reply};
@@ -74,6 +75,8 @@ impl<P: HttpPorts> Exchange<P> {
                     bound,
                     last: Mutex::new(Instant::now()),
                     calling: tokio::sync::Mutex::default(),
+                    judging: tokio::sync::Mutex::default(),
+                    asked: Mutex::default(),
                 };
                 talk.switched(&handshake, answer, (client, back), outgoing, reply).await;
             }
@@ -139,6 +142,17 @@ struct Talk<'a, P: HttpPorts> {
     last: Mutex<Instant>,
     /// held by the side that is in a call of a plugin
     calling: tokio::sync::Mutex<()>,
+    /// held while a message of the client is being judged, until what became of it is recorded
+    judging: tokio::sync::Mutex<()>,
+    asked: Mutex<Asked>,
+}
+
+/// What of the client's messages is being judged.
+#[derive(Default)]
+struct Asked {
+    operations: Vec<u32>,
+    /// why nothing is waited for any more
+    given_up: Option<GivenUp>,
 }
 
 impl<P: HttpPorts> Talk<'_, P> {
@@ -229,11 +243,13 @@ impl<P: HttpPorts> Talk<'_, P> {
                     (true, back.and_then(Result::ok).unwrap_or(said))
                 }
                 said = telling.as_mut() => {
-                    self.leave_in_peace(asking).await;
+                    self.give_up(GivenUp::UpstreamGone);
+                    self.leave_judged(asking).await;
                     (false, said?)
                 }
                 () = self.idle() => {
-                    self.leave_in_peace(asking).await;
+                    self.give_up(GivenUp::Idle);
+                    self.leave_judged(asking).await;
                     self.leave_in_peace(telling).await;
                     let message = "nothing was said for too long";
                     return Err(Fault::new(FaultSource::Host, "idle", message).into());
@@ -261,6 +277,32 @@ impl<P: HttpPorts> Talk<'_, P> {
         }
     }
 
+    /// The same of the client's side, and until what is being judged is recorded.
+    async fn leave_judged(&self, mut side: Pin<&mut impl Future>) {
+        tokio::select! {
+            biased;
+            _ = side.as_mut() => return,
+            _ = self.judging.lock() => {}
+        }
+        self.leave_in_peace(side).await;
+    }
+
+    /// Nothing is waited for any more: what is held is refused, and recorded so.
+    fn give_up(&self, why: GivenUp) {
+        let mut asked = lock(&self.asked);
+        let why = *asked.given_up.get_or_insert(why);
+        self.exchange.session.holds.give_up(asked.operations.iter().copied(), why);
+    }
+
+    /// These are judged from now on.
+    fn asks(&self, operations: Vec<u32>) {
+        let mut asked = lock(&self.asked);
+        if let Some(why) = asked.given_up {
+            self.exchange.session.holds.give_up(operations.iter().copied(), why);
+        }
+        asked.operations = operations;
+    }
+
     /// Until the client closes.
     async fn client_side<S: Source>(
         &self,
@@ -273,7 +315,23 @@ impl<P: HttpPorts> Talk<'_, P> {
                 None => return Err(Stop::Gone),
                 Some(Err(broken)) => return Err(from_body(&broken).into()),
                 Some(Ok(Frame::Message(Message::Close(goodbye)))) => return Ok(goodbye),
-                Some(Ok(Frame::Message(message))) => self.ask(message, outgoing, watch).await?,
+                Some(Ok(Frame::Message(message))) => {
+                    let mut asking = std::pin::pin!(self.ask(message, outgoing, watch));
+                    let asked = tokio::select! {
+                        biased;
+                        asked = asking.as_mut() => asked,
+                        // Whoever has said goodbye does not wait for an answer.
+                        () = client.closing() => {
+                            self.give_up(GivenUp::ClientGone);
+                            asking.await
+                        }
+                    };
+                    match asked {
+                        // What stands between it and the goodbye means nothing without it.
+                        Err(Stop::Fault(why)) if why.code == CLIENT_GONE => return last(client).await,
+                        asked => asked?,
+                    }
+                }
                 Some(Ok(_)) => return Err(nonsense("a body where there are messages").into()),
             }
         }
@@ -286,6 +344,7 @@ impl<P: HttpPorts> Talk<'_, P> {
         *lock(&self.last) = Instant::now();
         let (is_text, bytes) = parts(&message);
         session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let judging = self.judging.lock().await;
         let calling = self.calling.lock().await;
         let mut desk = session.desk.lock().await;
         let outcome = desk.inspector.message(exchange.number, is_text, &bytes).await;
@@ -311,12 +370,14 @@ impl<P: HttpPorts> Talk<'_, P> {
             );
         }
         let ids: Vec<_> = outcome.operations.iter().map(|request| request.id).collect();
+        self.asks(ids.clone());
         let bound = [&self.bound[..], &[u8::from(is_text)], &bytes].concat();
         match exchange.judge(outcome.operations, &bound, Some(watch)).await? {
             Judged::Go => {}
             Judged::Refused { why, .. } => return Err(why.into()),
             Judged::Gone => return Err(Stop::Gone),
         }
+        drop(judging);
         tokio::select! {
             pushed = outgoing.push(Frame::Message(message)) => pushed.map_err(|Gone| upstream_gone())?,
             () = watch.gone() => return Err(Stop::Gone),
@@ -400,6 +461,18 @@ impl<P: HttpPorts> Talk<'_, P> {
                 }
                 sleep_until(until).await;
             }
+        }
+    }
+}
+
+/// The goodbye of a side, behind whatever else it said.
+async fn last<S: Source>(side: &mut S) -> Result<Option<Goodbye>, Stop> {
+    loop {
+        match side.next().await {
+            None => return Err(Stop::Gone),
+            Some(Err(broken)) => return Err(from_body(&broken).into()),
+            Some(Ok(Frame::Message(Message::Close(goodbye)))) => return Ok(goodbye),
+            Some(Ok(_)) => {}
         }
     }
 }

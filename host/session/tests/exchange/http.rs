@@ -169,12 +169,17 @@ impl HttpInspector for ToyHttp {
         })
     }
 
-    /// A message is an operation, its text; `broken` is none, and `keep` is not released.
+    /// A message is an operation, its text; `broken` is none, `keep` is not released, and `slow` takes a second, which is
+    /// noted when it is over.
     async fn message(&mut self, exchange: u32, text: bool, data: &[u8]) -> Result<RequestOutcome, Fault> {
         self.check()?;
         self.messages += 1;
         let said =
             if text { String::from_utf8_lossy(data).into_owned() } else { format!("binary {}", data.len()) };
+        if said == "slow" {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.noted.lock().unwrap().push("looked at slow".to_owned());
+        }
         let refusal =
             (said == "broken").then(|| Fault::new(FaultSource::Client, "malformed", "it is broken"));
         let release = if said == "keep" { 0 } else { data.len() as u32 };

@@ -36,7 +36,7 @@ impl Maskers for ToyMaskers {
         }
         let by = JudgedBy { plugin: PluginName::new("masker"), digest: Digest([2; 32]), answer: "mask" };
         let wanted = (0..).zip(columns).filter(|(_, column)| wants(column)).map(|(index, _)| index);
-        Ok(MaskPlan { wanted: wanted.collect(), by: vec![by], reusable: false })
+        Ok(MaskPlan { wanted: wanted.collect(), by: vec![by], reusable: false, beside: vec![] })
     }
 
     async fn mask(&mut self, slot: u32, batch: Batch) -> Result<Masked, Fault> {
@@ -62,7 +62,8 @@ impl Maskers for ToyMaskers {
             masked.ends.push(u32::try_from(masked.texts.len()).unwrap());
         }
         if !masked.cells.is_empty() {
-            masked.applied = vec![Applied { rule: "word".into(), cells: masked.cells.len() as u64 }];
+            masked.applied =
+                vec![Applied { rule: "word".into(), cells: masked.cells.len() as u64, beside: None }];
         }
         Ok(masked)
     }

@@ -257,3 +257,37 @@ async fn an_upstream_that_vanishes_is_told() {
     ));
     assert_eq!(scene.story().await[1..], ["outcome 10 error 0"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_held_message_is_refused_when_its_upstream_closes_or_vanishes() {
+    for closes in [true, false] {
+        let mut open = open(false).await;
+        open.says("hold this").await;
+        let asked = open.scene.asked().await;
+        let code = if closes {
+            open.upstream.send(Ok(close(1001, ""))).await.unwrap();
+            1001
+        } else {
+            drop(open.upstream);
+            1011
+        };
+        let Some(Ok(Frame::Message(Message::Close(Some(said))))) = open.heard.recv().await else {
+            panic!("no close frame")
+        };
+        assert_eq!(said.code, code);
+        let story = open.scene.story().await;
+        assert_eq!(story[1], "refused 1001 by upstream upstream-gone: hold this");
+        assert_eq!(*open.scene.hub.abandoned.lock().unwrap(), ["upstream-gone"]);
+        drop(asked);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_closes_leaves_no_inspector_in_the_middle_of_a_call() {
+    let mut open = open(false).await;
+    open.says("slow").await;
+    open.nothing_is_forwarded().await;
+    open.upstream.send(Ok(close(1001, ""))).await.unwrap();
+    assert_eq!(open.heard.recv().await, Some(Ok(close(1001, ""))));
+    assert_eq!(*open.scene.noted.lock().unwrap(), ["looked at slow"]);
+}

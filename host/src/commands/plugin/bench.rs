@@ -1,6 +1,6 @@
 //! `weir plugin bench`: what a plugin costs, in the engine as a gateway has it.
 
-use super::stream::{Conversation, LIMITS, Split};
+use super::stream::{Conversation, LIMITS, Masks, Split};
 use super::{cases, print_json, refused, runtime, settings_of, spec_of, workbench};
 use crate::cli::PluginBench;
 use anyhow::{Context, bail};
@@ -169,7 +169,8 @@ async fn measure(
                 for case in &talks {
                     let parameters: Vec<_> = case.parameters.clone().into_iter().collect();
                     let opened = bench.inspector(loaded, info.clone(), &parameters, LIMITS, false).await;
-                    let mut talk = Conversation::new(opened.map_err(failed)?);
+                    let masks = Masks::new();
+                    let mut talk = Conversation::new(opened.map_err(failed)?, None, &masks);
                     for said in &case.wire {
                         let said_bytes = said.bytes()?;
                         bytes += said_bytes.len() as u64;

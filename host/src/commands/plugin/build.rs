@@ -53,6 +53,9 @@ fn run(source: &Source, folder: &Path, beside: &Path) -> anyhow::Result<PathBuf>
     if !script.is_file() {
         bail!("{} is missing: it builds plugins in {}", script.display(), source.language);
     }
+    let folder_named = folder.display();
+    eprintln!("building {} ({}) in {folder_named} with {}", source.name, source.language, script.display());
+    eprintln!("  the first build makes the SDK too, which takes minutes; what it says follows");
     let mut command = Command::new(&script);
     match source.language.as_str() {
         "rust" => command.arg("--out").arg(beside).arg(folder),

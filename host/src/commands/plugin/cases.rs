@@ -51,7 +51,60 @@ pub(super) struct Case {
     /// For stream inspectors: what the upstream said of itself during login.
     #[serde(default)]
     pub(super) parameters: BTreeMap<String, String>,
+    /// For HTTP inspectors: requests with their answers, in turn.
+    #[serde(default)]
+    pub(super) exchanges: Vec<ExchangeCase>,
+    /// For inspectors: what the values of a column become, `null` for nothing.
+    #[serde(default)]
+    pub(super) masks: BTreeMap<String, Option<String>>,
+    /// For inspectors: which operations are refused.
+    #[serde(default)]
+    pub(super) refuse: Option<RefuseCase>,
     pub(super) expect: Expect,
+}
+
+/// A refusal of a policy's.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefuseCase {
+    /// Only operations with this text; `*` stands for any.
+    pub(super) text: Option<String>,
+    pub(super) code: String,
+    #[serde(default)]
+    pub(super) reason: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExchangeCase {
+    pub(super) request: RequestCase,
+    /// None: the upstream does not answer.
+    #[serde(default)]
+    pub(super) answer: Option<AnswerCase>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RequestCase {
+    pub(super) method: String,
+    /// With the query, as a client sends it.
+    pub(super) target: String,
+    #[serde(default)]
+    pub(super) authority: Option<String>,
+    #[serde(default)]
+    pub(super) headers: Attributes,
+    #[serde(default)]
+    pub(super) body: Option<Bytes>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AnswerCase {
+    pub(super) status: u16,
+    #[serde(default)]
+    pub(super) headers: Attributes,
+    #[serde(default)]
+    pub(super) body: Option<Bytes>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -153,6 +206,22 @@ pub(super) struct Said {
     base64: Option<String>,
 }
 
+/// A text, or a table with exactly one of `text`, `hex`, `base64`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Bytes {
+    Text(String),
+    Coded(Coded),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Coded {
+    text: Option<String>,
+    hex: Option<String>,
+    base64: Option<String>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Side {
@@ -160,7 +229,7 @@ pub(super) enum Side {
     Server,
 }
 
-/// What must come out. Only what is written is looked at; `verdict`, `rows` or `operations` must be.
+/// What must come out. Only what is written is looked at; `verdict`, `rows` or one of an inspector's must be.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expect {
@@ -180,6 +249,13 @@ pub(super) struct Expect {
     pub(super) rules: Option<BTreeMap<String, u64>>,
     /// Of an inspector, in order: a table with the keys of an operation that must be so.
     pub(super) operations: Option<Vec<Value>>,
+    /// Of a stream inspector: all that the server gets, and all that the client gets.
+    pub(super) to_server: Option<Bytes>,
+    pub(super) to_client: Option<Bytes>,
+    /// Of an HTTP inspector, in order: a table with the keys of a value that must be so.
+    pub(super) values: Option<Vec<Value>>,
+    /// Of an HTTP inspector, one for each exchange: a table with the keys of what the client gets.
+    pub(super) answers: Option<Vec<Value>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -191,6 +267,10 @@ pub(super) struct FindingCase {
 }
 
 impl Session {
+    pub(super) fn is_of_no_protocol(&self) -> bool {
+        self.protocol.is_none()
+    }
+
     pub(super) fn info(&self) -> anyhow::Result<SessionInfo> {
         let made_up = offline::session();
         let kind = match &self.kind {
@@ -250,14 +330,29 @@ impl ColumnCase {
 
 impl Said {
     pub(super) fn bytes(&self) -> anyhow::Result<Vec<u8>> {
-        match (&self.text, &self.hex, &self.base64) {
-            (Some(text), None, None) => Ok(text.clone().into_bytes()),
-            (None, Some(hex), None) => bytes_of_hex(hex).context("`hex` is pairs of digits 0 to f"),
-            (None, None, Some(text)) => {
-                base64::engine::general_purpose::STANDARD.decode(text.trim()).context("`base64` is none")
+        decoded(self.text.as_deref(), self.hex.as_deref(), self.base64.as_deref())
+    }
+}
+
+impl Bytes {
+    pub(super) fn bytes(&self) -> anyhow::Result<Vec<u8>> {
+        match self {
+            Self::Text(text) => Ok(text.clone().into_bytes()),
+            Self::Coded(Coded { text, hex, base64 }) => {
+                decoded(text.as_deref(), hex.as_deref(), base64.as_deref())
             }
-            _ => bail!("what is said is exactly one of `text`, `hex` and `base64`"),
         }
+    }
+}
+
+fn decoded(text: Option<&str>, hex: Option<&str>, base64: Option<&str>) -> anyhow::Result<Vec<u8>> {
+    match (text, hex, base64) {
+        (Some(text), None, None) => Ok(text.as_bytes().to_vec()),
+        (None, Some(hex), None) => bytes_of_hex(hex).context("`hex` is pairs of digits 0 to f"),
+        (None, None, Some(text)) => {
+            base64::engine::general_purpose::STANDARD.decode(text.trim()).context("`base64` is none")
+        }
+        _ => bail!("what is said is exactly one of `text`, `hex` and `base64`"),
     }
 }
 

@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod cases;
+mod exchange;
 mod glob;
 mod inspect;
 mod lock;

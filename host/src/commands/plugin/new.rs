@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn the_templates_of_rust_are_in_the_binary() {
         let templates = templates();
-        for kind in ["policy", "masker"] {
+        for kind in ["policy", "masker", "inspector", "http-inspector"] {
             assert!(templates.contains(&("rust".into(), kind.into())), "{templates:?}");
         }
     }

@@ -1,6 +1,7 @@
 //! `weir plugin test`: a plugin against its cases. Each case has an instance of its own, as a session has.
 
 use super::cases::{self, Case, CaseFile};
+use super::exchange::Exchanges;
 use super::stream::{Conversation, Cuts, LIMITS, Split};
 use super::{glob, print_json, refused, runtime, spec_of, workbench};
 use crate::cli::PluginTest;
@@ -139,9 +140,7 @@ impl Tester {
             World::Policy => self.policy(&loaded, file, case).await,
             World::Masker => self.masker(&loaded, file, case).await,
             World::StreamInspector => self.inspector(&loaded, file, case).await,
-            World::HttpInspector => bail!(
-                "cases for http-inspectors are not supported yet: test them through a gateway (see examples/http-api)"
-            ),
+            World::HttpInspector => self.http_inspector(&loaded, file, case).await,
         }
     }
 
@@ -261,10 +260,12 @@ impl Tester {
         file: &CaseFile,
         case: &Case,
     ) -> anyhow::Result<Vec<Difference>> {
-        let wanted =
-            case.expect.operations.as_ref().context("a case of an inspector expects `operations`")?;
         if case.wire.is_empty() {
-            bail!("a case of an inspector has a conversation: `wire`");
+            bail!("a case of a stream inspector has a conversation: `wire`");
+        }
+        let expect = &case.expect;
+        if expect.operations.is_none() && expect.to_server.is_none() && expect.to_client.is_none() {
+            bail!("a case of a stream inspector expects `operations`, `to_server` or `to_client`");
         }
         let mut said = Vec::new();
         for each in &case.wire {
@@ -272,32 +273,93 @@ impl Tester {
         }
         let parameters: Vec<_> =
             case.parameters.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let masking = !case.masks.is_empty();
         let mut cuts = Cuts::new(self.seed);
         for round in 0..SPLITS + 2 {
-            let (mut split, how) = match round {
-                0 => (Split::Whole, "whole".to_owned()),
-                1 => (Split::Bytewise, "byte by byte".to_owned()),
-                round => (Split::Random(&mut cuts), format!("split {} of seed {}", round - 1, self.seed)),
-            };
-            let opened = self.bench.inspector(loaded, file.session(case)?, &parameters, LIMITS, false).await;
-            let mut conversation = match opened {
-                Ok(inspector) => Conversation::new(inspector),
-                Err(fault) => bail!("{}: {} {}", fault.code, fault.message, fault.detail),
-            };
+            let (mut split, how) = self.split(round, &mut cuts);
+            let opened =
+                self.bench.inspector(loaded, file.session(case)?, &parameters, LIMITS, masking).await;
+            let inspector = opened.map_err(told)?;
+            let mut conversation = Conversation::new(inspector, case.refuse.as_ref(), &case.masks);
             let mut spoken = Ok(());
             for (side, bytes) in &said {
-                spoken = spoken.and(conversation.say(*side, bytes, &mut split).await);
+                if spoken.is_ok() {
+                    spoken = conversation.say(*side, bytes, &mut split).await;
+                }
             }
-            let seen =
+            let heard =
                 spoken.and_then(|()| conversation.end()).map_err(|why| anyhow::anyhow!("{how}: {why}"))?;
             let mut differ = Differ::default();
-            differ.operations(wanted, &seen, &how);
+            if let Some(wanted) = &expect.operations {
+                differ.tables("operation", wanted, &heard.operations, &how);
+            }
+            differ.bytes("to_server", expect.to_server.as_ref(), &heard.to_server, &how)?;
+            differ.bytes("to_client", expect.to_client.as_ref(), &heard.to_client, &how)?;
             if !differ.0.is_empty() {
                 return Ok(differ.0);
             }
         }
         Ok(Vec::new())
     }
+
+    async fn http_inspector(
+        &self,
+        loaded: &Arc<Loaded>,
+        file: &CaseFile,
+        case: &Case,
+    ) -> anyhow::Result<Vec<Difference>> {
+        if case.exchanges.is_empty() {
+            bail!("a case of an HTTP inspector has `exchanges`: a list of `request` and `answer`");
+        }
+        let expect = &case.expect;
+        if expect.operations.is_none() && expect.values.is_none() && expect.answers.is_none() {
+            bail!("a case of an HTTP inspector expects `operations`, `values` or `answers`");
+        }
+        let masking = !case.masks.is_empty() || expect.values.is_some();
+        let mut session = file.session(case)?;
+        if case.session.as_ref().or(file.session.as_ref()).is_none_or(cases::Session::is_of_no_protocol) {
+            session.protocol = "http".to_owned();
+        }
+        let mut cuts = Cuts::new(self.seed);
+        for round in 0..SPLITS + 2 {
+            let (mut split, how) = self.split(round, &mut cuts);
+            let opened = self.bench.http_inspector(loaded, session.clone(), LIMITS, masking).await;
+            let mut exchanges = Exchanges::new(opened.map_err(told)?, case.refuse.as_ref(), &case.masks);
+            for (number, exchange) in (1..).zip(&case.exchanges) {
+                let done = exchanges.exchange(number, exchange, &mut split).await;
+                done.map_err(|why| anyhow::anyhow!("exchange {number} ({how}): {why}"))?;
+            }
+            let seen = exchanges.seen;
+            let mut differ = Differ::default();
+            let all = [
+                ("operation", &expect.operations, &seen.operations),
+                ("value", &expect.values, &seen.values),
+                ("answer", &expect.answers, &seen.answers),
+            ];
+            for (what, wanted, got) in all {
+                if let Some(wanted) = wanted {
+                    differ.tables(what, wanted, got, &how);
+                }
+            }
+            if !differ.0.is_empty() {
+                return Ok(differ.0);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// How bytes are cut in one round.
+    fn split<'c>(&self, round: usize, cuts: &'c mut Cuts) -> (Split<'c>, String) {
+        match round {
+            0 => (Split::Whole, "whole".to_owned()),
+            1 => (Split::Bytewise, "byte by byte".to_owned()),
+            round => (Split::Random(cuts), format!("split {} of seed {}", round - 1, self.seed)),
+        }
+    }
+}
+
+fn told(fault: Fault) -> anyhow::Error {
+    anyhow::anyhow!("{}: {} {}", fault.code, fault.message, fault.detail)
 }
 
 fn known_verdict(word: &str) -> anyhow::Result<()> {
@@ -382,17 +444,30 @@ impl Differ {
         }
     }
 
-    /// Of each operation, the keys that are expected.
-    fn operations(&mut self, expected: &[Value], got: &[Value], how: &str) {
+    /// Of each table, the keys that are expected. Of a text in an answer, `*` stands for any.
+    fn tables(&mut self, what: &str, expected: &[Value], got: &[Value], how: &str) {
         for at in 0..expected.len().max(got.len()) {
-            let what = format!("operation {} ({how})", at + 1);
+            let what = format!("{what} {} ({how})", at + 1);
             match (expected.get(at), got.get(at)) {
                 (Some(Value::Object(keys)), Some(found)) => {
                     for (key, value) in keys {
                         let is = found.get(key).cloned().unwrap_or(Value::Null);
-                        self.value(&format!("{what}: {key}"), value.clone(), is);
+                        let fits = match (value, &is) {
+                            (Value::String(pattern), Value::String(text)) if key == "body" => {
+                                glob::matches(pattern, text)
+                            }
+                            (Value::Object(some), Value::Object(all)) if key == "headers" => {
+                                some.iter().all(|(name, value)| all.get(name) == Some(value))
+                            }
+                            _ => *value == is,
+                        };
+                        if !fits {
+                            self.push(&format!("{what}: {key}"), value.clone(), is);
+                        }
                     }
                 }
+                // An exchange without an answer that counts.
+                (Some(Value::Null), Some(_)) => {}
                 (wanted, found) => self.push(
                     &what,
                     wanted.cloned().unwrap_or(Value::Null),
@@ -400,6 +475,27 @@ impl Differ {
                 ),
             }
         }
+    }
+
+    /// Bytes, shown as a text where they are one.
+    fn bytes(
+        &mut self,
+        what: &str,
+        expected: Option<&cases::Bytes>,
+        got: &[u8],
+        how: &str,
+    ) -> anyhow::Result<()> {
+        let Some(expected) = expected.map(cases::Bytes::bytes).transpose()? else { return Ok(()) };
+        if expected != got {
+            let shown = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+                Ok(text) => json!(text),
+                Err(_) => {
+                    json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() })
+                }
+            };
+            self.push(&format!("{what} ({how})"), shown(&expected), shown(got));
+        }
+        Ok(())
     }
 }
 
@@ -419,12 +515,12 @@ mod tests {
         let operation = cases_operation();
         let seen = [shown(&operation, 0, None)];
         let mut differ = Differ::default();
-        differ.operations(&[json!({ "kind": "sql.query" })], &seen, "whole");
+        differ.tables("operation", &[json!({ "kind": "sql.query" })], &seen, "whole");
         assert!(differ.0.is_empty());
-        differ.operations(&[json!({ "kind": "sql.call", "refused": null })], &seen, "whole");
+        differ.tables("operation", &[json!({ "kind": "sql.call", "refused": null })], &seen, "whole");
         assert_eq!(differ.0.len(), 1);
         assert_eq!(differ.0[0].what, "operation 1 (whole): kind");
-        differ.operations(&[], &seen, "whole");
+        differ.tables("operation", &[], &seen, "whole");
         assert_eq!(differ.0[1].expected, Value::Null);
     }
 
