@@ -94,6 +94,15 @@ def test_there_is_nothing_behind_and_every_session_draws_the_same(weir):
     assert "a value that somebody printed" not in weir.log.read_text()
 
 
+def test_what_is_printed_are_whole_lines_for_whoever_debugs(upstream, probe):
+    with Weir(upstream, pipeline=("postgres", "probe"), files={"probe": probe}, log_level="debug") as weir:
+        psql(weir, "select 'fatal'")
+        # The runtime writes its last words in pieces.
+        for line in ("a value that somebody printed", "fatal error: sync: unlock of unlocked mutex"):
+            (said,) = [each for each in map(json.loads, weir.log.read_text().splitlines()) if each["message"] == line]
+            assert (said["level"], said["plugin"]) == ("DEBUG", "probe")
+
+
 @pytest.mark.parametrize("word, told", [
     ("stumble", "decide: panic: runtime.errorString at plugin.go:"),
     ("object", "decide: error: *errors.errorString"),

@@ -55,7 +55,8 @@ pub(super) fn new(asked: &PluginNew) -> anyhow::Result<ExitCode> {
         None => SDK.to_owned(),
     };
     // Go takes what does not begin like a path for the name of a module.
-    let values = Values { name, sdk: if sdk.is_some() { format!("{sdk_root}/sdk") } else { format!("./{SDK}/sdk") } };
+    let values =
+        Values { name, sdk: if sdk.is_some() { format!("{sdk_root}/sdk") } else { format!("./{SDK}/sdk") } };
     let prefix = format!("sdk/{language}/template/{kind}/");
     for (path, runs, contents) in FILES {
         if let Some(path) = path.strip_prefix(&prefix) {
