@@ -444,6 +444,35 @@ def test_two_sessions_with_the_same_text_need_two_approvals(weir, table, touched
     assert touched() == 2
 
 
+@pytest.mark.parametrize("run", ["fetch all from q", "FETCH forward 1 in \"q\"", "move all in q", "select 1; fetch q", "move what q"])
+@pytest.mark.parametrize("forget", ["", "close nothing_like_it", f"close {'n' * 70}"])
+def test_what_a_bind_has_made_is_not_run_by_sql(weir, table, touched, run, forget):
+    """Only an Execute of it is judged by what it does."""
+    with Wire(weir.endpoint) as client:
+        client.ask(query("begin"))
+        text = f"update {table} set touched = touched + 1 returning id"
+        assert not errors(client.ask(parse(text, "p") + bind(portal="q", statement="p") + wire.SYNC))
+        if forget:
+            client.ask(query("savepoint s"))
+            assert errors(client.ask(query(forget)))
+            client.ask(query("rollback to s"))
+        (error,) = errors(client.ask(query(run)))
+        assert "42501" in str(error.fields) or "not understood" in error.text, error
+        if run.startswith("fetch"):
+            client.ask(query("rollback"))
+            client.ask(query("begin"))
+            client.ask(parse(text, "p2") + bind(portal="q", statement="p2") + wire.SYNC)
+            (error,) = errors(client.ask(parse(run) + bind() + execute() + wire.SYNC))
+            assert "use Execute" in error.text
+        client.ask(query("commit"))
+        assert touched() == 0
+        # A cursor of its own is as ever.
+        client.ask(query("begin"))
+        assert rows(client.ask(query("declare own cursor for select 7; fetch own"))) == [("7",)]
+        client.ask(query("rollback"))
+    assert not waiting(weir)
+
+
 def test_prepared_statement_replaced_while_it_waits(weir, table, touched, server):
     """The held Execute runs what was shown, whatever the client sends behind it."""
     with Wire(weir.endpoint) as client:

@@ -24,6 +24,8 @@ pub struct Facts {
     pub names: Vec<NameEffect>,
     /// Names of prepared statements that it runs and does not prepare itself before.
     pub executes: Vec<String>,
+    /// Cursors that it fetches from or moves in; `None` where it cannot be said which.
+    pub fetches: Vec<Option<String>>,
     /// `EXECUTE name` is all it says.
     pub only_executes: bool,
     /// It runs code that nobody has read, or nobody can say what it runs.
@@ -76,6 +78,7 @@ impl Facts {
             copy: Copy::None,
             names: Vec::new(),
             executes: Vec::new(),
+            fetches: vec![None],
             only_executes: false,
             unseen: true,
             claimed: Vec::new(),

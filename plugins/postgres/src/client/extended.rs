@@ -120,7 +120,8 @@ impl Inspector {
         if !self.add_executed(&mut operation, &portal.statement.facts) {
             return Step::Wait;
         }
-        if let Some(why) = self.not_maskable(&portal.statement) {
+        let facts = &portal.statement.facts;
+        if let Some(why) = self.runs_portal(facts).or_else(|| self.not_maskable(&portal.statement)) {
             let end = scan.at + header.total_bytes;
             return self.refuse_here(scan, scan.at, end, operation, why, Answer::Execute);
         }
@@ -189,7 +190,12 @@ impl Inspector {
             code: "53000".to_owned(),
             message: "this session holds too many prepared statements and portals; close some".to_owned(),
         });
-        if let Some(why) = unreadable.or(too_many).or_else(|| self.not_maskable(&statement)) {
+        if let Some(bind) = unit.bind {
+            self.names.bound.note(bind.portal);
+        }
+        // What is only prepared or bound runs later, or never.
+        let runs = execute.and_then(|_| self.runs_portal(&statement.facts));
+        if let Some(why) = unreadable.or(too_many).or(runs).or_else(|| self.not_maskable(&statement)) {
             return self.refuse_here(scan, unit.start, end, operation, why, first);
         }
         let id = self.client.next_id();

@@ -29,7 +29,9 @@ impl Inspector {
             return Step::Wait;
         }
         let end = scan.at + header.total_bytes;
-        if let Some(why) = unreadable.or_else(|| self.query_not_maskable(&facts)) {
+        if let Some(why) =
+            unreadable.or_else(|| self.runs_portal(&facts)).or_else(|| self.query_not_maskable(&facts))
+        {
             return self.refuse_here(scan, scan.at, end, operation, why, Answer::Query);
         }
         let id = self.client.next_id();
@@ -77,6 +79,13 @@ impl Inspector {
         scan.out.operation(header.total_bytes, Request { id, continues: 0, operation }, None);
         scan.at = end;
         Step::Next
+    }
+
+    /// Why this text cannot run: it would run what a Bind has made, of which it says nothing.
+    pub(crate) fn runs_portal(&self, facts: &Facts) -> Option<Fault> {
+        facts.fetches.iter().any(|cursor| self.names.bound.may_be(cursor.as_deref())).then(|| {
+            denied("FETCH and MOVE of a portal that was made by Bind are not possible: use Execute, or DECLARE a cursor")
+        })
     }
 
     fn query_not_maskable(&self, facts: &Facts) -> Option<Fault> {

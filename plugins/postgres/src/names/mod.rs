@@ -11,8 +11,10 @@
 //! can be told what `EXECUTE name` runs: after a PREPARE that may have failed, or code that nobody has read,
 //! there is.
 
+mod bound;
 pub mod table;
 
+pub use bound::Bound;
 pub use table::{Found, Happened, Meaning, Table};
 
 use crate::messages::bind::Values;
@@ -107,6 +109,7 @@ pub const MAX_NAMES: usize = 10_000;
 pub struct Names {
     pub statements: Table<Statement>,
     pub portals: Table<Portal>,
+    pub bound: Bound,
 }
 
 impl Names {

@@ -25,6 +25,7 @@ pub(super) fn of(text: &str, standard_conforming_strings: bool) -> Facts {
         copy: copy(text, &analysis),
         names: statements.iter().flat_map(|statement| effects(text, statement)).collect(),
         executes: executes(statements),
+        fetches: statements.iter().filter_map(|statement| fetches(text, statement)).collect(),
         only_executes,
         unseen: statements.iter().any(|statement| {
             statement.classes.contains(Class::CodeExecution) || statement.classes.contains(Class::Unknown)
@@ -96,6 +97,15 @@ fn executes(statements: &[Statement]) -> Vec<String> {
     executed
 }
 
+/// `None`: it does not fetch. A statement that was not understood but begins like one may fetch from any.
+fn fetches(text: &str, statement: &Statement) -> Option<Option<String>> {
+    match statement.verb {
+        Verb::Fetch | Verb::Move => Some(statement.name.clone()),
+        Verb::Unknown if begins_with(text, statement, &["fetch", "move"]) => Some(None),
+        _ => None,
+    }
+}
+
 fn effects(text: &str, statement: &Statement) -> Vec<NameEffect> {
     let named = |effect: fn(String) -> NameEffect| statement.name.clone().map(effect).into_iter().collect();
     // Which name the server makes of it is not sure, so all of them are as if it was theirs.
@@ -117,20 +127,20 @@ fn effects(text: &str, statement: &Statement) -> Vec<NameEffect> {
         Verb::Declare => named(NameEffect::Declare),
         Verb::Close if statement.flags.all => vec![NameEffect::CloseAllCursors],
         Verb::Close => named(NameEffect::CloseCursor),
-        Verb::Unknown if names_something(text, statement) => {
+        // Then no name is sure.
+        Verb::Unknown
+            if begins_with(text, statement, &["prepare", "deallocate", "discard", "declare", "close"]) =>
+        {
             vec![NameEffect::DeallocateAll, NameEffect::CloseAllCursors]
         }
         _ => Vec::new(),
     }
 }
 
-/// A statement that was not understood but begins like one that changes names: then no name is sure.
-fn names_something(text: &str, statement: &Statement) -> bool {
+fn begins_with(text: &str, statement: &Statement, words: &[&str]) -> bool {
     let part = slice(text, statement.span.start, statement.span.end);
-    let word: String = part.chars().take_while(char::is_ascii_alphabetic).collect();
-    ["prepare", "deallocate", "discard", "declare", "close"]
-        .iter()
-        .any(|name| word.eq_ignore_ascii_case(name))
+    let first: String = part.chars().take_while(char::is_ascii_alphabetic).collect();
+    words.iter().any(|word| first.eq_ignore_ascii_case(word))
 }
 
 fn copy(text: &str, analysis: &Analysis) -> Copy {
@@ -273,6 +283,17 @@ mod tests {
             ("close é", vec![CloseAllCursors]),
         ] {
             assert_eq!(of(text, true).names, expected, "{text}");
+        }
+        for (text, fetched) in [
+            ("fetch all from q", &[Some("q")][..]),
+            ("fetch Q", &[Some("q")]),
+            ("fetch backward 3 in \"Q\"; move q", &[Some("Q"), Some("q")]),
+            ("fetch first from", &[None]),
+            ("move what is this", &[None]),
+            ("declare q cursor for select 1; close q", &[]),
+        ] {
+            let found = of(text, true).fetches;
+            assert_eq!(found.iter().map(Option::as_deref).collect::<Vec<_>>(), fetched, "{text}");
         }
         for (text, executed) in [
             ("execute s1(1)", &["s1"][..]),

@@ -150,7 +150,7 @@ impl Parser<'_> {
 
     fn alias_after(&mut self, wide: Wide) -> Parse<Wide> {
         if let Some(alias) = self.alias()? {
-            self.joined(alias, wide);
+            self.joined(alias, computed(wide));
         }
         Ok(wide)
     }
@@ -185,10 +185,11 @@ impl Parser<'_> {
 
     fn relation_with_alias(&mut self) -> Parse<Wide> {
         let start = self.at;
-        let wide = self.relation(false)?;
+        let (wide, is_table) = self.table_or_query()?;
+        let joined = if is_table { wide } else { computed(wide) };
         let written_end = self.at;
         match self.alias()? {
-            Some(alias) => self.joined(alias, wide),
+            Some(alias) => self.joined(alias, joined),
             None if self.others.is_some() || self.outer.is_some() => {
                 // without an alias its own last name is the qualifier
                 let last = self
@@ -201,7 +202,7 @@ impl Parser<'_> {
                     .copied();
                 if let Some(token) = last {
                     let name = self.name_of(token).into_owned();
-                    self.joined(name, wide);
+                    self.joined(name, joined);
                 }
             }
             None => {}
@@ -231,12 +232,23 @@ impl Parser<'_> {
 
     /// `t`, `ONLY t`, `ONLY (t)`, `t *`: written down unless WITH defines it.
     pub(super) fn relation(&mut self, writes: bool) -> Parse<Wide> {
-        let name = self.relation_name()?;
-        if !writes && let Some((_, wide)) = self.ctes.iter().rev().find(|(cte, _)| *cte == name) {
-            return Ok(*wide);
+        if !writes {
+            return Ok(self.table_or_query()?.0);
         }
+        let name = self.relation_name()?;
         let place = self.object(name, writes);
         Ok(Wide::object(place))
+    }
+
+    /// The same where it is read, and whether it is a table: not a query that WITH has named.
+    fn table_or_query(&mut self) -> Parse<(Wide, bool)> {
+        let name = self.relation_name()?;
+        if let Some((_, wide)) = self.ctes.iter().rev().find(|(cte, _)| *cte == name) {
+            self.found.queries += 1;
+            return Ok((*wide, false));
+        }
+        let place = self.object(name, false);
+        Ok((Wide::object(place), true))
     }
 
     pub(super) fn relation_name(&mut self) -> Parse<String> {
@@ -278,4 +290,10 @@ impl Parser<'_> {
         }
         Ok(Some(alias))
     }
+}
+
+/// What a query returns, as something joined: a column of it may hold one value in every row (`select id, 1 as k`), so to
+/// compare that with a value says nothing.
+fn computed(wide: Wide) -> Wide {
+    if wide == Wide::NONE { wide } else { wide.and(Wide::MANY) }
 }

@@ -42,7 +42,7 @@ pub(super) struct Found {
     pub(super) outer_columns: u32,
     /// tables in subqueries that have the same name as the relation being changed
     pub(super) outer_shadows: u32,
-    /// subqueries in FROM so far
+    /// subqueries in FROM so far, and names that WITH has given to some
     pub(super) queries: u32,
     /// subqueries in expressions so far
     pub(super) inner_queries: u32,
@@ -94,7 +94,7 @@ impl Wide {
         Wide(self.0 | other.0)
     }
 
-    fn has(self, other: Wide) -> bool {
+    pub(super) fn has(self, other: Wide) -> bool {
         self.0 & other.0 != 0
     }
 }

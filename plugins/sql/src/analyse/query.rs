@@ -137,9 +137,11 @@ impl Parser<'_> {
             self.select_into()?;
         }
         let mut wide = Wide::NONE;
+        let mut is_of_tables = true;
         if self.take_word(Keyword::From) {
             let queries = self.found.queries;
             wide = self.table_list()?;
+            is_of_tables = self.found.queries == queries && !wide.has(Wide::MANY);
             if self.found.queries != queries {
                 items = None;
             }
@@ -152,8 +154,10 @@ impl Parser<'_> {
         }
         let makes_rows = self.makes_rows_since(&before);
         let joins = self.found.tables > tables + 1;
+        // A column of a query may hold one value in every row.
         if self.take_word(Keyword::Where)
             && self.expr()?.selective
+            && is_of_tables
             && ![Wide::ALL, Wide::NONE].contains(&wide)
         {
             // Of several relations it may pick rows of one only.

@@ -10,7 +10,7 @@
 //! A range (`id > -1`, `id between 0 and 1000000`) and a column that is what a query returns (`id in (select ...)`,
 //! `id = (select id)`, which may be the row's own) do not count: both may match everything, and text cannot tell.
 //! So it is with a joined relation, unless what is joined are values that are written down (`FROM (VALUES ...) v`,
-//! `FROM unnest($1) v(id)`), few rows by a LIMIT, or rows with a column that is equal to such a value. Known to count
+//! `FROM unnest($1) v(id)`), few rows by a LIMIT, or rows of a table with a column that is equal to such a value. Known to count
 //! although it may match everything: `is null`.
 
 use super::parser::{Parser, Wide};
@@ -33,7 +33,7 @@ pub(super) struct Expr {
     pub(super) selective: bool,
     /// joined relations with a column that must be equal to one of the target
     linked: Joined,
-    /// joined relations with a column that must be equal to a value
+    /// joined tables with a column that must be equal to a value
     fixed: Joined,
 }
 
@@ -130,7 +130,8 @@ impl Parser<'_> {
     fn column_against(&self, column: Expr, value: Expr) -> Expr {
         if value.is_constant() {
             let own = self.is_own_column(column) || column.shape == Shape::Row;
-            let fixed = self.joined_relation(column).map_or(0, |(bit, _)| bit);
+            let table = self.joined_relation(column).filter(|(_, wide)| !wide.has(Wide::MANY));
+            let fixed = table.map_or(0, |(bit, _)| bit);
             return Expr::condition(own).with_joined(0, fixed);
         }
         match self.joined_relation(value).filter(|_| self.is_own_column(column)) {

@@ -251,6 +251,16 @@ fn every_row_is_changed_behind_a_condition() {
             "with v as (select id from u) delete from t using v where t.id = v.id",
             "with v as (insert into u select * from w returning id) delete from t using v where t.id = v.id",
             "merge into t using u on t.id = u.id when matched then update set a = u.a when not matched then insert values (u.id)",
+            // joined with a query, of which a column is the same in every row
+            "delete from t using (select id, 1 as k from t) v where t.id = v.id and v.k = 1",
+            "update t set a = 1 from (select u.id, w.k from u, (values (1)) w(k)) v where t.id = v.id and v.k = 1",
+            "with v as (select id, true as k from t) update t set a = 1 from v where t.id = v.id and v.k = true",
+            "merge into t using (select *, 1 as k from t) v on t.id = v.id and v.k = 1 when matched then delete",
+            "delete from t using (select w.id from (select id, 1 as k from t) w where w.k = 1) v where t.id = v.id",
+            "with w as (select id, 1 as k from t) delete from t using (select id from w where k = 1) v where t.id = v.id",
+            "with w as (select id, 1 as k from t), v as (select id from w where k = 1) delete from t using v where t.id = v.id",
+            "delete from t using (select v.id from json_to_recordset((select j from u)) as v(id int, k int) where k = 1) v where t.id = v.id",
+            "delete from t using json_to_recordset((select j from u)) as v(id int, k int) where t.id = v.id and v.k = 1",
             // joined with numbers without end
             "delete from t using generate_series(1, 1000000) v(id) where t.id = v.id",
             "delete from t using pg_catalog.generate_series(1, 1000000) v(id) where t.id = v.id",
