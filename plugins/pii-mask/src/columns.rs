@@ -39,9 +39,9 @@ impl Named {
         })
     }
 
-    /// What a database keeps of the values of all columns: samples for its planner.
+    /// What a database keeps of the values of all columns: samples for its planner, and pieces of long ones.
     pub fn statistics() -> impl Iterator<Item = Named> {
-        const KEPT: [&str; 8] = [
+        const KEPT: [&str; 9] = [
             "pg_stats.most_common_vals",
             "pg_stats.histogram_bounds",
             "pg_stats.most_common_elems",
@@ -50,6 +50,7 @@ impl Named {
             "pg_stats_ext.most_common_vals",
             "pg_stats_ext_exprs.*",
             "pg_statistic_ext_data.*",
+            "pg_toast_*.chunk_data",
         ];
         KEPT.into_iter().filter_map(|pattern| Named::parse(pattern, Method::Redact))
     }
@@ -193,6 +194,18 @@ mod tests {
         assert!(fits("cust*.*name", "public.customers", "last_name"));
         assert!(fits("customers.*", "public.customers", "id"));
         assert!(fits("city", "GET /v1/customers/{id}", "address.city"));
+    }
+
+    #[test]
+    fn copies_that_the_database_keeps_are_protected() {
+        let kept: Vec<_> = Named::statistics().collect();
+        let protected = |relation: &str, source: &str| {
+            kept.iter().any(|named| named.matches(&column("x", relation, source)))
+        };
+        assert!(protected("pg_catalog.pg_stats", "most_common_vals"));
+        assert!(protected("pg_toast.pg_toast_16402", "chunk_data"));
+        assert!(!protected("pg_toast.pg_toast_16402", "chunk_seq"));
+        assert!(!protected("public.uploads", "chunk_data"));
     }
 
     #[test]
