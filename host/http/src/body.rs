@@ -21,8 +21,6 @@ pub type ClientBody = Body;
 pub type UpstreamBody = Body;
 
 pub(crate) type Raw = UnsyncBoxBody<Bytes, Broken>;
-/// What happens when all of a body has been read.
-type AtEnd = Box<dyn FnOnce() + Send>;
 
 /// A body on its way in. Nothing is read before it is asked for: what is not taken stays in the sender's window.
 pub struct Body {
@@ -33,7 +31,6 @@ pub struct Body {
     patience: Option<Duration>,
     /// When the next piece was first asked for.
     waits_since: Option<Instant>,
-    at_end: Option<AtEnd>,
     /// Lives as long as the body is not read to its end.
     kept: Option<Box<dyn Send>>,
     /// What nobody reads is read and thrown away, for a while.
@@ -62,11 +59,16 @@ impl Body {
     /// `from` sends it: [`RefusedBy::Client`] or [`RefusedBy::Upstream`]. `headers` say how it is encoded. Who says
     /// nothing for `patience` while the next piece is waited for, breaks it.
     pub(crate) fn new(
-        body: hyper::body::Incoming,
+        body: impl HyperBody<Data = Bytes, Error = hyper::Error> + Send + 'static,
         headers: &[Header],
         from: RefusedBy,
         patience: Option<Duration>,
     ) -> Self {
+        if body.is_end_stream() {
+            let state = State::Over;
+            let codings = Ok(Vec::new());
+            return Self { state, codings, from, patience, waits_since: None, kept: None, lingers: false };
+        }
         let raw = body.map_err(move |error| broke_off(from, &error)).boxed_unsync();
         Self::from_raw(raw, headers, from, patience)
     }
@@ -78,16 +80,7 @@ impl Body {
         patience: Option<Duration>,
     ) -> Self {
         let state = if raw.is_end_stream() { State::Over } else { State::Raw(raw) };
-        Self {
-            state,
-            codings: codings(headers),
-            from,
-            patience,
-            waits_since: None,
-            at_end: None,
-            kept: None,
-            lingers: false,
-        }
+        Self { state, codings: codings(headers), from, patience, waits_since: None, kept: None, lingers: false }
     }
 
     /// Over HTTP/2, a body that is dropped before its end resets its stream. The answer is whole by then, but some
@@ -105,18 +98,8 @@ impl Body {
             from: RefusedBy::Client,
             patience: None,
             waits_since: None,
-            at_end: None,
             kept: None,
             lingers: false,
-        }
-    }
-
-    /// Called once, when everything was read; not when the body is dropped before.
-    pub(crate) fn at_end(&mut self, at_end: impl FnOnce() + Send + 'static) {
-        if matches!(self.state, State::Over) {
-            at_end();
-        } else {
-            self.at_end = Some(Box::new(at_end));
         }
     }
 
@@ -152,13 +135,9 @@ impl Body {
         }
     }
 
-    fn finish(&mut self, whole: bool) {
+    fn finish(&mut self) {
         self.state = State::Over;
         self.kept = None;
-        let at_end = self.at_end.take();
-        if let (true, Some(at_end)) = (whole, at_end) {
-            at_end();
-        }
     }
 }
 
@@ -199,8 +178,7 @@ impl Source for Body {
         self.waits_since = None;
         match &piece {
             Some(Ok(Frame::Data(_) | Frame::Message(_))) if !self.is_read() => {}
-            Some(Ok(_)) | None => self.finish(true),
-            Some(Err(_)) => self.finish(false),
+            Some(_) | None => self.finish(),
         }
         piece
     }
@@ -261,13 +239,31 @@ pub(crate) struct PipeBody {
 enum From {
     Pipe(Pipe),
     Text(Bytes),
+    Broken(Broken),
     Nothing,
 }
 
 impl PipeBody {
-    pub(crate) fn new(pipe: Pipe, length: Option<u64>) -> Self {
-        let from = if length == Some(0) { From::Nothing } else { From::Pipe(pipe) };
+    pub(crate) fn new(mut pipe: Pipe, length: Option<u64>) -> Self {
+        let from = match length {
+            Some(0) => From::Nothing,
+            // All of it is here already.
+            Some(length) if pipe.is_closed() && pipe.len() == 1 => match pipe.try_recv() {
+                Ok(Ok(Frame::Data(data))) if data.len() as u64 == length => From::Text(data),
+                Ok(Err(broken)) => From::Broken(broken),
+                Ok(Ok(Frame::Data(data))) if data.len() as u64 > length => {
+                    From::Broken(not_as_announced("longer"))
+                }
+                Ok(Ok(_)) | Err(_) => From::Broken(not_as_announced("shorter")),
+            },
+            _ => From::Pipe(pipe),
+        };
         Self { from, left: length, _taken: None, _kept: None }
+    }
+
+    /// Whether nothing of it is still to come from somebody.
+    pub(crate) fn is_here(&self) -> bool {
+        !matches!(self.from, From::Pipe(_))
     }
 
     pub(crate) fn nothing() -> Self {
@@ -342,6 +338,11 @@ impl HyperBody for PipeBody {
                     let text = std::mem::take(text);
                     this.end();
                     return Poll::Ready(Some(Ok(HyperFrame::data(text))));
+                }
+                From::Broken(broken) => {
+                    let broken = broken.clone();
+                    this.end();
+                    return Poll::Ready(Some(Err(broken)));
                 }
                 From::Pipe(pipe) => pipe,
             };

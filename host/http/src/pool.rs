@@ -8,13 +8,16 @@ use crate::body::PipeBody;
 use crate::dial::{Dial, agreed_on_version_2, unreachable};
 use crate::refusal::causes;
 use crate::{Body, UpstreamBody, hygiene};
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as HyperBody, Frame as HyperFrame, Incoming, SizeHint};
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
 use weir_model::{Fault, FaultSource, RefusedBy};
@@ -90,8 +93,92 @@ pub struct Pool {
 }
 
 struct Idle {
-    sender: http1::SendRequest<PipeBody>,
+    line: Line,
     since: Instant,
+}
+
+type Connection = Pin<Box<http1::Connection<TokioIo<Stream>, PipeBody>>>;
+
+/// A connection of HTTP/1. Whoever has a request on it drives it as well, which saves a task and its wakings; nobody
+/// drives an idle one, so what came meanwhile (its end, or an answer nobody asked for) is seen when it is used next,
+/// before anything is sent.
+struct Line {
+    sender: http1::SendRequest<PipeBody>,
+    /// `None`: a task of its own drives it, or it has ended.
+    connection: Option<Connection>,
+}
+
+impl Line {
+    /// Lets a task drive it: a request whose body is still coming must go on also when nobody takes the answer.
+    fn run_apart(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            tokio::spawn(async move { ended(connection.await) });
+        }
+    }
+
+    fn drive(&mut self, context: &mut Context<'_>) {
+        drive(&mut self.connection, context);
+    }
+}
+
+fn drive(connection: &mut Option<Connection>, context: &mut Context<'_>) {
+    if let Some(Poll::Ready(end)) = connection.as_mut().map(|connection| connection.as_mut().poll(context)) {
+        *connection = None;
+        ended(end);
+    }
+}
+
+/// The body of an answer, with what brings it.
+struct Driven {
+    incoming: Incoming,
+    line: Option<Line>,
+    pool: Arc<Pool>,
+}
+
+impl Driven {
+    /// All of it was read.
+    fn finish(&mut self) {
+        if let Some(line) = self.line.take() {
+            Arc::clone(&self.pool).give_back(line);
+        }
+    }
+}
+
+impl HyperBody for Driven {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<HyperFrame<Bytes>, hyper::Error>>> {
+        let this = &mut *self;
+        let mut polled = Pin::new(&mut this.incoming).poll_frame(context);
+        if polled.is_pending()
+            && let Some(line) = &mut this.line
+        {
+            // It has said what it waits for, and may find it now.
+            line.drive(context);
+            polled = Pin::new(&mut this.incoming).poll_frame(context);
+        }
+        match &polled {
+            Poll::Ready(Some(Err(_))) => this.line = None,
+            Poll::Ready(None) => this.finish(),
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() || this.incoming.is_end_stream() => {
+                this.finish()
+            }
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
 }
 
 /// A connection of HTTP/2.
@@ -103,7 +190,7 @@ struct Shared {
 
 /// A connection for one request.
 enum Lease {
-    One(http1::SendRequest<PipeBody>),
+    One(Line),
     Two(http2::SendRequest<PipeBody>, OneStream),
 }
 
@@ -169,7 +256,17 @@ impl Pool {
         }
     }
 
-    async fn send(self: &Arc<Self>, lease: Lease, head: &RequestHead, body: PipeBody) -> Result<Sent, Fault> {
+    async fn send(
+        self: &Arc<Self>,
+        mut lease: Lease,
+        head: &RequestHead,
+        body: PipeBody,
+    ) -> Result<Sent, Fault> {
+        if let Lease::One(line) = &mut lease
+            && !body.is_here()
+        {
+            line.run_apart();
+        }
         let (body, taken) = body.taken();
         let request = self.request(head, body, matches!(lease, Lease::Two(..)))?;
         let late = async {
@@ -207,14 +304,21 @@ impl Pool {
         let (parts, body) = answer.into_parts();
         let head = hygiene::answer_head(&parts, bodiless, body.is_end_stream())
             .map_err(|why| broken("the upstream's answer cannot be passed on", why.to_owned()))?;
-        let mut body = Body::new(body, &head.headers, RefusedBy::Upstream, self.options.body_time);
-        match lease {
-            Lease::One(sender) => {
-                let pool = Arc::clone(self);
-                body.at_end(move || pool.give_back(sender));
+        let (from, patience) = (RefusedBy::Upstream, self.options.body_time);
+        let body = match lease {
+            Lease::One(line) => {
+                let mut body = Driven { incoming: body, line: Some(line), pool: Arc::clone(self) };
+                if body.is_end_stream() {
+                    body.finish();
+                }
+                Body::new(body, &head.headers, from, patience)
             }
-            Lease::Two(_, stream) => body.keep(stream),
-        }
+            Lease::Two(_, stream) => {
+                let mut body = Body::new(body, &head.headers, from, patience);
+                body.keep(stream);
+                body
+            }
+        };
         Ok((head, body))
     }
 
@@ -278,7 +382,7 @@ impl Pool {
         drop(shared);
         let mut idle = locked(&self.idle);
         self.sweep(&mut idle);
-        idle.pop().map(|one| Lease::One(one.sender))
+        idle.pop().map(|one| Lease::One(one.line))
     }
 
     async fn connect(&self) -> Result<Lease, Fault> {
@@ -305,8 +409,7 @@ impl Pool {
                 .handshake(TokioIo::new(stream))
                 .await
                 .map_err(failed)?;
-            tokio::spawn(async move { ended(connection.await) });
-            return Ok(Lease::One(sender));
+            return Ok(Lease::One(Line { sender, connection: Some(Box::pin(connection)) }));
         }
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -327,25 +430,37 @@ impl Pool {
     }
 
     /// The whole answer was read: the connection can be used again, as soon as hyper says so.
-    fn give_back(self: Arc<Self>, mut sender: http1::SendRequest<PipeBody>) {
+    fn give_back(self: Arc<Self>, mut line: Line) {
+        // It has to see that all is read and sent; whoever uses it next drives it on.
+        line.drive(&mut Context::from_waker(Waker::noop()));
+        if line.sender.is_ready() {
+            return self.keep(line);
+        }
+        if line.sender.is_closed() {
+            return;
+        }
+        line.run_apart();
         tokio::spawn(async move {
-            if !matches!(tokio::time::timeout(SETTLE_TIME, sender.ready()).await, Ok(Ok(()))) {
-                return;
-            }
-            let mut idle = locked(&self.idle);
-            self.sweep(&mut idle);
-            if idle.len() < self.options.max_idle {
-                idle.push(Idle { sender, since: Instant::now() });
-            }
-            drop(idle);
-            if !self.is_swept.swap(true, Ordering::Relaxed) {
-                tokio::spawn(sweeper(Arc::downgrade(&self), self.options.idle_time));
+            if matches!(tokio::time::timeout(SETTLE_TIME, line.sender.ready()).await, Ok(Ok(()))) {
+                self.keep(line);
             }
         });
     }
 
+    fn keep(self: Arc<Self>, line: Line) {
+        let mut idle = locked(&self.idle);
+        self.sweep(&mut idle);
+        if idle.len() < self.options.max_idle {
+            idle.push(Idle { line, since: Instant::now() });
+        }
+        drop(idle);
+        if !self.is_swept.swap(true, Ordering::Relaxed) {
+            tokio::spawn(sweeper(Arc::downgrade(&self), self.options.idle_time));
+        }
+    }
+
     fn sweep(&self, idle: &mut Vec<Idle>) {
-        idle.retain(|one| one.sender.is_ready() && one.since.elapsed() < self.options.idle_time);
+        idle.retain(|one| one.line.sender.is_ready() && one.since.elapsed() < self.options.idle_time);
     }
 }
 
@@ -367,7 +482,17 @@ type Tried = Result<Response<Incoming>, TrySendError<Request<PipeBody>>>;
 impl Lease {
     async fn exchange(mut self, request: Request<PipeBody>) -> (Tried, Self) {
         let tried = match &mut self {
-            Self::One(sender) => sender.try_send_request(request).await,
+            Self::One(Line { sender, connection }) => {
+                let mut sent = std::pin::pin!(sender.try_send_request(request));
+                std::future::poll_fn(|context| {
+                    if let Poll::Ready(tried) = sent.as_mut().poll(context) {
+                        return Poll::Ready(tried);
+                    }
+                    drive(connection, context);
+                    sent.as_mut().poll(context)
+                })
+                .await
+            }
             Self::Two(sender, _) => sender.try_send_request(request).await,
         };
         (tried, self)

@@ -2,7 +2,7 @@
 
 use super::reply::{Gone, Reply};
 use super::request::Exchange;
-use super::session::{Desk, HttpPorts};
+use super::session::{Desk, Held, HttpPorts};
 use super::spans::apply;
 use super::traffic::{
     AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, Show, Source, Spans,
@@ -10,15 +10,19 @@ use super::traffic::{
 };
 use crate::exchange::nonsense;
 use crate::masking::check_lists;
-use crate::ports::Maskers;
+use crate::ports::{MaskPlan, Maskers};
 use crate::traffic::{Batch, Request, ResultInfo, Status, TOP_BIT};
 use bytes::{Buf, Bytes, BytesMut};
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use weir_model::{Column, Fault, FaultSource};
+use std::task::Poll;
+use weir_model::{Applied, Column, Fault, FaultSource, Operation};
 
 /// The maskers' slot for values; 0 is for texts that go into the trail.
 const VALUES_SLOT: u32 = 1;
+/// So much of a body may come while its exchange keeps the plugins to itself.
+const HELD_BYTES: usize = 64 * 1024;
 /// Headers that speak of parts of a body as it was.
 const OF_PARTS: [&str; 2] = ["accept-ranges", "content-range"];
 
@@ -173,14 +177,16 @@ impl<P: HttpPorts> Exchange<P> {
         mut body: B,
         reply: &mut Reply,
     ) -> Result<(), Stop> {
-        let mut desk = self.session.desk.lock().await;
+        let mut desk = self.session.desk().await;
         let mut outcome = desk.inspector.answer(self.number, &head).await?;
         self.session.notes.leave(std::mem::take(&mut outcome.notes));
         self.mask_head(&mut desk, &outcome.values, &mut head).await?;
-        drop(desk);
         if self.session.masking && outcome.values.cells.is_empty() {
-            self.mask_unnamed(&mut head).await?;
+            self.mask_unnamed(&mut desk, &mut head).await?;
         }
+        // A whole body that is here already is shown at once: what the plugins need is still in the caches.
+        let is_more = outcome.show == Show::Whole && head.has_body && outcome.has_no_more();
+        let desk = is_more.then_some(desk);
         self.take_results(&outcome).await?;
         let AnswerOutcome { show, need, .. } = outcome;
         if !head.has_body {
@@ -201,7 +207,7 @@ impl<P: HttpPorts> Exchange<P> {
             head.headers.iter_mut().for_each(weaken);
         }
         match show {
-            Show::Whole => self.pass_whole(head, &mut body, reply).await,
+            Show::Whole => self.pass_whole(head, &mut body, reply, desk).await,
             _ => {
                 reply.begin(head.status, head.headers, None)?;
                 self.pass_growing(&mut body, need as usize, reply).await
@@ -214,7 +220,7 @@ impl<P: HttpPorts> Exchange<P> {
             let Some(frame) = next(body, reply).await? else { return Ok(()) };
             match frame {
                 Frame::Data(bytes) => {
-                    self.count(bytes.len()).await;
+                    self.count(bytes.len());
                     self.tell(bytes, reply).await?;
                 }
                 Frame::Trailers(trailers) => self.tell_trailers(trailers, reply).await?,
@@ -228,21 +234,38 @@ impl<P: HttpPorts> Exchange<P> {
         head: AnswerHead,
         body: &mut B,
         reply: &mut Reply,
+        mut desk: Option<Held<'_, P>>,
     ) -> Result<(), Stop> {
         let mut whole = BytesMut::new();
         let mut trailers = None;
         loop {
-            match next(body, reply).await? {
+            let came = match desk.is_some().then(|| body.next()) {
+                Some(next) => at_once(next).await,
+                None => None,
+            };
+            let came = match came {
+                Some(came) => came.transpose()?,
+                None => {
+                    // Nobody holds the desk while it waits.
+                    desk = None;
+                    next(body, reply).await?
+                }
+            };
+            match came {
                 None => break,
                 Some(Frame::Trailers(came)) => trailers = Some(came),
                 Some(Frame::Message(_)) => return Err(nonsense("a message where there is a body").into()),
                 Some(Frame::Data(bytes)) => {
                     self.check_size(whole.len() + bytes.len())?;
                     whole.extend_from_slice(&bytes);
+                    if whole.len() > HELD_BYTES {
+                        // Others must not wait while much comes.
+                        desk = None;
+                    }
                 }
             }
         }
-        let (bytes, outcome) = self.show(&whole, true).await?;
+        let (bytes, outcome) = self.show(desk, &whole, true).await?;
         if outcome.release as usize != whole.len() {
             return Err(nonsense("it keeps part of a whole answer").into());
         }
@@ -276,7 +299,7 @@ impl<P: HttpPorts> Exchange<P> {
             if !end && buffer.len() < need {
                 continue;
             }
-            let (bytes, outcome) = self.show(&buffer, end).await?;
+            let (bytes, outcome) = self.show(None, &buffer, end).await?;
             buffer.advance((outcome.release as usize).min(buffer.len()));
             need = outcome.need as usize;
             self.tell(bytes, reply).await?;
@@ -285,7 +308,7 @@ impl<P: HttpPorts> Exchange<P> {
                 if !buffer.is_empty() && !is_unseen {
                     return Err(nonsense("it keeps the end of an answer").into());
                 }
-                self.count(buffer.len()).await;
+                self.count(buffer.len());
                 self.tell(buffer.freeze(), reply).await?;
                 if let Some(trailers) = trailers {
                     self.tell_trailers(trailers, reply).await?;
@@ -293,7 +316,7 @@ impl<P: HttpPorts> Exchange<P> {
                 return Ok(());
             }
             if is_unseen {
-                self.count(buffer.len()).await;
+                self.count(buffer.len());
                 self.tell(buffer.freeze(), reply).await?;
                 return self.pass_unseen(body, reply).await;
             }
@@ -301,19 +324,28 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// Shows the inspector a body as far as it is there, and carries out what it says: the bytes to tell.
-    async fn show(&self, given: &[u8], end: bool) -> Result<(Bytes, AnswerOutcome), Stop> {
-        let mut desk = self.session.desk.lock().await;
+    async fn show(
+        &self,
+        desk: Option<Held<'_, P>>,
+        given: &[u8],
+        end: bool,
+    ) -> Result<(Bytes, AnswerOutcome), Stop> {
+        let mut desk = match desk {
+            Some(desk) => desk,
+            None => self.session.desk().await,
+        };
         let mut outcome = desk.inspector.answer_body(self.number, given, end).await?;
         self.session.notes.leave(std::mem::take(&mut outcome.notes));
         let masked = self.mask(&mut desk, &outcome.values, given).await?;
-        drop(desk);
         let release = outcome.release as usize;
         let mut bytes = Bytes::from(apply(given, release, &outcome.changes, &masked)?);
-        if let Some(instead) = self.take_asked(&outcome.operations, given).await? {
+        if outcome.operations.is_empty() {
+            drop(desk);
+        } else if let Some(instead) = self.take_asked(desk, &outcome.operations, given).await? {
             bytes = instead;
         }
         // They belong to the operations that end with them.
-        self.count(bytes.len()).await;
+        self.count(bytes.len());
         self.take_results(&outcome).await?;
         Ok((bytes, outcome))
     }
@@ -329,12 +361,17 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// What the upstream asks of the client is judged like everything else; what goes instead when it is refused.
-    pub(super) async fn take_asked(&self, asked: &[Request], given: &[u8]) -> Result<Option<Bytes>, Fault> {
+    pub(super) async fn take_asked(
+        &self,
+        desk: Held<'_, P>,
+        asked: &[Request],
+        given: &[u8],
+    ) -> Result<Option<Bytes>, Fault> {
         use super::judge::Judged;
-        match self.judge(asked.to_vec(), given, None).await? {
+        match self.judge(desk, asked.to_vec(), &|| given.to_vec(), None).await? {
             Judged::Go => Ok(None),
             Judged::Refused { ids, why } => {
-                let mut desk = self.session.desk.lock().await;
+                let mut desk = self.session.desk().await;
                 let instead = desk.inspector.refuse_asked(self.number, &ids, &why).await?;
                 let own = desk.inspector.answer_asked(self.number, &ids, &why).await?;
                 drop(desk);
@@ -348,12 +385,15 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// Headers of which the inspector says nothing: each is a value of its own, whole.
-    pub(super) async fn mask_unnamed(&self, head: &mut AnswerHead) -> Result<(), Fault> {
+    pub(super) async fn mask_unnamed(&self, desk: &mut Desk<P>, head: &mut AnswerHead) -> Result<(), Fault> {
         let is_plain = |name: &str| PLAIN.contains(&name) || name.starts_with("access-control-");
+        if head.headers.iter().all(|header| is_plain(&header.name)) {
+            return Ok(());
+        }
         let (plain, mut others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut head.headers).into_iter().partition(|header| is_plain(&header.name));
         if !others.is_empty() {
-            self.mask_trailers(&mut others).await?;
+            self.mask_trailers(desk, &mut others).await?;
         }
         head.headers = plain;
         head.headers.extend(others);
@@ -405,9 +445,9 @@ impl<P: HttpPorts> Exchange<P> {
     ) -> Result<Spans, Fault> {
         let nothing = crate::masking::no_operation();
         let current = self.open().first().copied();
-        let Desk { inspector, maskers, running, .. } = desk;
-        let operation =
-            current.and_then(|id| running.get(&id)).map_or(&nothing, |running| &running.operation);
+        let Desk { inspector, maskers, .. } = desk;
+        let running = self.operation(current);
+        let operation = running.as_deref().unwrap_or(&nothing);
         let plan = maskers.plan(VALUES_SLOT, &values.columns, operation).await?;
         if plan.wanted.is_empty() {
             return Ok(Spans::default());
@@ -448,9 +488,7 @@ impl<P: HttpPorts> Exchange<P> {
         if spans.is_empty() {
             return Err(nonsense("masked values change nothing"));
         }
-        if let Some(running) = current.and_then(|id| running.get_mut(&id)) {
-            running.count(&masked.applied, &plan);
-        }
+        self.masked(current, &masked.applied, &plan);
         Ok(spans)
     }
 
@@ -465,19 +503,18 @@ impl<P: HttpPorts> Exchange<P> {
     /// No inspector sees them: each is a value of its own, whole.
     async fn tell_trailers(&self, mut trailers: Vec<Header>, reply: &mut Reply) -> Result<(), Stop> {
         if self.session.masking {
-            self.mask_trailers(&mut trailers).await?;
+            self.mask_trailers(&mut *self.session.desk().await, &mut trailers).await?;
         }
         reply.push(Frame::Trailers(trailers)).await?;
         Ok(())
     }
 
-    pub(super) async fn mask_trailers(&self, trailers: &mut [Header]) -> Result<(), Fault> {
+    pub(super) async fn mask_trailers(&self, desk: &mut Desk<P>, trailers: &mut [Header]) -> Result<(), Fault> {
         let nothing = crate::masking::no_operation();
         let current = self.open().first().copied();
-        let mut desk = self.session.desk.lock().await;
-        let Desk { maskers, running, .. } = &mut *desk;
-        let operation =
-            current.and_then(|id| running.get(&id)).map_or(&nothing, |running| &running.operation);
+        let maskers = &mut desk.maskers;
+        let running = self.operation(current);
+        let operation = running.as_deref().unwrap_or(&nothing);
         let column = |header: &Header| Column {
             name: header.name.clone(),
             relation: operation.text.clone(),
@@ -507,16 +544,26 @@ impl<P: HttpPorts> Exchange<P> {
             let header = header.ok_or_else(|| nonsense("a masker edits a trailer that is not there"))?;
             header.value = value_or_nothing(text);
         }
-        if let Some(running) = current.and_then(|id| running.get_mut(&id)) {
-            running.count(&masked.applied, &plan);
-        }
+        self.masked(current, &masked.applied, &plan);
         Ok(())
     }
 
-    pub(super) async fn count(&self, bytes: usize) {
+    /// What the answer belongs to.
+    fn operation(&self, number: Option<u32>) -> Option<Arc<Operation>> {
+        Some(Arc::clone(&self.session.running().get(&number?)?.operation))
+    }
+
+    fn masked(&self, number: Option<u32>, applied: &[Applied], by: &MaskPlan) {
+        let mut running = self.session.running();
+        if let Some(running) = number.and_then(|number| running.get_mut(&number)) {
+            running.count(applied, by);
+        }
+    }
+
+    pub(super) fn count(&self, bytes: usize) {
         self.session.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
         let Some(current) = self.open().first().copied() else { return };
-        if let Some(running) = self.session.desk.lock().await.running.get_mut(&current) {
+        if let Some(running) = self.session.running().get_mut(&current) {
             running.bytes_to_client += bytes as u64;
         }
     }
@@ -529,6 +576,23 @@ impl<P: HttpPorts> Exchange<P> {
         let message = format!("the answer is larger than the {most} bytes that are inspected");
         Err(Fault::new(FaultSource::Upstream, "answer-too-large", message))
     }
+}
+
+impl AnswerOutcome {
+    /// Nothing has ended, and nothing is asked or refused.
+    fn has_no_more(&self) -> bool {
+        self.results.is_empty() && self.operations.is_empty() && self.refusal.is_none()
+    }
+}
+
+/// What is there without waiting.
+async fn at_once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// The next piece, as long as there is somebody to tell it to.

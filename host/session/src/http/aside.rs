@@ -4,7 +4,7 @@
 //! It is never taken for one of the client's: its operation says who sent it, its body comes from the inspector alone,
 //! and what the upstream answers to it goes nowhere. Like everything, it is on disk before it is sent.
 
-use super::judge::Judged;
+use super::judge::{Judged, are_new};
 use super::request::{Exchange, HOSTS_OWN};
 use super::session::HttpPorts;
 use super::traffic::{AnswerHead, Frame, Header, OwnRequest, RequestHead, Source, Upstream};
@@ -79,7 +79,7 @@ impl<P: HttpPorts> Exchange<P> {
             Attribute::new("answers-refused", numbers.join(",")),
         ]);
         request.continues = 0;
-        if !self.are_new(std::slice::from_ref(&request)).await {
+        if !are_new(&self.session.running(), std::slice::from_ref(&request)) {
             return Err(crate::exchange::nonsense("a number of an operation comes again"));
         }
         let decision = Decision {
@@ -88,7 +88,7 @@ impl<P: HttpPorts> Exchange<P> {
             tags: vec![],
             judged_by: vec![self.session.judged_by.clone()],
         };
-        let mut desk = self.session.desk.lock().await;
+        let mut desk = self.session.desk().await;
         let (intent, unmasked) =
             masking::intent(&mut desk.maskers, &request, &request.operation, decision).await;
         drop(desk);

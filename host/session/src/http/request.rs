@@ -4,7 +4,7 @@ use super::aside::Aside;
 use super::judge::Judged;
 use super::outgoing::Outgoing;
 use super::reply::{Reply, by, cut_short, plain};
-use super::session::{HttpPorts, HttpSession, lock};
+use super::session::{Held, HttpPorts, HttpSession, lock};
 use super::traffic::{
     Answer, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, OwnAnswer, RequestHead, RequestOutcome,
     Show, Source, Upstream,
@@ -123,9 +123,9 @@ impl<P: HttpPorts> Exchange<P> {
         };
         self.session.lost(&left, &why).await;
         if broken.is_none() {
-            self.session.desk.lock().await.inspector.end(self.number).await;
+            self.session.has_ended(self.number);
         }
-        self.session.over();
+        self.session.over().await;
     }
 
     async fn drive<S: Source, U: Upstream>(
@@ -142,9 +142,8 @@ impl<P: HttpPorts> Exchange<P> {
         if head.asks_for_socket() {
             return self.socket(head, body, upstream, reply).await;
         }
-        let bound = bound(&head);
         let mut shown = Shown { ended: !head.has_body, ..Shown::nothing() };
-        let first = match self.first(&head, &mut body, &bound, &mut shown, reply).await {
+        let first = match self.first(&head, &mut body, &mut shown, reply).await {
             Ok(First::Forward(bytes)) => bytes,
             Ok(First::Refused(own)) => return refuse(own, body, reply).await,
             Ok(First::Gone) => return,
@@ -155,6 +154,8 @@ impl<P: HttpPorts> Exchange<P> {
                 return refuse(self.own_answer(&[], &fault).await, body, reply).await;
             }
         };
+        // What will not be looked at any more needs no approval.
+        let bound = if shown.show == Show::Unseen { Vec::new() } else { bound(&head) };
         change(&mut head.headers, &shown.headers);
         if shown.decoded {
             head.headers.retain(|header| !OF_THE_ENCODING.contains(&&*header.name));
@@ -166,6 +167,13 @@ impl<P: HttpPorts> Exchange<P> {
         };
         self.aside.get_or_init(|| Aside::new(&head, upstream.clone()));
         let (outgoing, pipe) = Outgoing::new();
+        if shown.ended && shown.buffer.is_empty() && shown.show == Show::Unseen {
+            // Nothing is to come: it is in the pipe before anybody looks.
+            if first.is_empty() || outgoing.push(Frame::Data(first)).await.is_ok() {
+                outgoing.end();
+            }
+            return self.answer(upstream.send(head, pipe, length), reply).await;
+        }
         let answer = self.answer(upstream.send(head, pipe, length), reply);
         let request = self.rest(body, bound, shown, first, outgoing);
         tokio::pin!(answer, request);
@@ -181,23 +189,28 @@ impl<P: HttpPorts> Exchange<P> {
         &self,
         head: &RequestHead,
         body: &mut S,
-        bound: &[u8],
         shown: &mut Shown,
         reply: &mut Reply,
     ) -> Result<First, Fault> {
-        let mut desk = self.session.desk.lock().await;
+        let bound = || bound(head);
+        let mut desk = self.session.desk().await;
+        self.session.tell_ends(&mut desk).await;
         desk.read_notes(&self.session.notes).await?;
         let mut outcome = desk.inspector.request(self.number, head).await?;
-        drop(desk);
         outcome.release = 0;
         if outcome.show == Show::Messages {
             return Err(nonsense("messages of a request that asks for no WebSocket"));
         }
-        if outcome.show == Show::Unseen && !shown.ended && self.would_ask(&outcome.operations).await {
+        if outcome.show == Show::Unseen
+            && !shown.ended
+            && self.would_ask(&mut desk, &outcome.operations).await
+        {
             // Nobody has seen the body, but what is approved is what is sent: so all of it comes first.
+            drop(desk);
             self.more(body, shown).await?;
+            desk = self.session.desk().await;
         }
-        if let Some(own) = self.take(outcome, bound, shown, Some(reply)).await? {
+        if let Some(own) = self.take(desk, outcome, &bound, shown, Some(reply)).await? {
             return Ok(own);
         }
         if shown.show != Show::Unseen && !shown.ended {
@@ -212,10 +225,10 @@ impl<P: HttpPorts> Exchange<P> {
                 return Ok(First::Forward(shown.buffer.split().freeze()));
             }
             self.more(body, shown).await?;
-            let outcome = self.look(shown).await?;
+            let (desk, outcome) = self.look(shown).await?;
             let release = outcome.release as usize;
             let show = outcome.show;
-            if let Some(own) = self.take(outcome, bound, shown, Some(reply)).await? {
+            if let Some(own) = self.take(desk, outcome, &bound, shown, Some(reply)).await? {
                 return Ok(own);
             }
             if shown.has_operation && (release > 0 || show == Show::Unseen || shown.ended) {
@@ -237,13 +250,15 @@ impl<P: HttpPorts> Exchange<P> {
     /// What one answer of the inspector asks for, save the release of bytes.
     pub(super) async fn take(
         &self,
+        desk: Held<'_, P>,
         outcome: RequestOutcome,
-        bound: &[u8],
+        bound: &(dyn Fn() -> Vec<u8> + Sync),
         shown: &mut Shown,
         reply: Option<&mut Reply>,
     ) -> Result<Option<First>, Fault> {
         let RequestOutcome { show, operations, refusal, need, headers, .. } = outcome;
         if let Some(why) = refusal {
+            drop(desk);
             let ids: Vec<_> = operations.iter().map(|request| request.id).collect();
             self.refused_by_inspector(operations, &why).await;
             return Ok(Some(First::Refused(self.own_answer(&ids, &why).await)));
@@ -256,8 +271,8 @@ impl<P: HttpPorts> Exchange<P> {
         if operations.is_empty() {
             return Ok(None);
         }
-        let bound = [bound, &shown.buffer].concat();
-        match self.judge(operations, &bound, reply).await? {
+        let bound = || [bound().as_slice(), &shown.buffer].concat();
+        match self.judge(desk, operations, &bound, reply).await? {
             Judged::Go => shown.has_operation = true,
             Judged::Refused { ids, why } => {
                 return Ok(Some(First::Refused(self.own_answer(&ids, &why).await)));
@@ -297,9 +312,10 @@ impl<P: HttpPorts> Exchange<P> {
         Ok(())
     }
 
-    async fn look(&self, shown: &Shown) -> Result<RequestOutcome, Fault> {
-        let mut desk = self.session.desk.lock().await;
-        desk.inspector.request_body(self.number, &shown.buffer, shown.ended).await
+    async fn look(&self, shown: &Shown) -> Result<(Held<'_, P>, RequestOutcome), Fault> {
+        let mut desk = self.session.desk().await;
+        let outcome = desk.inspector.request_body(self.number, &shown.buffer, shown.ended).await?;
+        Ok((desk, outcome))
     }
 
     /// Behind the first forwarded byte, while the answer may be on its way already.
@@ -338,9 +354,9 @@ impl<P: HttpPorts> Exchange<P> {
             }
             let is_last = shown.ended;
             self.more(body, shown).await?;
-            let outcome = self.look(shown).await?;
+            let (desk, outcome) = self.look(shown).await?;
             let release = outcome.release as usize;
-            match self.take(outcome, bound, shown, None).await? {
+            match self.take(desk, outcome, &|| bound.to_vec(), shown, None).await? {
                 None => {}
                 Some(First::Refused(own)) => {
                     lock(&self.refused).get_or_insert(own);
@@ -389,7 +405,7 @@ impl<P: HttpPorts> Exchange<P> {
         if why.source == FaultSource::Plugin {
             return plain(why);
         }
-        let mut desk = self.session.desk.lock().await;
+        let mut desk = self.session.desk().await;
         match desk.inspector.refuse(self.number, refused, why).await {
             Ok(own) => own,
             Err(fault) => {

@@ -228,7 +228,7 @@ async fn an_inspector_that_fails_lets_nothing_through() {
     let answer = scene.asks("GET /trap", &[], None);
     assert_eq!(read(answer).await.0, 503);
     scene.nothing_arrives().await;
-    assert!(!scene.session.is_usable().await);
+    assert!(!scene.session.is_usable());
 }
 
 #[tokio::test(start_paused = true)]
