@@ -80,7 +80,15 @@ impl Body {
         patience: Option<Duration>,
     ) -> Self {
         let state = if raw.is_end_stream() { State::Over } else { State::Raw(raw) };
-        Self { state, codings: codings(headers), from, patience, waits_since: None, kept: None, lingers: false }
+        Self {
+            state,
+            codings: codings(headers),
+            from,
+            patience,
+            waits_since: None,
+            kept: None,
+            lingers: false,
+        }
     }
 
     /// Over HTTP/2, a body that is dropped before its end resets its stream. The answer is whole by then, but some
@@ -244,19 +252,18 @@ enum From {
 }
 
 impl PipeBody {
-    pub(crate) fn new(mut pipe: Pipe, length: Option<u64>) -> Self {
-        let from = match length {
-            Some(0) => From::Nothing,
-            // All of it is here already.
-            Some(length) if pipe.is_closed() && pipe.len() == 1 => match pipe.try_recv() {
-                Ok(Ok(Frame::Data(data))) if data.len() as u64 == length => From::Text(data),
-                Ok(Err(broken)) => From::Broken(broken),
-                Ok(Ok(Frame::Data(data))) if data.len() as u64 > length => {
-                    From::Broken(not_as_announced("longer"))
-                }
-                Ok(Ok(_)) | Err(_) => From::Broken(not_as_announced("shorter")),
-            },
-            _ => From::Pipe(pipe),
+    pub(crate) fn new(pipe: Pipe, length: Option<u64>) -> Self {
+        let from = match (pipe.into_whole(), length) {
+            (_, Some(0)) => From::Nothing,
+            (Ok(data), Some(length)) if (data.len() as u64) < length => {
+                From::Broken(not_as_announced("shorter"))
+            }
+            (Ok(data), Some(length)) if data.len() as u64 > length => {
+                From::Broken(not_as_announced("longer"))
+            }
+            (Ok(data), _) if data.is_empty() => From::Nothing,
+            (Ok(data), _) => From::Text(data),
+            (Err(pipe), _) => From::Pipe(pipe),
         };
         Self { from, left: length, _taken: None, _kept: None }
     }
@@ -284,15 +291,14 @@ impl PipeBody {
         }
     }
 
-    /// Resolves when the last of it was taken.
-    pub(crate) fn taken(mut self) -> (Self, oneshot::Receiver<()>) {
-        let (told, taken) = oneshot::channel();
+    /// Resolves when the last of it was taken; `None`: there is nothing to take.
+    pub(crate) fn taken(mut self) -> (Self, Option<oneshot::Receiver<()>>) {
         if matches!(self.from, From::Nothing) {
-            drop(told);
-        } else {
-            self._taken = Some(told);
+            return (self, None);
         }
-        (self, taken)
+        let (told, taken) = oneshot::channel();
+        self._taken = Some(told);
+        (self, Some(taken))
     }
 
     /// Keeps something until this is sent or given up.

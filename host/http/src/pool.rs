@@ -1,23 +1,23 @@
 //! Connections to one upstream, and one request over one of them.
 //!
-//! A request is sent once. Only when hyper gives it back untouched, because an idle connection was closed meanwhile,
-//! is it sent over a new connection. A connection of HTTP/1 is used again when the whole answer was read and nobody
+//! A request is sent once, with two exceptions, both for a connection that was used before and that the upstream closed
+//! meanwhile: hyper gave the request back untouched; or nothing of an answer came, and the request is one that may be
+//! repeated (RFC 9110, section 9.2.2) and has no body. Then it is sent once more, over a new connection. A connection of HTTP/1 is used again when the whole answer was read and nobody
 //! said `close`; one of HTTP/2 carries as many requests as the upstream allows.
 
 use crate::body::PipeBody;
 use crate::dial::{Dial, agreed_on_version_2, unreachable};
+use crate::line::{Driven, Line};
 use crate::refusal::causes;
 use crate::{Body, UpstreamBody, hygiene};
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri};
-use hyper::body::{Body as HyperBody, Frame as HyperFrame, Incoming, SizeHint};
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::{TrySendError, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
 use weir_model::{Fault, FaultSource, RefusedBy};
@@ -81,8 +81,6 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// requests wait.
 const MAX_STREAMS: usize = 100;
 const MAX_HEAD_BYTES: u32 = 64 * 1024;
-/// Of an answer that nobody reads, on HTTP/1.
-const BUFFER_BYTES: usize = 128 * 1024;
 
 pub struct Pool {
     dial: Dial,
@@ -95,90 +93,6 @@ pub struct Pool {
 struct Idle {
     line: Line,
     since: Instant,
-}
-
-type Connection = Pin<Box<http1::Connection<TokioIo<Stream>, PipeBody>>>;
-
-/// A connection of HTTP/1. Whoever has a request on it drives it as well, which saves a task and its wakings; nobody
-/// drives an idle one, so what came meanwhile (its end, or an answer nobody asked for) is seen when it is used next,
-/// before anything is sent.
-struct Line {
-    sender: http1::SendRequest<PipeBody>,
-    /// `None`: a task of its own drives it, or it has ended.
-    connection: Option<Connection>,
-}
-
-impl Line {
-    /// Lets a task drive it: a request whose body is still coming must go on also when nobody takes the answer.
-    fn run_apart(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            tokio::spawn(async move { ended(connection.await) });
-        }
-    }
-
-    fn drive(&mut self, context: &mut Context<'_>) {
-        drive(&mut self.connection, context);
-    }
-}
-
-fn drive(connection: &mut Option<Connection>, context: &mut Context<'_>) {
-    if let Some(Poll::Ready(end)) = connection.as_mut().map(|connection| connection.as_mut().poll(context)) {
-        *connection = None;
-        ended(end);
-    }
-}
-
-/// The body of an answer, with what brings it.
-struct Driven {
-    incoming: Incoming,
-    line: Option<Line>,
-    pool: Arc<Pool>,
-}
-
-impl Driven {
-    /// All of it was read.
-    fn finish(&mut self) {
-        if let Some(line) = self.line.take() {
-            Arc::clone(&self.pool).give_back(line);
-        }
-    }
-}
-
-impl HyperBody for Driven {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<HyperFrame<Bytes>, hyper::Error>>> {
-        let this = &mut *self;
-        let mut polled = Pin::new(&mut this.incoming).poll_frame(context);
-        if polled.is_pending()
-            && let Some(line) = &mut this.line
-        {
-            // It has said what it waits for, and may find it now.
-            line.drive(context);
-            polled = Pin::new(&mut this.incoming).poll_frame(context);
-        }
-        match &polled {
-            Poll::Ready(Some(Err(_))) => this.line = None,
-            Poll::Ready(None) => this.finish(),
-            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() || this.incoming.is_end_stream() => {
-                this.finish()
-            }
-            _ => {}
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
 }
 
 /// A connection of HTTP/2.
@@ -238,17 +152,17 @@ impl Pool {
         length: Option<u64>,
     ) -> Result<(AnswerHead, UpstreamBody), Fault> {
         if head.asks_for_socket() {
-            return self.switch(head, body).await;
+            return Box::pin(self.switch(head, body)).await;
         }
         let mut body = if head.has_body { PipeBody::new(body, length) } else { PipeBody::nothing() };
         if let Some(lease) = self.lease() {
-            match self.send(lease, &head, body).await? {
+            match self.send(lease, &head, body, may_repeat(&head)).await? {
                 Sent::Answer(answer) => return Ok(*answer),
                 Sent::NotAtAll(back) => body = back,
             }
         }
-        let lease = self.connect().await?;
-        match self.send(lease, &head, body).await? {
+        let lease = Box::pin(self.connect()).await?;
+        match self.send(lease, &head, body, false).await? {
             Sent::Answer(answer) => Ok(*answer),
             Sent::NotAtAll(_) => {
                 Err(unreachable("the upstream closed the connection", "before a request was sent".to_owned()))
@@ -261,6 +175,7 @@ impl Pool {
         mut lease: Lease,
         head: &RequestHead,
         body: PipeBody,
+        may_repeat: bool,
     ) -> Result<Sent, Fault> {
         if let Lease::One(line) = &mut lease
             && !body.is_here()
@@ -268,15 +183,19 @@ impl Pool {
             line.run_apart();
         }
         let (body, taken) = body.taken();
+        let answer_time = self.options.answer_time;
         let request = self.request(head, body, matches!(lease, Lease::Two(..)))?;
         let late = async {
-            let _ = taken.await;
-            tokio::time::sleep(self.options.answer_time).await;
+            if let Some(taken) = taken {
+                let _ = taken.await;
+            }
+            tokio::time::sleep(answer_time).await;
         };
         let (answer, lease) = tokio::select! {
+            biased;
             answer = lease.exchange(request) => answer,
             () = late => {
-                let within = self.options.answer_time.as_secs();
+                let within = answer_time.as_secs();
                 return Err(Fault::new(
                     FaultSource::Upstream,
                     "upstream-late",
@@ -290,6 +209,7 @@ impl Pool {
                 .map(|answer| Sent::Answer(Box::new(answer))),
             Err(mut error) => match error.take_message() {
                 Some(request) => Ok(Sent::NotAtAll(request.into_body())),
+                None if may_repeat && lease.is_silent() => Ok(Sent::NotAtAll(PipeBody::nothing())),
                 None => Err(not_answered(error.error())),
             },
         }
@@ -307,10 +227,7 @@ impl Pool {
         let (from, patience) = (RefusedBy::Upstream, self.options.body_time);
         let body = match lease {
             Lease::One(line) => {
-                let mut body = Driven { incoming: body, line: Some(line), pool: Arc::clone(self) };
-                if body.is_end_stream() {
-                    body.finish();
-                }
+                let body = Driven::new(body, line, Arc::clone(self));
                 Body::new(body, &head.headers, from, patience)
             }
             Lease::Two(_, stream) => {
@@ -404,12 +321,7 @@ impl Pool {
         };
         let failed = |error: hyper::Error| unreachable("the upstream does not speak HTTP", causes(&error));
         if !version_2 {
-            let (sender, connection) = http1::Builder::new()
-                .max_buf_size(BUFFER_BYTES)
-                .handshake(TokioIo::new(stream))
-                .await
-                .map_err(failed)?;
-            return Ok(Lease::One(Line { sender, connection: Some(Box::pin(connection)) }));
+            return Ok(Lease::One(Line::begin(stream).await.map_err(failed)?));
         }
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -430,18 +342,18 @@ impl Pool {
     }
 
     /// The whole answer was read: the connection can be used again, as soon as hyper says so.
-    fn give_back(self: Arc<Self>, mut line: Line) {
+    pub(crate) fn give_back(self: Arc<Self>, mut line: Line) {
         // It has to see that all is read and sent; whoever uses it next drives it on.
         line.drive(&mut Context::from_waker(Waker::noop()));
-        if line.sender.is_ready() {
+        if line.is_ready() {
             return self.keep(line);
         }
-        if line.sender.is_closed() {
+        if line.is_closed() {
             return;
         }
         line.run_apart();
         tokio::spawn(async move {
-            if matches!(tokio::time::timeout(SETTLE_TIME, line.sender.ready()).await, Ok(Ok(()))) {
+            if matches!(tokio::time::timeout(SETTLE_TIME, line.ready()).await, Ok(true)) {
                 self.keep(line);
             }
         });
@@ -460,13 +372,18 @@ impl Pool {
     }
 
     fn sweep(&self, idle: &mut Vec<Idle>) {
-        idle.retain(|one| one.line.sender.is_ready() && one.since.elapsed() < self.options.idle_time);
+        idle.retain(|one| one.line.is_ready() && one.since.elapsed() < self.options.idle_time);
     }
+}
+
+/// Twice is as good as once, and there is no body that would be gone.
+fn may_repeat(head: &RequestHead) -> bool {
+    !head.has_body && matches!(&*head.method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
 }
 
 enum Sent {
     Answer(Box<(AnswerHead, UpstreamBody)>),
-    /// Nothing of it has left.
+    /// Nothing of it has left, or it may be sent once more.
     NotAtAll(PipeBody),
 }
 
@@ -477,22 +394,17 @@ impl Shared {
     }
 }
 
-type Tried = Result<Response<Incoming>, TrySendError<Request<PipeBody>>>;
+pub(crate) type Tried = Result<Response<Incoming>, TrySendError<Request<PipeBody>>>;
 
 impl Lease {
+    /// Nothing of an answer came. Of HTTP/2, the upstream says itself what it has not looked at.
+    fn is_silent(&self) -> bool {
+        matches!(self, Self::One(line) if line.is_silent())
+    }
+
     async fn exchange(mut self, request: Request<PipeBody>) -> (Tried, Self) {
         let tried = match &mut self {
-            Self::One(Line { sender, connection }) => {
-                let mut sent = std::pin::pin!(sender.try_send_request(request));
-                std::future::poll_fn(|context| {
-                    if let Poll::Ready(tried) = sent.as_mut().poll(context) {
-                        return Poll::Ready(tried);
-                    }
-                    drive(connection, context);
-                    sent.as_mut().poll(context)
-                })
-                .await
-            }
+            Self::One(line) => line.exchange(request).await,
             Self::Two(sender, _) => sender.try_send_request(request).await,
         };
         (tried, self)

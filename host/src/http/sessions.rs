@@ -95,7 +95,10 @@ impl HttpSessions {
         };
         let place = {
             let mut places = lock(&self.places);
-            Arc::clone(places.entry(key.clone()).or_default())
+            match places.get(&key) {
+                Some(place) => Arc::clone(place),
+                None => Arc::clone(places.entry(key.clone()).or_default()),
+            }
         };
         let mut held = Arc::clone(&place).lock_owned().await;
         if let Some(open) = &*held {

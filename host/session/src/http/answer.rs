@@ -2,81 +2,23 @@
 
 use super::reply::{Gone, Reply};
 use super::request::Exchange;
-use super::session::{Desk, Held, HttpPorts};
+use super::session::{Held, HttpPorts};
 use super::spans::apply;
 use super::traffic::{
-    AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, Show, Source, Spans,
-    Values,
+    AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, Show, Source,
 };
 use crate::exchange::nonsense;
-use crate::masking::check_lists;
-use crate::ports::{MaskPlan, Maskers};
-use crate::traffic::{Batch, Request, ResultInfo, Status, TOP_BIT};
+use crate::traffic::{Request, ResultInfo, Status};
 use bytes::{Buf, Bytes, BytesMut};
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use weir_model::{Applied, Column, Fault, FaultSource, Operation};
+use weir_model::{Fault, FaultSource};
 
-/// The maskers' slot for values; 0 is for texts that go into the trail.
-const VALUES_SLOT: u32 = 1;
 /// So much of a body may come while its exchange keeps the plugins to itself.
 const HELD_BYTES: usize = 64 * 1024;
 /// Headers that speak of parts of a body as it was.
 const OF_PARTS: [&str; 2] = ["accept-ranges", "content-range"];
-
-/// What clients and caches work with. Any other header may hold a value, whatever the inspector says of it.
-const PLAIN: [&str; 48] = [
-    "accept-ch",
-    "accept-patch",
-    "accept-post",
-    "accept-ranges",
-    "age",
-    "allow",
-    "alt-svc",
-    "cache-control",
-    "connection",
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-range",
-    "content-security-policy",
-    "content-security-policy-report-only",
-    "content-type",
-    "cross-origin-embedder-policy",
-    "cross-origin-opener-policy",
-    "cross-origin-resource-policy",
-    "date",
-    "etag",
-    "expires",
-    "keep-alive",
-    "last-modified",
-    "mcp-protocol-version",
-    "mcp-session-id",
-    "nel",
-    "permissions-policy",
-    "pragma",
-    "proxy-authenticate",
-    "referrer-policy",
-    "report-to",
-    "retry-after",
-    "server",
-    "server-timing",
-    "set-cookie",
-    "strict-transport-security",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "vary",
-    "via",
-    "www-authenticate",
-    "x-content-type-options",
-    "x-dns-prefetch-control",
-    "x-frame-options",
-    "x-powered-by",
-    "x-xss-protection",
-];
 
 /// Why an answer goes no further.
 pub(super) enum Stop {
@@ -115,7 +57,7 @@ impl<P: HttpPorts> Exchange<P> {
         };
         let (head, body) = match came {
             Ok(answer) => answer,
-            Err(fault) => return self.no_answer(&fault, reply).await,
+            Err(fault) => return Box::pin(self.no_answer(&fault, reply)).await,
         };
         let status = head.status;
         match self.pass(head, body, reply).await {
@@ -124,13 +66,16 @@ impl<P: HttpPorts> Exchange<P> {
             Err(Stop::Gone) => {}
             Err(Stop::Fault(fault)) => {
                 tracing::info!(session = %self.session.info.id, code = fault.code, detail = fault.detail, "an answer was cut off: {}", fault.message);
-                if reply.has_begun() {
-                    reply.break_off(&fault).await;
-                } else {
-                    let own = self.own_answer(&[], &fault).await;
-                    reply.own(own).await;
-                }
-                self.fail(&fault).await;
+                let cut_off = async {
+                    if reply.has_begun() {
+                        reply.break_off(&fault).await;
+                    } else {
+                        let own = self.own_answer(&[], &fault).await;
+                        reply.own(own).await;
+                    }
+                    self.fail(&fault).await;
+                };
+                Box::pin(cut_off).await;
             }
         }
     }
@@ -193,11 +138,11 @@ impl<P: HttpPorts> Exchange<P> {
             // Of HEAD and 304, the length is that of a body that is not sent; nobody knows it when it would be masked.
             let length = head.length.filter(|length| *length == 0 || !self.session.masking);
             reply.begin_alone(head.status, head.headers, length)?;
-            return self.pass_unseen(&mut body, reply).await;
+            return Box::pin(self.pass_unseen(&mut body, reply)).await;
         }
         if show == Show::Unseen {
             reply.begin(head.status, head.headers, head.length)?;
-            return self.pass_unseen(&mut body, reply).await;
+            return Box::pin(self.pass_unseen(&mut body, reply)).await;
         }
         let is_encoded = head.headers.iter().any(|header| header.name == "content-encoding");
         body.decode()?;
@@ -210,7 +155,7 @@ impl<P: HttpPorts> Exchange<P> {
             Show::Whole => self.pass_whole(head, &mut body, reply, desk).await,
             _ => {
                 reply.begin(head.status, head.headers, None)?;
-                self.pass_growing(&mut body, need as usize, reply).await
+                Box::pin(self.pass_growing(&mut body, need as usize, reply)).await
             }
         }
     }
@@ -269,13 +214,12 @@ impl<P: HttpPorts> Exchange<P> {
         if outcome.release as usize != whole.len() {
             return Err(nonsense("it keeps part of a whole answer").into());
         }
-        let length = trailers.is_none().then_some(bytes.len() as u64);
-        reply.begin(head.status, head.headers, length)?;
+        let Some(trailers) = trailers else {
+            return Ok(reply.whole(head.status, head.headers, bytes).await?);
+        };
+        reply.begin(head.status, head.headers, None)?;
         self.tell(bytes, reply).await?;
-        if let Some(trailers) = trailers {
-            self.tell_trailers(trailers, reply).await?;
-        }
-        Ok(())
+        Box::pin(self.tell_trailers(trailers, reply)).await
     }
 
     async fn pass_growing<B: Source>(
@@ -341,7 +285,7 @@ impl<P: HttpPorts> Exchange<P> {
         let mut bytes = Bytes::from(apply(given, release, &outcome.changes, &masked)?);
         if outcome.operations.is_empty() {
             drop(desk);
-        } else if let Some(instead) = self.take_asked(desk, &outcome.operations, given).await? {
+        } else if let Some(instead) = Box::pin(self.take_asked(desk, &outcome.operations, given)).await? {
             bytes = instead;
         }
         // They belong to the operations that end with them.
@@ -384,114 +328,6 @@ impl<P: HttpPorts> Exchange<P> {
         }
     }
 
-    /// Headers of which the inspector says nothing: each is a value of its own, whole.
-    pub(super) async fn mask_unnamed(&self, desk: &mut Desk<P>, head: &mut AnswerHead) -> Result<(), Fault> {
-        let is_plain = |name: &str| PLAIN.contains(&name) || name.starts_with("access-control-");
-        if head.headers.iter().all(|header| is_plain(&header.name)) {
-            return Ok(());
-        }
-        let (plain, mut others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut head.headers).into_iter().partition(|header| is_plain(&header.name));
-        if !others.is_empty() {
-            self.mask_trailers(desk, &mut others).await?;
-        }
-        head.headers = plain;
-        head.headers.extend(others);
-        Ok(())
-    }
-
-    pub(super) async fn mask_head(
-        &self,
-        desk: &mut Desk<P>,
-        values: &Values,
-        head: &mut AnswerHead,
-    ) -> Result<(), Fault> {
-        if values.cells.is_empty() || !self.session.masking {
-            return Ok(());
-        }
-        let texts: Vec<Vec<u8>> =
-            head.headers.iter().map(|header| header.text().into_owned().into_bytes()).collect();
-        let cell = |start: u32, _: u32| texts.get(start as usize).map(Vec::as_slice);
-        let spans = self.mask_cells(desk, values, cell).await?;
-        for (index, _, text) in spans.changes() {
-            let header = head.headers.get_mut(index);
-            let header = header.ok_or_else(|| nonsense("a change of a header that is not there"))?;
-            header.value = value_or_nothing(text);
-        }
-        Ok(())
-    }
-
-    pub(super) async fn mask(
-        &self,
-        desk: &mut Desk<P>,
-        values: &Values,
-        given: &[u8],
-    ) -> Result<Spans, Fault> {
-        if values.cells.is_empty() || !self.session.masking {
-            return Ok(Spans::default());
-        }
-        self.mask_cells(desk, values, |start, len| {
-            given.get(start as usize..(start as usize).checked_add(len as usize)?)
-        })
-        .await
-    }
-
-    /// Runs values through the maskers and asks the inspector what that means for the bytes.
-    async fn mask_cells<'a>(
-        &self,
-        desk: &mut Desk<P>,
-        values: &'a Values,
-        cell: impl Fn(u32, u32) -> Option<&'a [u8]>,
-    ) -> Result<Spans, Fault> {
-        let nothing = crate::masking::no_operation();
-        let current = self.open().first().copied();
-        let Desk { inspector, maskers, .. } = desk;
-        let running = self.operation(current);
-        let operation = running.as_deref().unwrap_or(&nothing);
-        let plan = maskers.plan(VALUES_SLOT, &values.columns, operation).await?;
-        if plan.wanted.is_empty() {
-            return Ok(Spans::default());
-        }
-        let mut batch = Batch::default();
-        let mut places = Vec::new();
-        for (index, triple) in values.cells.chunks_exact(3).enumerate() {
-            let &[column, start, len] = triple else { continue };
-            let column = u16::try_from(column).map_err(|_| nonsense("too many columns"))?;
-            if plan.wanted.binary_search(&column).is_err() {
-                continue;
-            }
-            let bytes = match start & TOP_BIT {
-                0 => cell(start, len),
-                _ => {
-                    let start = (start & !TOP_BIT) as usize;
-                    start.checked_add(len as usize).and_then(|end| values.decoded.get(start..end))
-                }
-            };
-            let bytes = bytes.ok_or_else(|| nonsense("a cell lies outside of its answer"))?;
-            batch.push(bytes, column).map_err(|_| nonsense("a batch beyond counting"))?;
-            places.push(u32::try_from(index).map_err(|_| nonsense("a batch beyond counting"))?);
-        }
-        if batch.is_empty() {
-            return Ok(Spans::default());
-        }
-        let mut masked = maskers.mask(VALUES_SLOT, batch).await?;
-        check_lists(&masked)?;
-        if masked.cells.is_empty() {
-            return Ok(Spans::default());
-        }
-        for cell in &mut masked.cells {
-            let place = places.get((*cell & !TOP_BIT) as usize);
-            let place = place.ok_or_else(|| nonsense("a masker edits a cell that is not there"))?;
-            *cell = *place | (*cell & TOP_BIT);
-        }
-        let spans = inspector.encode(self.number, &masked.cells, &masked.texts, &masked.ends).await?;
-        if spans.is_empty() {
-            return Err(nonsense("masked values change nothing"));
-        }
-        self.masked(current, &masked.applied, &plan);
-        Ok(spans)
-    }
-
     async fn tell(&self, bytes: Bytes, reply: &mut Reply) -> Result<(), Stop> {
         if bytes.is_empty() {
             return Ok(());
@@ -507,57 +343,6 @@ impl<P: HttpPorts> Exchange<P> {
         }
         reply.push(Frame::Trailers(trailers)).await?;
         Ok(())
-    }
-
-    pub(super) async fn mask_trailers(&self, desk: &mut Desk<P>, trailers: &mut [Header]) -> Result<(), Fault> {
-        let nothing = crate::masking::no_operation();
-        let current = self.open().first().copied();
-        let maskers = &mut desk.maskers;
-        let running = self.operation(current);
-        let operation = running.as_deref().unwrap_or(&nothing);
-        let column = |header: &Header| Column {
-            name: header.name.clone(),
-            relation: operation.text.clone(),
-            source: header.name.clone(),
-            type_name: String::new(),
-            labels: vec!["header".to_owned()],
-        };
-        let columns: Vec<_> = trailers.iter().map(column).collect();
-        let plan = maskers.plan(VALUES_SLOT, &columns, operation).await?;
-        if plan.wanted.is_empty() {
-            return Ok(());
-        }
-        let mut batch = Batch::default();
-        for index in &plan.wanted {
-            let header = trailers.get(usize::from(*index));
-            let header = header.ok_or_else(|| nonsense("a masker wants a trailer that is not there"))?;
-            batch.push(header.text().as_bytes(), *index).map_err(|_| nonsense("trailers beyond counting"))?;
-        }
-        let masked = maskers.mask(VALUES_SLOT, batch).await?;
-        check_lists(&masked)?;
-        let mut from = 0;
-        for (cell, end) in masked.cells.iter().zip(&masked.ends) {
-            let text = masked.texts.get(from..*end as usize).unwrap_or_default();
-            from = *end as usize;
-            let index = plan.wanted.get((*cell & !TOP_BIT) as usize);
-            let header = index.and_then(|index| trailers.get_mut(usize::from(*index)));
-            let header = header.ok_or_else(|| nonsense("a masker edits a trailer that is not there"))?;
-            header.value = value_or_nothing(text);
-        }
-        self.masked(current, &masked.applied, &plan);
-        Ok(())
-    }
-
-    /// What the answer belongs to.
-    fn operation(&self, number: Option<u32>) -> Option<Arc<Operation>> {
-        Some(Arc::clone(&self.session.running().get(&number?)?.operation))
-    }
-
-    fn masked(&self, number: Option<u32>, applied: &[Applied], by: &MaskPlan) {
-        let mut running = self.session.running();
-        if let Some(running) = number.and_then(|number| running.get_mut(&number)) {
-            running.count(applied, by);
-        }
     }
 
     pub(super) fn count(&self, bytes: usize) {
@@ -601,12 +386,6 @@ async fn next<B: Source>(body: &mut B, reply: &mut Reply) -> Result<Option<Frame
         next = body.next() => Ok(next.transpose()?),
         () = reply.gone() => Err(Stop::Gone),
     }
-}
-
-/// What cannot stand in a head is left out: the value itself must not pass.
-fn value_or_nothing(text: &[u8]) -> Bytes {
-    let is_value = text.iter().all(|byte| *byte == b'\t' || (*byte >= 0x20 && *byte != 0x7f));
-    if is_value { Bytes::copy_from_slice(text) } else { Bytes::new() }
 }
 
 /// A strong validator speaks of bytes that the client does not get.

@@ -7,13 +7,12 @@
 use super::judge::{Judged, are_new};
 use super::request::{Exchange, HOSTS_OWN};
 use super::session::HttpPorts;
-use super::traffic::{AnswerHead, Frame, Header, OwnRequest, RequestHead, Source, Upstream};
+use super::traffic::{AnswerHead, Header, OwnRequest, Pipe, RequestHead, Source, Upstream};
 use crate::masking;
 use crate::traffic::{ResultInfo, Status};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use weir_model::{Attribute, Decision, Fault, FaultSource, Verdict};
 
 /// An upstream takes a no at once. Meanwhile nothing more of its answer is read.
@@ -43,11 +42,8 @@ impl Aside {
             let upstream = upstream.clone();
             Box::pin(async move {
                 let length = head.length;
-                let (tell, pipe) = mpsc::channel(1);
-                // There is room for one.
-                let _ = tell.try_send(Ok(Frame::Data(body.into())));
-                drop(tell);
-                let (AnswerHead { status, .. }, mut body) = upstream.send(head, pipe, length).await?;
+                let body = Pipe::whole(body.into());
+                let (AnswerHead { status, .. }, mut body) = upstream.send(head, body, length).await?;
                 while let Some(Ok(_)) = body.next().await {}
                 Ok(status)
             })

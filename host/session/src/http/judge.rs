@@ -78,7 +78,7 @@ impl<P: HttpPorts> Exchange<P> {
         if asks && !is_refused {
             // Others go on while people think.
             drop(desk);
-            is_gone = self.ask_all(&mut cases, &bound(), reply).await?;
+            is_gone = Box::pin(self.ask_all(&mut cases, &bound(), reply)).await?;
             desk = self.session.desk().await;
         }
         self.settle(desk, cases, is_gone).await

@@ -6,8 +6,8 @@ use super::outgoing::Outgoing;
 use super::reply::{Reply, by, cut_short, plain};
 use super::session::{Held, HttpPorts, HttpSession, lock};
 use super::traffic::{
-    Answer, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, OwnAnswer, RequestHead, RequestOutcome,
-    Show, Source, Upstream,
+    Answer, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, OwnAnswer, Pipe, RequestHead,
+    RequestOutcome, Show, Source, Upstream,
 };
 use crate::exchange::nonsense;
 use crate::ports::RefusedBy;
@@ -41,7 +41,8 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 pub(super) struct Exchange<P: HttpPorts> {
     pub(super) session: Arc<HttpSession<P>>,
     pub(super) number: u32,
-    line: String,
+    /// of its first line
+    asked: (String, String),
     /// operations of it that were forwarded
     forwarded: Mutex<Vec<u32>>,
     /// what the client gets although the request was on its way already
@@ -87,9 +88,9 @@ pub(super) enum First {
 impl<P: HttpPorts> Exchange<P> {
     pub(super) fn new(session: Arc<HttpSession<P>>, number: u32, head: &RequestHead) -> Self {
         session.begin();
-        let line = format!("{} {}", head.method, readable(&head.path));
+        let asked = (head.method.clone(), head.path.clone());
         let (forwarded, refused, aside) = (Mutex::default(), Mutex::default(), OnceLock::new());
-        Self { session, number, line, forwarded, refused, aside }
+        Self { session, number, asked, forwarded, refused, aside }
     }
 
     /// Runs the exchange to its end. Every path out of it closes what it opened.
@@ -117,11 +118,15 @@ impl<P: HttpPorts> Exchange<P> {
             }
         }
         let left = std::mem::take(&mut *lock(&self.forwarded));
-        let why = match &broken {
-            Some(reason) => format!("the session ended before the end of the answer: {}", reason.as_word()),
-            None => "the client went away before the end of the answer".to_owned(),
-        };
-        self.session.lost(&left, &why).await;
+        if !left.is_empty() {
+            let why = match &broken {
+                Some(reason) => {
+                    format!("the session ended before the end of the answer: {}", reason.as_word())
+                }
+                None => "the client went away before the end of the answer".to_owned(),
+            };
+            Box::pin(self.session.lost(&left, &why)).await;
+        }
         if broken.is_none() {
             self.session.has_ended(self.number);
         }
@@ -140,18 +145,21 @@ impl<P: HttpPorts> Exchange<P> {
             head.headers.retain(|header| !matches!(&*header.name, "range" | "if-range" | "accept-encoding"));
         }
         if head.asks_for_socket() {
-            return self.socket(head, body, upstream, reply).await;
+            return Box::pin(self.socket(head, body, upstream, reply)).await;
         }
         let mut shown = Shown { ended: !head.has_body, ..Shown::nothing() };
         let first = match self.first(&head, &mut body, &mut shown, reply).await {
             Ok(First::Forward(bytes)) => bytes,
-            Ok(First::Refused(own)) => return refuse(own, body, reply).await,
+            Ok(First::Refused(own)) => return Box::pin(refuse(own, body, reply)).await,
             Ok(First::Gone) => return,
             Err(fault) => {
-                if !shown.has_operation {
-                    self.refused_by_inspector(Vec::new(), &fault).await;
-                }
-                return refuse(self.own_answer(&[], &fault).await, body, reply).await;
+                let refused = async {
+                    if !shown.has_operation {
+                        self.refused_by_inspector(Vec::new(), &fault).await;
+                    }
+                    refuse(self.own_answer(&[], &fault).await, body, reply).await;
+                };
+                return Box::pin(refused).await;
             }
         };
         // What will not be looked at any more needs no approval.
@@ -166,17 +174,12 @@ impl<P: HttpPorts> Exchange<P> {
             false => head.length,
         };
         self.aside.get_or_init(|| Aside::new(&head, upstream.clone()));
-        let (outgoing, pipe) = Outgoing::new();
         if shown.ended && shown.buffer.is_empty() && shown.show == Show::Unseen {
-            // Nothing is to come: it is in the pipe before anybody looks.
-            if first.is_empty() || outgoing.push(Frame::Data(first)).await.is_ok() {
-                outgoing.end();
-            }
-            return self.answer(upstream.send(head, pipe, length), reply).await;
+            return self.answer(upstream.send(head, Pipe::whole(first), length), reply).await;
         }
-        let answer = self.answer(upstream.send(head, pipe, length), reply);
-        let request = self.rest(body, bound, shown, first, outgoing);
-        tokio::pin!(answer, request);
+        let (outgoing, pipe) = Outgoing::new();
+        let mut answer = Box::pin(self.answer(upstream.send(head, pipe, length), reply));
+        let mut request = Box::pin(self.rest(body, bound, shown, first, outgoing));
         tokio::select! {
             biased;
             () = &mut answer => {}
@@ -220,7 +223,7 @@ impl<P: HttpPorts> Exchange<P> {
         loop {
             if shown.show == Show::Unseen {
                 if !shown.has_operation {
-                    return Ok(First::Refused(self.without_operation().await));
+                    return Ok(First::Refused(Box::pin(self.without_operation()).await));
                 }
                 return Ok(First::Forward(shown.buffer.split().freeze()));
             }
@@ -242,7 +245,7 @@ impl<P: HttpPorts> Exchange<P> {
                 return Err(nonsense("bytes are released before there is an operation"));
             }
             if shown.ended {
-                return Ok(First::Refused(self.without_operation().await));
+                return Ok(First::Refused(Box::pin(self.without_operation()).await));
             }
         }
     }
@@ -260,8 +263,8 @@ impl<P: HttpPorts> Exchange<P> {
         if let Some(why) = refusal {
             drop(desk);
             let ids: Vec<_> = operations.iter().map(|request| request.id).collect();
-            self.refused_by_inspector(operations, &why).await;
-            return Ok(Some(First::Refused(self.own_answer(&ids, &why).await)));
+            Box::pin(self.refused_by_inspector(operations, &why)).await;
+            return Ok(Some(First::Refused(Box::pin(self.own_answer(&ids, &why)).await)));
         }
         if headers.iter().any(|header| HOSTS_OWN.contains(&&*header.name)) {
             return Err(nonsense("an inspector changes a header that is the host's"));
@@ -275,7 +278,7 @@ impl<P: HttpPorts> Exchange<P> {
         match self.judge(desk, operations, &bound, reply).await? {
             Judged::Go => shown.has_operation = true,
             Judged::Refused { ids, why } => {
-                return Ok(Some(First::Refused(self.own_answer(&ids, &why).await)));
+                return Ok(Some(First::Refused(Box::pin(self.own_answer(&ids, &why)).await)));
             }
             Judged::Gone => return Ok(Some(First::Gone)),
         }
@@ -442,7 +445,7 @@ impl<P: HttpPorts> Exchange<P> {
         let operation = Operation {
             kind: "http.request".to_owned(),
             action: Action::Unknown,
-            text: self.line.clone(),
+            text: format!("{} {}", self.asked.0, readable(&self.asked.1)),
             objects: Vec::new(),
             parameters: Vec::new(),
             attributes: vec![Attribute::new("inspected", "false")],
