@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use weir_guests::{Answered, Declined, HttpAnswer, HttpRequest, Outside};
 use weir_http::{Http2, Pool, PoolOptions, dial};
 use weir_model::{Fault, PluginName};
 use weir_net::{ClientTls, Verify};
-use weir_session::http::traffic::{Frame, Header, RequestHead, Source};
+use weir_session::http::traffic::{Frame, Header, Pipe, RequestHead, Source};
 use weir_store::{KeyValue, KeyValueError};
 
 /// Bytes of an answer that a plugin is given.
@@ -132,12 +132,8 @@ async fn exchange(pool: &Arc<Pool>, request: HttpRequest) -> Result<HttpAnswer, 
         has_body: !body.is_empty(),
         length: Some(length),
     };
-    let (give, pipe) = mpsc::channel(1);
-    if !body.is_empty() {
-        let _ = give.try_send(Ok(Frame::Data(body.into())));
-    }
-    drop(give);
-    let (head, mut rest) = pool.exchange(head, pipe, Some(length)).await.map_err(failed)?;
+    let (head, mut rest) =
+        pool.exchange(head, Pipe::whole(body.into()), Some(length)).await.map_err(failed)?;
     let mut body = Vec::new();
     while let Some(frame) = rest.next().await {
         match frame.map_err(|broken| Declined::new("http-failed", broken.message))? {

@@ -334,7 +334,7 @@ impl Member {
         if let Some(place) = self.held.iter().position(usable) {
             return Ok(place);
         }
-        let instance = MaskerInstance::open(loaded, info).await?;
+        let instance = Box::pin(MaskerInstance::open(loaded, info)).await?;
         *next_id += 1;
         self.held.push(Held { id: *next_id, loaded: Arc::clone(loaded), instance });
         Ok(self.held.len() - 1)

@@ -176,7 +176,7 @@ impl Seat {
         }
         if self.instance.as_ref().is_none_or(|instance| !instance.guest.is_usable()) {
             self.instance = None;
-            self.instance = Some(PolicyInstance::open(loaded, info).await?);
+            self.instance = Some(Box::pin(PolicyInstance::open(loaded, info)).await?);
         }
         let answer = match &mut self.instance {
             Some(instance) => instance.decide(operation).await,

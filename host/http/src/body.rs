@@ -21,8 +21,6 @@ pub type ClientBody = Body;
 pub type UpstreamBody = Body;
 
 pub(crate) type Raw = UnsyncBoxBody<Bytes, Broken>;
-/// What happens when all of a body has been read.
-type AtEnd = Box<dyn FnOnce() + Send>;
 
 /// A body on its way in. Nothing is read before it is asked for: what is not taken stays in the sender's window.
 pub struct Body {
@@ -33,7 +31,6 @@ pub struct Body {
     patience: Option<Duration>,
     /// When the next piece was first asked for.
     waits_since: Option<Instant>,
-    at_end: Option<AtEnd>,
     /// Lives as long as the body is not read to its end.
     kept: Option<Box<dyn Send>>,
     /// What nobody reads is read and thrown away, for a while.
@@ -62,11 +59,16 @@ impl Body {
     /// `from` sends it: [`RefusedBy::Client`] or [`RefusedBy::Upstream`]. `headers` say how it is encoded. Who says
     /// nothing for `patience` while the next piece is waited for, breaks it.
     pub(crate) fn new(
-        body: hyper::body::Incoming,
+        body: impl HyperBody<Data = Bytes, Error = hyper::Error> + Send + 'static,
         headers: &[Header],
         from: RefusedBy,
         patience: Option<Duration>,
     ) -> Self {
+        if body.is_end_stream() {
+            let state = State::Over;
+            let codings = Ok(Vec::new());
+            return Self { state, codings, from, patience, waits_since: None, kept: None, lingers: false };
+        }
         let raw = body.map_err(move |error| broke_off(from, &error)).boxed_unsync();
         Self::from_raw(raw, headers, from, patience)
     }
@@ -84,7 +86,6 @@ impl Body {
             from,
             patience,
             waits_since: None,
-            at_end: None,
             kept: None,
             lingers: false,
         }
@@ -105,18 +106,8 @@ impl Body {
             from: RefusedBy::Client,
             patience: None,
             waits_since: None,
-            at_end: None,
             kept: None,
             lingers: false,
-        }
-    }
-
-    /// Called once, when everything was read; not when the body is dropped before.
-    pub(crate) fn at_end(&mut self, at_end: impl FnOnce() + Send + 'static) {
-        if matches!(self.state, State::Over) {
-            at_end();
-        } else {
-            self.at_end = Some(Box::new(at_end));
         }
     }
 
@@ -152,13 +143,9 @@ impl Body {
         }
     }
 
-    fn finish(&mut self, whole: bool) {
+    fn finish(&mut self) {
         self.state = State::Over;
         self.kept = None;
-        let at_end = self.at_end.take();
-        if let (true, Some(at_end)) = (whole, at_end) {
-            at_end();
-        }
     }
 }
 
@@ -199,8 +186,7 @@ impl Source for Body {
         self.waits_since = None;
         match &piece {
             Some(Ok(Frame::Data(_) | Frame::Message(_))) if !self.is_read() => {}
-            Some(Ok(_)) | None => self.finish(true),
-            Some(Err(_)) => self.finish(false),
+            Some(_) | None => self.finish(),
         }
         piece
     }
@@ -268,13 +254,30 @@ pub(crate) struct PipeBody {
 enum From {
     Pipe(Pipe),
     Text(Bytes),
+    Broken(Broken),
     Nothing,
 }
 
 impl PipeBody {
     pub(crate) fn new(pipe: Pipe, length: Option<u64>) -> Self {
-        let from = if length == Some(0) { From::Nothing } else { From::Pipe(pipe) };
+        let from = match (pipe.into_whole(), length) {
+            (_, Some(0)) => From::Nothing,
+            (Ok(data), Some(length)) if (data.len() as u64) < length => {
+                From::Broken(not_as_announced("shorter"))
+            }
+            (Ok(data), Some(length)) if data.len() as u64 > length => {
+                From::Broken(not_as_announced("longer"))
+            }
+            (Ok(data), _) if data.is_empty() => From::Nothing,
+            (Ok(data), _) => From::Text(data),
+            (Err(pipe), _) => From::Pipe(pipe),
+        };
         Self { from, left: length, _taken: None, _kept: None }
+    }
+
+    /// Whether nothing of it is still to come from somebody.
+    pub(crate) fn is_here(&self) -> bool {
+        !matches!(self.from, From::Pipe(_))
     }
 
     pub(crate) fn nothing() -> Self {
@@ -295,15 +298,14 @@ impl PipeBody {
         }
     }
 
-    /// Resolves when the last of it was taken.
-    pub(crate) fn taken(mut self) -> (Self, oneshot::Receiver<()>) {
-        let (told, taken) = oneshot::channel();
+    /// Resolves when the last of it was taken; `None`: there is nothing to take.
+    pub(crate) fn taken(mut self) -> (Self, Option<oneshot::Receiver<()>>) {
         if matches!(self.from, From::Nothing) {
-            drop(told);
-        } else {
-            self._taken = Some(told);
+            return (self, None);
         }
-        (self, taken)
+        let (told, taken) = oneshot::channel();
+        self._taken = Some(told);
+        (self, Some(taken))
     }
 
     /// Keeps something until this is sent or given up.
@@ -349,6 +351,11 @@ impl HyperBody for PipeBody {
                     let text = std::mem::take(text);
                     this.end();
                     return Poll::Ready(Some(Ok(HyperFrame::data(text))));
+                }
+                From::Broken(broken) => {
+                    let broken = broken.clone();
+                    this.end();
+                    return Poll::Ready(Some(Err(broken)));
                 }
                 From::Pipe(pipe) => pipe,
             };

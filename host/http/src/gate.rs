@@ -5,6 +5,7 @@ use crate::screen::Screen;
 use bytes::{Buf, Bytes};
 use std::future::Future;
 use std::io::{Error, ErrorKind, Result as IoResult};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -106,8 +107,9 @@ impl<S: AsyncRead + Unpin> Gate<S> {
 impl<S: AsyncRead + Unpin> Inner<S> {
     /// One read of the client, through the screen.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<IoResult<()>> {
-        let mut space = [0; READ_BYTES];
-        let mut buffer = ReadBuf::new(&mut space);
+        // Not zeroed: it is looked at each time the connection's task runs, and mostly there is nothing to read.
+        let mut space = [MaybeUninit::uninit(); READ_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut space);
         let polled = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
         match polled {
             Poll::Ready(Ok(())) => {

@@ -27,6 +27,7 @@ mod decode;
 mod dial;
 mod gate;
 mod hygiene;
+mod line;
 mod pool;
 mod refusal;
 mod screen;

@@ -1,20 +1,23 @@
 //! Connections to one upstream, and one request over one of them.
 //!
-//! A request is sent once. Only when hyper gives it back untouched, because an idle connection was closed meanwhile,
-//! is it sent over a new connection. A connection of HTTP/1 is used again when the whole answer was read and nobody
+//! A request is sent once, with two exceptions, both for a connection that was used before and that the upstream closed
+//! meanwhile: hyper gave the request back untouched; or nothing of an answer came, and the request is one that may be
+//! repeated (RFC 9110, section 9.2.2) and has no body. Then it is sent once more, over a new connection. A connection of HTTP/1 is used again when the whole answer was read and nobody
 //! said `close`; one of HTTP/2 carries as many requests as the upstream allows.
 
 use crate::body::PipeBody;
 use crate::dial::{Dial, agreed_on_version_2, unreachable};
+use crate::line::{Driven, Line};
 use crate::refusal::causes;
 use crate::{Body, UpstreamBody, hygiene};
 use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::{TrySendError, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
 use weir_model::{Fault, FaultSource, RefusedBy};
@@ -78,8 +81,6 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// requests wait.
 const MAX_STREAMS: usize = 100;
 const MAX_HEAD_BYTES: u32 = 64 * 1024;
-/// Of an answer that nobody reads, on HTTP/1.
-const BUFFER_BYTES: usize = 128 * 1024;
 
 pub struct Pool {
     dial: Dial,
@@ -90,7 +91,7 @@ pub struct Pool {
 }
 
 struct Idle {
-    sender: http1::SendRequest<PipeBody>,
+    line: Line,
     since: Instant,
 }
 
@@ -103,7 +104,7 @@ struct Shared {
 
 /// A connection for one request.
 enum Lease {
-    One(http1::SendRequest<PipeBody>),
+    One(Line),
     Two(http2::SendRequest<PipeBody>, OneStream),
 }
 
@@ -151,17 +152,17 @@ impl Pool {
         length: Option<u64>,
     ) -> Result<(AnswerHead, UpstreamBody), Fault> {
         if head.asks_for_socket() {
-            return self.switch(head, body).await;
+            return Box::pin(self.switch(head, body)).await;
         }
         let mut body = if head.has_body { PipeBody::new(body, length) } else { PipeBody::nothing() };
         if let Some(lease) = self.lease() {
-            match self.send(lease, &head, body).await? {
+            match self.send(lease, &head, body, may_repeat(&head)).await? {
                 Sent::Answer(answer) => return Ok(*answer),
                 Sent::NotAtAll(back) => body = back,
             }
         }
-        let lease = self.connect().await?;
-        match self.send(lease, &head, body).await? {
+        let lease = Box::pin(self.connect()).await?;
+        match self.send(lease, &head, body, false).await? {
             Sent::Answer(answer) => Ok(*answer),
             Sent::NotAtAll(_) => {
                 Err(unreachable("the upstream closed the connection", "before a request was sent".to_owned()))
@@ -169,17 +170,32 @@ impl Pool {
         }
     }
 
-    async fn send(self: &Arc<Self>, lease: Lease, head: &RequestHead, body: PipeBody) -> Result<Sent, Fault> {
+    async fn send(
+        self: &Arc<Self>,
+        mut lease: Lease,
+        head: &RequestHead,
+        body: PipeBody,
+        may_repeat: bool,
+    ) -> Result<Sent, Fault> {
+        if let Lease::One(line) = &mut lease
+            && !body.is_here()
+        {
+            line.run_apart();
+        }
         let (body, taken) = body.taken();
+        let answer_time = self.options.answer_time;
         let request = self.request(head, body, matches!(lease, Lease::Two(..)))?;
         let late = async {
-            let _ = taken.await;
-            tokio::time::sleep(self.options.answer_time).await;
+            if let Some(taken) = taken {
+                let _ = taken.await;
+            }
+            tokio::time::sleep(answer_time).await;
         };
         let (answer, lease) = tokio::select! {
+            biased;
             answer = lease.exchange(request) => answer,
             () = late => {
-                let within = self.options.answer_time.as_secs();
+                let within = answer_time.as_secs();
                 return Err(Fault::new(
                     FaultSource::Upstream,
                     "upstream-late",
@@ -193,6 +209,7 @@ impl Pool {
                 .map(|answer| Sent::Answer(Box::new(answer))),
             Err(mut error) => match error.take_message() {
                 Some(request) => Ok(Sent::NotAtAll(request.into_body())),
+                None if may_repeat && lease.is_silent() => Ok(Sent::NotAtAll(PipeBody::nothing())),
                 None => Err(not_answered(error.error())),
             },
         }
@@ -207,14 +224,18 @@ impl Pool {
         let (parts, body) = answer.into_parts();
         let head = hygiene::answer_head(&parts, bodiless, body.is_end_stream())
             .map_err(|why| broken("the upstream's answer cannot be passed on", why.to_owned()))?;
-        let mut body = Body::new(body, &head.headers, RefusedBy::Upstream, self.options.body_time);
-        match lease {
-            Lease::One(sender) => {
-                let pool = Arc::clone(self);
-                body.at_end(move || pool.give_back(sender));
+        let (from, patience) = (RefusedBy::Upstream, self.options.body_time);
+        let body = match lease {
+            Lease::One(line) => {
+                let body = Driven::new(body, line, Arc::clone(self));
+                Body::new(body, &head.headers, from, patience)
             }
-            Lease::Two(_, stream) => body.keep(stream),
-        }
+            Lease::Two(_, stream) => {
+                let mut body = Body::new(body, &head.headers, from, patience);
+                body.keep(stream);
+                body
+            }
+        };
         Ok((head, body))
     }
 
@@ -278,7 +299,7 @@ impl Pool {
         drop(shared);
         let mut idle = locked(&self.idle);
         self.sweep(&mut idle);
-        idle.pop().map(|one| Lease::One(one.sender))
+        idle.pop().map(|one| Lease::One(one.line))
     }
 
     async fn connect(&self) -> Result<Lease, Fault> {
@@ -300,13 +321,7 @@ impl Pool {
         };
         let failed = |error: hyper::Error| unreachable("the upstream does not speak HTTP", causes(&error));
         if !version_2 {
-            let (sender, connection) = http1::Builder::new()
-                .max_buf_size(BUFFER_BYTES)
-                .handshake(TokioIo::new(stream))
-                .await
-                .map_err(failed)?;
-            tokio::spawn(async move { ended(connection.await) });
-            return Ok(Lease::One(sender));
+            return Ok(Lease::One(Line::begin(stream).await.map_err(failed)?));
         }
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -327,31 +342,48 @@ impl Pool {
     }
 
     /// The whole answer was read: the connection can be used again, as soon as hyper says so.
-    fn give_back(self: Arc<Self>, mut sender: http1::SendRequest<PipeBody>) {
+    pub(crate) fn give_back(self: Arc<Self>, mut line: Line) {
+        // It has to see that all is read and sent; whoever uses it next drives it on.
+        line.drive(&mut Context::from_waker(Waker::noop()));
+        if line.is_ready() {
+            return self.keep(line);
+        }
+        if line.is_closed() {
+            return;
+        }
+        line.run_apart();
         tokio::spawn(async move {
-            if !matches!(tokio::time::timeout(SETTLE_TIME, sender.ready()).await, Ok(Ok(()))) {
-                return;
-            }
-            let mut idle = locked(&self.idle);
-            self.sweep(&mut idle);
-            if idle.len() < self.options.max_idle {
-                idle.push(Idle { sender, since: Instant::now() });
-            }
-            drop(idle);
-            if !self.is_swept.swap(true, Ordering::Relaxed) {
-                tokio::spawn(sweeper(Arc::downgrade(&self), self.options.idle_time));
+            if matches!(tokio::time::timeout(SETTLE_TIME, line.ready()).await, Ok(true)) {
+                self.keep(line);
             }
         });
     }
 
-    fn sweep(&self, idle: &mut Vec<Idle>) {
-        idle.retain(|one| one.sender.is_ready() && one.since.elapsed() < self.options.idle_time);
+    fn keep(self: Arc<Self>, line: Line) {
+        let mut idle = locked(&self.idle);
+        self.sweep(&mut idle);
+        if idle.len() < self.options.max_idle {
+            idle.push(Idle { line, since: Instant::now() });
+        }
+        drop(idle);
+        if !self.is_swept.swap(true, Ordering::Relaxed) {
+            tokio::spawn(sweeper(Arc::downgrade(&self), self.options.idle_time));
+        }
     }
+
+    fn sweep(&self, idle: &mut Vec<Idle>) {
+        idle.retain(|one| one.line.is_ready() && one.since.elapsed() < self.options.idle_time);
+    }
+}
+
+/// Twice is as good as once, and there is no body that would be gone.
+fn may_repeat(head: &RequestHead) -> bool {
+    !head.has_body && matches!(&*head.method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
 }
 
 enum Sent {
     Answer(Box<(AnswerHead, UpstreamBody)>),
-    /// Nothing of it has left.
+    /// Nothing of it has left, or it may be sent once more.
     NotAtAll(PipeBody),
 }
 
@@ -362,12 +394,17 @@ impl Shared {
     }
 }
 
-type Tried = Result<Response<Incoming>, TrySendError<Request<PipeBody>>>;
+pub(crate) type Tried = Result<Response<Incoming>, TrySendError<Request<PipeBody>>>;
 
 impl Lease {
+    /// Nothing of an answer came. Of HTTP/2, the upstream says itself what it has not looked at.
+    fn is_silent(&self) -> bool {
+        matches!(self, Self::One(line) if line.is_silent())
+    }
+
     async fn exchange(mut self, request: Request<PipeBody>) -> (Tried, Self) {
         let tried = match &mut self {
-            Self::One(sender) => sender.try_send_request(request).await,
+            Self::One(line) => line.exchange(request).await,
             Self::Two(sender, _) => sender.try_send_request(request).await,
         };
         (tried, self)

@@ -210,19 +210,25 @@ where
     });
     let mut connection = std::pin::pin!(
         http1::Builder::new()
-            .timer(TokioTimer::new())
-            // hyper's time runs from the end of the answer before: it is the idle time. The gate has one for the head.
-            .header_read_timeout(keep_alive_time)
+            // Without a timer: the gate has one for the head, and idleness is looked at now and then (below), which costs a
+            // request nothing.
             .max_headers(MAX_HEADERS)
             .max_buf_size(HYPER_BUFFER_BYTES)
             .serve_connection(TokioIo::new(gate.clone()), service)
             .with_upgrades()
     );
-    let mut stop = std::pin::pin!(stop(stopping));
+    let enough = async {
+        tokio::select! {
+            () = stop(stopping) => {}
+            () = idle(&exchanges, keep_alive_time) => {}
+        }
+    };
+    let mut enough = std::pin::pin!(enough);
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
         () = client_gone(&gate, &exchanges) => return,
-        () = stop.as_mut() => {
+        () = enough.as_mut() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection.as_mut() => ended,

@@ -2,6 +2,7 @@
 
 use crate::ports::{MaskPlan, Outcome};
 use crate::traffic::ResultInfo;
+use std::sync::Arc;
 use std::time::Instant;
 use weir_model::{Applied, JudgedBy, Operation};
 
@@ -12,7 +13,7 @@ const MAX_NOTED: usize = 100;
 pub(crate) struct Running {
     /// The earlier operation this one goes on with, or 0.
     pub(crate) continues: u32,
-    pub(crate) operation: Operation,
+    pub(crate) operation: Arc<Operation>,
     since: Instant,
     pub(crate) bytes_to_client: u64,
     masked: Vec<Applied>,
@@ -22,7 +23,14 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn new(continues: u32, operation: Operation) -> Self {
         let (masked, masked_by) = (Vec::new(), Vec::new());
-        Self { continues, operation, since: Instant::now(), bytes_to_client: 0, masked, masked_by }
+        Self {
+            continues,
+            operation: Arc::new(operation),
+            since: Instant::now(),
+            bytes_to_client: 0,
+            masked,
+            masked_by,
+        }
     }
 
     pub(crate) fn count(&mut self, applied: &[Applied], by: &MaskPlan) {

@@ -190,7 +190,7 @@ impl Upstream for Leg {
             return Err(Fault::new(FaultSource::Upstream, "upstream-unreachable", message));
         }
         if let Some(programs) = self.1 {
-            let (head, body) = programs.send(head, body).await?;
+            let (head, body) = Box::pin(programs.send(head, body)).await?;
             return Ok((head, LegBody::Program(body)));
         }
         let pool = if is_socket { &self.0.sockets } else { &self.0.pool };

@@ -128,6 +128,10 @@ impl Door {
             fitting.max_by_key(|(fit, _)| *fit)
         };
         let Some((fit, found)) = fitting(&incoming.head.path) else { return Route::Nobody };
+        if here.len() == 1 {
+            // There is no other whose it could be.
+            return Route::To(Arc::clone(found));
+        }
         let is_one = readings(&incoming.head.path).iter().all(|path| {
             let same = fitting(path).is_none_or(|(_, other)| Arc::ptr_eq(other, found));
             // Few servers take `/CRM` for `/crm`, and a prefix may have capitals: it counts if it says more.

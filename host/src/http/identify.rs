@@ -81,7 +81,7 @@ impl Proofs {
         if certificate.is_none() && needs_certificate(&resource.settings) {
             // Its connection began before that was asked for.
             let (who, reason) = (Err(String::new()), "no certificate");
-            record(shared, resource, LoginStage::Identify, who, client, reason.to_owned()).await;
+            Box::pin(record(shared, resource, LoginStage::Identify, who, client, reason.to_owned())).await;
             return Err(Denied::Who {
                 told: "this resource wants a certificate: connect anew, and show one",
             });
@@ -90,7 +90,15 @@ impl Proofs {
             Some(certificate) => match owner(shared, resource, certificate) {
                 Ok(proven) => Some(proven),
                 Err(reason) => {
-                    record(shared, resource, LoginStage::Identify, Err(String::new()), client, reason).await;
+                    Box::pin(record(
+                        shared,
+                        resource,
+                        LoginStage::Identify,
+                        Err(String::new()),
+                        client,
+                        reason,
+                    ))
+                    .await;
                     return Err(Denied::Who { told: "this certificate is not valid here" });
                 }
             },
@@ -99,7 +107,7 @@ impl Proofs {
         if brings_something && credentials.is_none() && by_certificate.is_some() {
             // It claims something that is not looked at here, so nobody knows whether it is the same user.
             let (who, reason) = (Err(String::new()), "an authorization that this resource does not take");
-            record(shared, resource, LoginStage::Identify, who, client, reason.to_owned()).await;
+            Box::pin(record(shared, resource, LoginStage::Identify, who, client, reason.to_owned())).await;
             return Err(Denied::Who {
                 told: "the certificate is enough here; this authorization is not taken",
             });
@@ -121,7 +129,7 @@ impl Proofs {
         let proven = match proven {
             Ok(proven) => proven,
             Err(reason) => {
-                record(shared, resource, LoginStage::Identify, Err(name), client, reason).await;
+                Box::pin(record(shared, resource, LoginStage::Identify, Err(name), client, reason)).await;
                 return Err(Denied::Who { told: "this token, or name and password, is not valid here" });
             }
         };
@@ -131,7 +139,7 @@ impl Proofs {
             if own != other {
                 let reason =
                     format!("{} is {own}'s, and the authorization is {other}'s", by_certificate.method());
-                record(shared, resource, LoginStage::Identify, Err(name), client, reason).await;
+                Box::pin(record(shared, resource, LoginStage::Identify, Err(name), client, reason)).await;
                 return Err(Denied::Who {
                     told: "the certificate and the authorization are not those of one user",
                 });
@@ -155,10 +163,15 @@ impl Proofs {
         };
         let name = user.clone().unwrap_or_default();
         let users = Arc::clone(&shared.running().users);
-        let Some(remember) = self.digest(user.as_deref(), &secret) else {
-            return (name, Err("there is no randomness".to_owned()));
+        // A token takes microseconds, and alone it is never tried as a password: it is not remembered either.
+        let remember = match user.as_deref() {
+            None => None,
+            Some(user) => match self.digest(user, &secret) {
+                Some(digest) => Some(digest),
+                None => return (name, Err("there is no randomness".to_owned())),
+            },
         };
-        if let Some(proven) = self.remembered(&remember, &users) {
+        if let Some(proven) = remember.and_then(|digest| self.remembered(&digest, &users)) {
             return (name, Ok(proven));
         }
         let Ok(secret) = std::str::from_utf8(secret.expose()).map(Password::new) else {
@@ -166,7 +179,6 @@ impl Proofs {
         };
         let (tokens, resource) = (shared.tokens(), resource.name().clone());
         let (of, by) = (Arc::clone(&users), user);
-        // A token takes microseconds, and alone it is never tried as a password.
         let is_token = by.is_none();
         let check = move || {
             let proof = match &by {
@@ -183,8 +195,8 @@ impl Proofs {
         match checked.await {
             Ok(Ok(proven)) => {
                 // Tokens are cheap to check, and end at once when they are revoked.
-                if proven.token.is_none() {
-                    self.remember(remember, users, proven.clone());
+                if let (None, Some(digest)) = (&proven.token, remember) {
+                    self.remember(digest, users, proven.clone());
                 }
                 (name, Ok(proven))
             }
@@ -193,7 +205,7 @@ impl Proofs {
         }
     }
 
-    fn digest(&self, user: Option<&str>, secret: &Secret) -> Option<[u8; 32]> {
+    fn digest(&self, user: &str, secret: &Secret) -> Option<[u8; 32]> {
         let key = match self.key.get() {
             Some(key) => key,
             None => {
@@ -204,8 +216,6 @@ impl Proofs {
         };
         let mut hash = Sha256::new();
         hash.update(key);
-        hash.update([u8::from(user.is_some())]);
-        let user = user.unwrap_or_default();
         hash.update((user.len() as u64).to_be_bytes());
         hash.update(user.as_bytes());
         hash.update(secret.expose());
@@ -260,7 +270,7 @@ async fn allowed(
         Ok(permit) => Ok(Allowed { permit, token: proven.token, certificate, method }),
         Err(denied) => {
             let (who, told) = (Ok(proven.principal.id), denied.to_string());
-            record(shared, resource, LoginStage::Authorize, who, client, told.clone()).await;
+            Box::pin(record(shared, resource, LoginStage::Authorize, who, client, told.clone())).await;
             Err(Denied::Not { told })
         }
     }

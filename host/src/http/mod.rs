@@ -20,20 +20,16 @@ pub(crate) use door::{Serves, serve};
 pub(crate) use sessions::HttpSessions;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
 use weir_model::Fault;
-use weir_session::http::traffic::{Answer, Frame, Header};
+use weir_session::http::traffic::{Answer, Header, Pipe};
 
 /// An answer of the gateway's own, before a session could give one.
 fn own_answer(status: u16, mut headers: Vec<Header>, message: &str) -> Answer {
     let body = format!("weir: {message}\n");
     let length = Some(body.len() as u64);
-    let (sender, pipe) = mpsc::channel(1);
-    // There is room for one.
-    let _ = sender.try_send(Ok(Frame::Data(body.into())));
     headers.push(Header::new("content-type", Bytes::from_static(b"text/plain; charset=utf-8")));
     headers.push(Header::new("cache-control", Bytes::from_static(b"no-store")));
-    Answer { status, headers, body: pipe, length }
+    Answer { status, headers, body: Pipe::whole(body.into()), length }
 }
 
 fn unavailable(fault: &Fault) -> Answer {

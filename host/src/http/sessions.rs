@@ -95,13 +95,17 @@ impl HttpSessions {
         };
         let place = {
             let mut places = lock(&self.places);
-            Arc::clone(places.entry(key.clone()).or_default())
+            match places.get(&key) {
+                Some(place) => Arc::clone(place),
+                None => Arc::clone(places.entry(key.clone()).or_default()),
+            }
         };
         let mut held = Arc::clone(&place).lock_owned().await;
         if let Some(open) = &*held {
-            let same = open.resource.settings == resource.settings
+            // Between two reloads it is the same one: nothing to compare.
+            let same = (Arc::ptr_eq(&open.resource, resource) || open.resource.settings == resource.settings)
                 && open.session.info().who == *allowed.permit.principal();
-            if same && open.session.is_usable().await {
+            if same && open.session.is_usable() {
                 return Ok((Arc::clone(&open.session), open.programs.clone()));
             }
             // The next one begins anew. Under another configuration what runs may end; with a plugin that has failed

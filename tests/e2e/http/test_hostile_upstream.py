@@ -28,6 +28,13 @@ class Endless(HttpUpstream):
             self.pour(reply, b"X-A: b\r\n" * 1000, HEAD)
         self.pour(reply, b"10000\r\n" + b'"' + b"a" * 0xffff + b"\r\n", HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
 
+    def at_swallows(self, reply, seen, _rest, _query) -> None:
+        """Nothing, and the end of the connection, if it was used before."""
+        if sum(one.connection == seen.connection for one in self.requests) > 1:
+            reply.goes_on = False
+        else:
+            reply.json(200, HARMLESS)
+
     def pour(self, reply, piece: bytes, first: bytes = b"") -> None:
         reply.goes_on = False
         reply.connection.sendall(first)
@@ -79,6 +86,16 @@ def test_a_client_that_has_gone_ends_a_flood_of_hints(weir, api):
         client.send(request("GET /endless?hints=1 HTTP/1.1", ("Host", "localhost"), ("Authorization", weir.basic("ann"))))
         weir.wait_for("the request", lambda: api.asked("GET", "/endless"))
     weir.wait_for("the outcome", lambda: len(weir.trail(kind="outcome")) == len(weir.trail(kind="intent")))
+
+
+def test_what_a_closing_connection_swallows_is_asked_again_when_that_may_be(weir, api):
+    """Under one intent, and never what changes something each time."""
+    for method, status in ("GET", 200), ("DELETE", 200), ("POST", 502):
+        assert asked(weir, "GET /harmless HTTP/1.1")[0].body == HARMLESS
+        before = len(weir.trail(kind="intent"))
+        answer, _ = asked(weir, f"{method} /swallows HTTP/1.1")
+        assert answer.status == status and len(api.asked(method, "/swallows")) == (2 if status == 200 else 1)
+        assert len(weir.trail(kind="intent")) == before + 1
 
 
 @pytest.mark.parametrize("name, first, method", [

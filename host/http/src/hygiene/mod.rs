@@ -188,7 +188,7 @@ pub(crate) fn outgoing(headers: &[Header], version_2: bool) -> Result<HeaderMap,
         if HOP_BY_HOP.contains(&name.as_str()) || name == "host" || (name == "te" && !version_2) {
             continue;
         }
-        let value = HeaderValue::from_bytes(&header.value)
+        let value = HeaderValue::from_maybe_shared(header.value.clone())
             .map_err(|_| format!("the value of header `{name}` has bytes that must not be there"))?;
         map.append(name, value);
     }

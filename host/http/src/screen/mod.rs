@@ -15,6 +15,8 @@ use http::StatusCode;
 
 /// A head, from its first byte to the empty line.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Of the room that a head needed, so much is kept for the next one.
+const KEPT_BYTES: usize = 2 * 1024;
 /// Trailers carry a checksum or a status.
 const MAX_TRAILER_BYTES: usize = 8 * 1024;
 /// A size of 16 digits, and room for an extension, which nobody uses.
@@ -76,6 +78,12 @@ impl Screen {
                     self.passed(left - u64::try_from(length).unwrap_or(left));
                 }
                 At::Head | At::ChunkSize | At::ChunkEnd | At::Trailers => {
+                    let (plain, behind) = bytes.split_at(self.plain(bytes));
+                    if !plain.is_empty() {
+                        self.pending.extend_from_slice(plain);
+                        bytes = behind;
+                        continue;
+                    }
                     let Some((byte, later)) = bytes.split_first() else { return };
                     bytes = later;
                     if let Err(refusal) = self.take_one(*byte) {
@@ -162,6 +170,16 @@ impl Screen {
         };
     }
 
+    /// How many bytes of a head say nothing by themselves: text inside a line, as far as there is room.
+    fn plain(&self, bytes: &[u8]) -> usize {
+        if self.at != At::Head || self.pending.last() == Some(&b'\r') {
+            return 0;
+        }
+        let is_plain = |byte: &u8| *byte >= b' ' && *byte != 0x7f;
+        let plain = bytes.iter().position(|byte| !is_plain(byte)).unwrap_or(bytes.len());
+        plain.min(MAX_HEAD_BYTES.saturating_sub(self.pending.len()))
+    }
+
     /// A byte of something that ends with a line.
     fn take_one(&mut self, byte: u8) -> Result<(), Refusal> {
         let after_return = self.pending.last() == Some(&b'\r');
@@ -194,9 +212,10 @@ impl Screen {
         if byte != b'\n' || !(self.pending.ends_with(b"\r\n\r\n") || self.pending == b"\r\n") {
             return Ok(());
         }
-        let pending = std::mem::take(&mut self.pending);
         let start = self.ready.len();
-        let framing = head::rewrite(&pending, &mut self.ready)?;
+        let framing = head::rewrite(&self.pending, &mut self.ready)?;
+        self.pending.clear();
+        self.pending.shrink_to(KEPT_BYTES);
         self.heads += 1;
         self.skipped = false;
         self.at = match framing {

@@ -87,7 +87,7 @@ async fn during_the_answer_its_producer_is_told() {
                 sender.closed().await;
                 tell.notify_one();
             });
-            Answer { body, ..frames(Vec::new(), Vec::new()) }
+            Answer { body: body.into(), ..frames(Vec::new(), Vec::new()) }
         }
     });
     let mut client = Client::of(handler);
@@ -109,7 +109,7 @@ async fn who_does_not_read_stops_the_producer() {
                     made.send(()).unwrap();
                 }
             });
-            Answer { body, ..frames(Vec::new(), Vec::new()) }
+            Answer { body: body.into(), ..frames(Vec::new(), Vec::new()) }
         }
     });
     let mut client = Client::of(handler);

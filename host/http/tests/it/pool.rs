@@ -106,7 +106,7 @@ fn post(path: &str, length: Option<u64>) -> RequestHead {
 }
 
 fn nothing() -> Pipe {
-    mpsc::channel(1).1
+    Pipe::nothing()
 }
 
 fn pipe(frames: Vec<Result<Frame, Broken>>) -> Pipe {
@@ -114,7 +114,7 @@ fn pipe(frames: Vec<Result<Frame, Broken>>) -> Pipe {
     for frame in frames {
         sender.try_send(frame).unwrap();
     }
-    pipe
+    pipe.into()
 }
 
 #[tokio::test]
@@ -179,10 +179,34 @@ async fn a_connection_that_the_upstream_closed_meanwhile_is_no_error() {
 async fn what_could_have_been_sent_is_not_sent_again() {
     let upstream = upstream(&[OK, "!", OK]).await;
     upstream.asked("/1").await.unwrap();
-    let fault = upstream.asked("/2").await.unwrap_err();
+    let posted = upstream.pool.exchange(post("/2", Some(2)), pipe(vec![data("hi")]), Some(2)).await;
+    let fault = posted.map(|(head, _)| head).unwrap_err();
     assert_eq!((fault.source, fault.code.as_str()), (FaultSource::Upstream, "upstream-broken"));
     assert_eq!(fault.message, "the upstream broke off before it answered");
     assert_eq!(upstream.requests.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_may_be_repeated_is_sent_once_more_when_a_used_connection_says_nothing() {
+    let closing = upstream(&[OK, "!", OK]).await;
+    closing.asked("/1").await.unwrap();
+    let (head, body, _) = closing.asked("/2").await.unwrap();
+    assert_eq!((head.status, body.as_str()), (200, "ok"));
+    let paths: Vec<_> = closing.requests.lock().unwrap().iter().map(|text| text[..6].to_owned()).collect();
+    assert_eq!(
+        (paths, closing.connections()),
+        (["GET /1", "GET /2", "GET /2"].map(str::to_owned).to_vec(), 2)
+    );
+
+    // Not behind the first byte of an answer, not twice, and not on a connection nobody used before.
+    for answers in [&[OK, "HTTP/1.1 2!", OK][..], &[OK, "!", "!", OK], &["!", OK]] {
+        let closing = upstream(answers).await;
+        if answers.len() > 2 {
+            closing.asked("/1").await.unwrap();
+        }
+        assert_eq!(closing.asked("/2").await.unwrap_err().code, "upstream-broken");
+        assert_eq!(closing.requests.lock().unwrap().len(), answers.len() - 1);
+    }
 }
 
 #[tokio::test]
@@ -332,7 +356,7 @@ async fn an_upstream_that_does_not_answer_is_not_waited_for() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         sender.send(data("hi")).await.unwrap();
     });
-    let (head, _) = upstream.pool.exchange(post("/", None), body, None).await.unwrap();
+    let (head, _) = upstream.pool.exchange(post("/", None), body.into(), None).await.unwrap();
     assert_eq!(head.status, 200);
 }
 

@@ -75,7 +75,7 @@ pub(crate) async fn read(body: &mut impl Source) -> (Vec<u8>, Vec<Header>, Optio
 pub(crate) fn text(status: u16, text: &str) -> Answer {
     let (sender, body) = mpsc::channel(1);
     sender.try_send(Ok(Frame::Data(Bytes::copy_from_slice(text.as_bytes())))).unwrap();
-    Answer { status, headers: Vec::new(), body, length: Some(text.len() as u64) }
+    Answer { status, headers: Vec::new(), body: body.into(), length: Some(text.len() as u64) }
 }
 
 /// An answer of unknown length, made of these frames.
@@ -84,7 +84,7 @@ pub(crate) fn frames(headers: Vec<Header>, frames: Vec<Result<Frame, Broken>>) -
     for frame in frames {
         sender.try_send(frame).unwrap();
     }
-    Answer { status: 200, headers, body, length: None }
+    Answer { status: 200, headers, body: body.into(), length: None }
 }
 
 pub(crate) fn data(bytes: &'static str) -> Result<Frame, Broken> {

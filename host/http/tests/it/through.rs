@@ -54,7 +54,7 @@ pub(crate) fn copied(mut body: impl Source, passed: Arc<AtomicU64>) -> Pipe {
             }
         }
     });
-    pipe
+    pipe.into()
 }
 
 pub(crate) async fn upstream() -> (TcpListener, Arc<Pool>) {

@@ -59,7 +59,7 @@ async fn spoken(offered: &'static [&'static str], wanted: &[&str], http2: Http2)
         has_body: false,
         length: Some(0),
     };
-    match pool.exchange(head, mpsc::channel(1).1, Some(0)).await {
+    match pool.exchange(head, mpsc::channel(1).1.into(), Some(0)).await {
         Ok((_, mut body)) => String::from_utf8(read(&mut body).await.0).unwrap(),
         Err(fault) => format!("{}: {}", fault.code, fault.detail),
     }

@@ -263,7 +263,7 @@ async fn a_pool_shares_its_connection() {
         text(200, &format!("{} {:?} {}", head.authority, head.query, String::from_utf8_lossy(&body)))
     });
     let (pool, connections) = ours(handler).await;
-    let (_, mut body) = pool.exchange(head("GET", "/"), mpsc::channel(1).1, Some(0)).await.unwrap();
+    let (_, mut body) = pool.exchange(head("GET", "/"), mpsc::channel(1).1.into(), Some(0)).await.unwrap();
     assert_eq!(read(&mut body).await.0, b"up.example Some(\"q\") ");
     let mut tasks = Vec::new();
     for _ in 0..20 {
@@ -272,7 +272,7 @@ async fn a_pool_shares_its_connection() {
             let (feed, pipe) = mpsc::channel(1);
             feed.try_send(data("body")).unwrap();
             drop(feed);
-            let (answer, mut body) = pool.exchange(head("POST", "/"), pipe, None).await.unwrap();
+            let (answer, mut body) = pool.exchange(head("POST", "/"), pipe.into(), None).await.unwrap();
             assert!(answer.has_body);
             read(&mut body).await.0
         }));

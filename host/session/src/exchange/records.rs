@@ -30,7 +30,7 @@ impl<P: Ports> Exchange<P> {
 
     /// What the upstream said about a failure, masked for the trail.
     async fn message_as_recorded(&mut self, result: &ResultInfo) -> String {
-        let operation = self.running.get(&result.operation).map(|running| &running.operation);
+        let operation = self.running.get(&result.operation).map(|running| &*running.operation);
         masking::message_as_recorded(&mut self.maskers, &self.info.id, result, operation).await
     }
 

@@ -2,77 +2,23 @@
 
 use super::reply::{Gone, Reply};
 use super::request::Exchange;
-use super::session::{Desk, HttpPorts};
+use super::session::{Held, HttpPorts};
 use super::spans::apply;
 use super::traffic::{
-    AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, Show, Source, Spans,
-    Values,
+    AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, Show, Source,
 };
 use crate::exchange::nonsense;
-use crate::masking::check_lists;
-use crate::ports::Maskers;
-use crate::traffic::{Batch, Request, ResultInfo, Status, TOP_BIT};
+use crate::traffic::{Request, ResultInfo, Status};
 use bytes::{Buf, Bytes, BytesMut};
 use std::future::Future;
 use std::sync::atomic::Ordering;
-use weir_model::{Column, Fault, FaultSource};
+use std::task::Poll;
+use weir_model::{Fault, FaultSource};
 
-/// The maskers' slot for values; 0 is for texts that go into the trail.
-const VALUES_SLOT: u32 = 1;
+/// So much of a body may come while its exchange keeps the plugins to itself.
+const HELD_BYTES: usize = 64 * 1024;
 /// Headers that speak of parts of a body as it was.
 const OF_PARTS: [&str; 2] = ["accept-ranges", "content-range"];
-
-/// What clients and caches work with. Any other header may hold a value, whatever the inspector says of it.
-const PLAIN: [&str; 48] = [
-    "accept-ch",
-    "accept-patch",
-    "accept-post",
-    "accept-ranges",
-    "age",
-    "allow",
-    "alt-svc",
-    "cache-control",
-    "connection",
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-range",
-    "content-security-policy",
-    "content-security-policy-report-only",
-    "content-type",
-    "cross-origin-embedder-policy",
-    "cross-origin-opener-policy",
-    "cross-origin-resource-policy",
-    "date",
-    "etag",
-    "expires",
-    "keep-alive",
-    "last-modified",
-    "mcp-protocol-version",
-    "mcp-session-id",
-    "nel",
-    "permissions-policy",
-    "pragma",
-    "proxy-authenticate",
-    "referrer-policy",
-    "report-to",
-    "retry-after",
-    "server",
-    "server-timing",
-    "set-cookie",
-    "strict-transport-security",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "vary",
-    "via",
-    "www-authenticate",
-    "x-content-type-options",
-    "x-dns-prefetch-control",
-    "x-frame-options",
-    "x-powered-by",
-    "x-xss-protection",
-];
 
 /// Why an answer goes no further.
 pub(super) enum Stop {
@@ -111,7 +57,7 @@ impl<P: HttpPorts> Exchange<P> {
         };
         let (head, body) = match came {
             Ok(answer) => answer,
-            Err(fault) => return self.no_answer(&fault, reply).await,
+            Err(fault) => return Box::pin(self.no_answer(&fault, reply)).await,
         };
         let status = head.status;
         match self.pass(head, body, reply).await {
@@ -120,13 +66,16 @@ impl<P: HttpPorts> Exchange<P> {
             Err(Stop::Gone) => {}
             Err(Stop::Fault(fault)) => {
                 tracing::info!(session = %self.session.info.id, code = fault.code, detail = fault.detail, "an answer was cut off: {}", fault.message);
-                if reply.has_begun() {
-                    reply.break_off(&fault).await;
-                } else {
-                    let own = self.own_answer(&[], &fault).await;
-                    reply.own(own).await;
-                }
-                self.fail(&fault).await;
+                let cut_off = async {
+                    if reply.has_begun() {
+                        reply.break_off(&fault).await;
+                    } else {
+                        let own = self.own_answer(&[], &fault).await;
+                        reply.own(own).await;
+                    }
+                    self.fail(&fault).await;
+                };
+                Box::pin(cut_off).await;
             }
         }
     }
@@ -173,25 +122,27 @@ impl<P: HttpPorts> Exchange<P> {
         mut body: B,
         reply: &mut Reply,
     ) -> Result<(), Stop> {
-        let mut desk = self.session.desk.lock().await;
+        let mut desk = self.session.desk().await;
         let mut outcome = desk.inspector.answer(self.number, &head).await?;
         self.session.notes.leave(std::mem::take(&mut outcome.notes));
         self.mask_head(&mut desk, &outcome.values, &mut head).await?;
-        drop(desk);
         if self.session.masking && outcome.values.cells.is_empty() {
-            self.mask_unnamed(&mut head).await?;
+            self.mask_unnamed(&mut desk, &mut head).await?;
         }
+        // A whole body that is here already is shown at once: what the plugins need is still in the caches.
+        let is_more = outcome.show == Show::Whole && head.has_body && outcome.has_no_more();
+        let desk = is_more.then_some(desk);
         self.take_results(&outcome).await?;
         let AnswerOutcome { show, need, .. } = outcome;
         if !head.has_body {
             // Of HEAD and 304, the length is that of a body that is not sent; nobody knows it when it would be masked.
             let length = head.length.filter(|length| *length == 0 || !self.session.masking);
             reply.begin_alone(head.status, head.headers, length)?;
-            return self.pass_unseen(&mut body, reply).await;
+            return Box::pin(self.pass_unseen(&mut body, reply)).await;
         }
         if show == Show::Unseen {
             reply.begin(head.status, head.headers, head.length)?;
-            return self.pass_unseen(&mut body, reply).await;
+            return Box::pin(self.pass_unseen(&mut body, reply)).await;
         }
         let is_encoded = head.headers.iter().any(|header| header.name == "content-encoding");
         body.decode()?;
@@ -201,10 +152,10 @@ impl<P: HttpPorts> Exchange<P> {
             head.headers.iter_mut().for_each(weaken);
         }
         match show {
-            Show::Whole => self.pass_whole(head, &mut body, reply).await,
+            Show::Whole => self.pass_whole(head, &mut body, reply, desk).await,
             _ => {
                 reply.begin(head.status, head.headers, None)?;
-                self.pass_growing(&mut body, need as usize, reply).await
+                Box::pin(self.pass_growing(&mut body, need as usize, reply)).await
             }
         }
     }
@@ -214,7 +165,7 @@ impl<P: HttpPorts> Exchange<P> {
             let Some(frame) = next(body, reply).await? else { return Ok(()) };
             match frame {
                 Frame::Data(bytes) => {
-                    self.count(bytes.len()).await;
+                    self.count(bytes.len());
                     self.tell(bytes, reply).await?;
                 }
                 Frame::Trailers(trailers) => self.tell_trailers(trailers, reply).await?,
@@ -228,31 +179,47 @@ impl<P: HttpPorts> Exchange<P> {
         head: AnswerHead,
         body: &mut B,
         reply: &mut Reply,
+        mut desk: Option<Held<'_, P>>,
     ) -> Result<(), Stop> {
         let mut whole = BytesMut::new();
         let mut trailers = None;
         loop {
-            match next(body, reply).await? {
+            let came = match desk.is_some().then(|| body.next()) {
+                Some(next) => at_once(next).await,
+                None => None,
+            };
+            let came = match came {
+                Some(came) => came.transpose()?,
+                None => {
+                    // Nobody holds the desk while it waits.
+                    desk = None;
+                    next(body, reply).await?
+                }
+            };
+            match came {
                 None => break,
                 Some(Frame::Trailers(came)) => trailers = Some(came),
                 Some(Frame::Message(_)) => return Err(nonsense("a message where there is a body").into()),
                 Some(Frame::Data(bytes)) => {
                     self.check_size(whole.len() + bytes.len())?;
                     whole.extend_from_slice(&bytes);
+                    if whole.len() > HELD_BYTES {
+                        // Others must not wait while much comes.
+                        desk = None;
+                    }
                 }
             }
         }
-        let (bytes, outcome) = self.show(&whole, true).await?;
+        let (bytes, outcome) = self.show(desk, &whole, true).await?;
         if outcome.release as usize != whole.len() {
             return Err(nonsense("it keeps part of a whole answer").into());
         }
-        let length = trailers.is_none().then_some(bytes.len() as u64);
-        reply.begin(head.status, head.headers, length)?;
+        let Some(trailers) = trailers else {
+            return Ok(reply.whole(head.status, head.headers, bytes).await?);
+        };
+        reply.begin(head.status, head.headers, None)?;
         self.tell(bytes, reply).await?;
-        if let Some(trailers) = trailers {
-            self.tell_trailers(trailers, reply).await?;
-        }
-        Ok(())
+        Box::pin(self.tell_trailers(trailers, reply)).await
     }
 
     async fn pass_growing<B: Source>(
@@ -276,7 +243,7 @@ impl<P: HttpPorts> Exchange<P> {
             if !end && buffer.len() < need {
                 continue;
             }
-            let (bytes, outcome) = self.show(&buffer, end).await?;
+            let (bytes, outcome) = self.show(None, &buffer, end).await?;
             buffer.advance((outcome.release as usize).min(buffer.len()));
             need = outcome.need as usize;
             self.tell(bytes, reply).await?;
@@ -285,7 +252,7 @@ impl<P: HttpPorts> Exchange<P> {
                 if !buffer.is_empty() && !is_unseen {
                     return Err(nonsense("it keeps the end of an answer").into());
                 }
-                self.count(buffer.len()).await;
+                self.count(buffer.len());
                 self.tell(buffer.freeze(), reply).await?;
                 if let Some(trailers) = trailers {
                     self.tell_trailers(trailers, reply).await?;
@@ -293,7 +260,7 @@ impl<P: HttpPorts> Exchange<P> {
                 return Ok(());
             }
             if is_unseen {
-                self.count(buffer.len()).await;
+                self.count(buffer.len());
                 self.tell(buffer.freeze(), reply).await?;
                 return self.pass_unseen(body, reply).await;
             }
@@ -301,20 +268,29 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// Shows the inspector a body as far as it is there, and carries out what it says: the bytes to tell.
-    async fn show(&self, given: &[u8], end: bool) -> Result<(Bytes, AnswerOutcome), Stop> {
-        let mut desk = self.session.desk.lock().await;
+    async fn show(
+        &self,
+        desk: Option<Held<'_, P>>,
+        given: &[u8],
+        end: bool,
+    ) -> Result<(Bytes, AnswerOutcome), Stop> {
+        let mut desk = match desk {
+            Some(desk) => desk,
+            None => self.session.desk().await,
+        };
         let mut outcome = desk.inspector.answer_body(self.number, given, end).await?;
         self.session.notes.leave(std::mem::take(&mut outcome.notes));
         self.session.holds.asks(outcome.operations.iter().map(|asked| asked.id));
         let masked = self.mask(&mut desk, &outcome.values, given).await?;
-        drop(desk);
         let release = outcome.release as usize;
         let mut bytes = Bytes::from(apply(given, release, &outcome.changes, &masked)?);
-        if let Some(instead) = self.take_asked(&outcome.operations, given).await? {
+        if outcome.operations.is_empty() {
+            drop(desk);
+        } else if let Some(instead) = Box::pin(self.take_asked(desk, &outcome.operations, given)).await? {
             bytes = instead;
         }
         // They belong to the operations that end with them.
-        self.count(bytes.len()).await;
+        self.count(bytes.len());
         self.take_results(&outcome).await?;
         Ok((bytes, outcome))
     }
@@ -330,15 +306,20 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// What the upstream asks of the client is judged like everything else; what goes instead when it is refused.
-    pub(super) async fn take_asked(&self, asked: &[Request], given: &[u8]) -> Result<Option<Bytes>, Fault> {
+    pub(super) async fn take_asked(
+        &self,
+        desk: Held<'_, P>,
+        asked: &[Request],
+        given: &[u8],
+    ) -> Result<Option<Bytes>, Fault> {
         use super::judge::Judged;
-        match self.judge(asked.to_vec(), given, None).await? {
+        match self.judge(desk, asked.to_vec(), &|| given.to_vec(), None).await? {
             Judged::Go => {
                 self.session.holds.asked(asked.iter().map(|asked| asked.id));
                 Ok(None)
             }
             Judged::Refused { ids, why } => {
-                let mut desk = self.session.desk.lock().await;
+                let mut desk = self.session.desk().await;
                 let instead = desk.inspector.refuse_asked(self.number, &ids, &why).await?;
                 let own = desk.inspector.answer_asked(self.number, &ids, &why).await?;
                 drop(desk);
@@ -349,123 +330,6 @@ impl<P: HttpPorts> Exchange<P> {
             }
             Judged::Gone => Err(super::reply::cut_short()),
         }
-    }
-
-    /// Headers of which the inspector says nothing: each is a value of its own, whole.
-    pub(super) async fn mask_unnamed(&self, head: &mut AnswerHead) -> Result<(), Fault> {
-        let is_plain = |name: &str| PLAIN.contains(&name) || name.starts_with("access-control-");
-        let (plain, mut others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut head.headers).into_iter().partition(|header| is_plain(&header.name));
-        if !others.is_empty() {
-            self.mask_trailers(&mut others).await?;
-        }
-        head.headers = plain;
-        head.headers.extend(others);
-        Ok(())
-    }
-
-    pub(super) async fn mask_head(
-        &self,
-        desk: &mut Desk<P>,
-        values: &Values,
-        head: &mut AnswerHead,
-    ) -> Result<(), Fault> {
-        if values.cells.is_empty() || !self.session.masking {
-            return Ok(());
-        }
-        let texts: Vec<Vec<u8>> =
-            head.headers.iter().map(|header| header.text().into_owned().into_bytes()).collect();
-        let cell = |start: u32, _: u32| texts.get(start as usize).map(Vec::as_slice);
-        let spans = self.mask_cells(desk, values, cell).await?;
-        for (index, _, text) in spans.changes() {
-            let header = head.headers.get_mut(index);
-            let header = header.ok_or_else(|| nonsense("a change of a header that is not there"))?;
-            header.value = value_or_nothing(text);
-        }
-        Ok(())
-    }
-
-    pub(super) async fn mask(
-        &self,
-        desk: &mut Desk<P>,
-        values: &Values,
-        given: &[u8],
-    ) -> Result<Spans, Fault> {
-        if values.cells.is_empty() || !self.session.masking {
-            return Ok(Spans::default());
-        }
-        self.mask_cells(desk, values, |start, len| {
-            given.get(start as usize..(start as usize).checked_add(len as usize)?)
-        })
-        .await
-    }
-
-    /// Runs values through the maskers and asks the inspector what that means for the bytes.
-    async fn mask_cells<'a>(
-        &self,
-        desk: &mut Desk<P>,
-        values: &'a Values,
-        cell: impl Fn(u32, u32) -> Option<&'a [u8]>,
-    ) -> Result<Spans, Fault> {
-        let nothing = crate::masking::no_operation();
-        let current = self.open().first().copied();
-        let Desk { inspector, maskers, running, .. } = desk;
-        let operation =
-            current.and_then(|id| running.get(&id)).map_or(&nothing, |running| &running.operation);
-        let plan = maskers.plan(VALUES_SLOT, &values.columns, operation).await?;
-        if !plan.beside.is_empty()
-            && let Some(running) = current.and_then(|id| running.get_mut(&id))
-        {
-            running.note(&plan.beside);
-        }
-        if plan.wanted.is_empty() {
-            return Ok(Spans::default());
-        }
-        let mut batch = Batch::default();
-        let mut places = Vec::new();
-        for (index, triple) in values.cells.chunks_exact(3).enumerate() {
-            let &[column, start, len] = triple else { continue };
-            let column = u16::try_from(column).map_err(|_| nonsense("too many columns"))?;
-            if plan.wanted.binary_search(&column).is_err() {
-                continue;
-            }
-            let bytes = match start & TOP_BIT {
-                0 => cell(start, len),
-                _ => {
-                    let start = (start & !TOP_BIT) as usize;
-                    start.checked_add(len as usize).and_then(|end| values.decoded.get(start..end))
-                }
-            };
-            let bytes = bytes.ok_or_else(|| nonsense("a cell lies outside of its answer"))?;
-            batch.push(bytes, column).map_err(|_| nonsense("a batch beyond counting"))?;
-            places.push(u32::try_from(index).map_err(|_| nonsense("a batch beyond counting"))?);
-        }
-        if batch.is_empty() {
-            return Ok(Spans::default());
-        }
-        let mut masked = maskers.mask(VALUES_SLOT, batch).await?;
-        check_lists(&masked)?;
-        if masked.cells.is_empty() {
-            if !masked.applied.is_empty()
-                && let Some(running) = current.and_then(|id| running.get_mut(&id))
-            {
-                running.note(&masked.applied);
-            }
-            return Ok(Spans::default());
-        }
-        for cell in &mut masked.cells {
-            let place = places.get((*cell & !TOP_BIT) as usize);
-            let place = place.ok_or_else(|| nonsense("a masker edits a cell that is not there"))?;
-            *cell = *place | (*cell & TOP_BIT);
-        }
-        let spans = inspector.encode(self.number, &masked.cells, &masked.texts, &masked.ends).await?;
-        if spans.is_empty() {
-            return Err(nonsense("masked values change nothing"));
-        }
-        if let Some(running) = current.and_then(|id| running.get_mut(&id)) {
-            running.count(&masked.applied, &plan);
-        }
-        Ok(spans)
     }
 
     async fn tell(&self, bytes: Bytes, reply: &mut Reply) -> Result<(), Stop> {
@@ -479,58 +343,16 @@ impl<P: HttpPorts> Exchange<P> {
     /// No inspector sees them: each is a value of its own, whole.
     async fn tell_trailers(&self, mut trailers: Vec<Header>, reply: &mut Reply) -> Result<(), Stop> {
         if self.session.masking {
-            self.mask_trailers(&mut trailers).await?;
+            self.mask_trailers(&mut *self.session.desk().await, &mut trailers).await?;
         }
         reply.push(Frame::Trailers(trailers)).await?;
         Ok(())
     }
 
-    pub(super) async fn mask_trailers(&self, trailers: &mut [Header]) -> Result<(), Fault> {
-        let nothing = crate::masking::no_operation();
-        let current = self.open().first().copied();
-        let mut desk = self.session.desk.lock().await;
-        let Desk { maskers, running, .. } = &mut *desk;
-        let operation =
-            current.and_then(|id| running.get(&id)).map_or(&nothing, |running| &running.operation);
-        let column = |header: &Header| Column {
-            name: header.name.clone(),
-            relation: operation.text.clone(),
-            source: header.name.clone(),
-            type_name: String::new(),
-            labels: vec!["header".to_owned()],
-        };
-        let columns: Vec<_> = trailers.iter().map(column).collect();
-        let plan = maskers.plan(VALUES_SLOT, &columns, operation).await?;
-        if plan.wanted.is_empty() {
-            return Ok(());
-        }
-        let mut batch = Batch::default();
-        for index in &plan.wanted {
-            let header = trailers.get(usize::from(*index));
-            let header = header.ok_or_else(|| nonsense("a masker wants a trailer that is not there"))?;
-            batch.push(header.text().as_bytes(), *index).map_err(|_| nonsense("trailers beyond counting"))?;
-        }
-        let masked = maskers.mask(VALUES_SLOT, batch).await?;
-        check_lists(&masked)?;
-        let mut from = 0;
-        for (cell, end) in masked.cells.iter().zip(&masked.ends) {
-            let text = masked.texts.get(from..*end as usize).unwrap_or_default();
-            from = *end as usize;
-            let index = plan.wanted.get((*cell & !TOP_BIT) as usize);
-            let header = index.and_then(|index| trailers.get_mut(usize::from(*index)));
-            let header = header.ok_or_else(|| nonsense("a masker edits a trailer that is not there"))?;
-            header.value = value_or_nothing(text);
-        }
-        if let Some(running) = current.and_then(|id| running.get_mut(&id)) {
-            running.count(&masked.applied, &plan);
-        }
-        Ok(())
-    }
-
-    pub(super) async fn count(&self, bytes: usize) {
+    pub(super) fn count(&self, bytes: usize) {
         self.session.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
         let Some(current) = self.open().first().copied() else { return };
-        if let Some(running) = self.session.desk.lock().await.running.get_mut(&current) {
+        if let Some(running) = self.session.running().get_mut(&current) {
             running.bytes_to_client += bytes as u64;
         }
     }
@@ -545,18 +367,29 @@ impl<P: HttpPorts> Exchange<P> {
     }
 }
 
+impl AnswerOutcome {
+    /// Nothing has ended, and nothing is asked or refused.
+    fn has_no_more(&self) -> bool {
+        self.results.is_empty() && self.operations.is_empty() && self.refusal.is_none()
+    }
+}
+
+/// What is there without waiting.
+async fn at_once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
 /// The next piece, as long as there is somebody to tell it to.
 async fn next<B: Source>(body: &mut B, reply: &mut Reply) -> Result<Option<Frame>, Stop> {
     tokio::select! {
         next = body.next() => Ok(next.transpose()?),
         () = reply.gone() => Err(Stop::Gone),
     }
-}
-
-/// What cannot stand in a head is left out: the value itself must not pass.
-fn value_or_nothing(text: &[u8]) -> Bytes {
-    let is_value = text.iter().all(|byte| *byte == b'\t' || (*byte >= 0x20 && *byte != 0x7f));
-    if is_value { Bytes::copy_from_slice(text) } else { Bytes::new() }
 }
 
 /// A strong validator speaks of bytes that the client does not get.

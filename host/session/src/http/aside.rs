@@ -4,16 +4,15 @@
 //! It is never taken for one of the client's: its operation says who sent it, its body comes from the inspector alone,
 //! and what the upstream answers to it goes nowhere. Like everything, it is on disk before it is sent.
 
-use super::judge::Judged;
+use super::judge::{Judged, are_new};
 use super::request::{Exchange, HOSTS_OWN};
 use super::session::HttpPorts;
-use super::traffic::{AnswerHead, Frame, Header, OwnRequest, RequestHead, Source, Upstream};
+use super::traffic::{AnswerHead, Header, OwnRequest, Pipe, RequestHead, Source, Upstream};
 use crate::masking;
 use crate::traffic::{ResultInfo, Status};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use weir_model::{Attribute, Decision, Fault, FaultSource, Verdict};
 
 /// An upstream takes a no at once. Meanwhile nothing more of its answer is read.
@@ -43,11 +42,8 @@ impl Aside {
             let upstream = upstream.clone();
             Box::pin(async move {
                 let length = head.length;
-                let (tell, pipe) = mpsc::channel(1);
-                // There is room for one.
-                let _ = tell.try_send(Ok(Frame::Data(body.into())));
-                drop(tell);
-                let (AnswerHead { status, .. }, mut body) = upstream.send(head, pipe, length).await?;
+                let body = Pipe::whole(body.into());
+                let (AnswerHead { status, .. }, mut body) = upstream.send(head, body, length).await?;
                 while let Some(Ok(_)) = body.next().await {}
                 Ok(status)
             })
@@ -79,7 +75,7 @@ impl<P: HttpPorts> Exchange<P> {
             Attribute::new("answers-refused", numbers.join(",")),
         ]);
         request.continues = 0;
-        if !self.are_new(std::slice::from_ref(&request)).await {
+        if !are_new(&self.session.running(), std::slice::from_ref(&request)) {
             return Err(crate::exchange::nonsense("a number of an operation comes again"));
         }
         let decision = Decision {
@@ -88,7 +84,7 @@ impl<P: HttpPorts> Exchange<P> {
             tags: vec![],
             judged_by: vec![self.session.judged_by.clone()],
         };
-        let mut desk = self.session.desk.lock().await;
+        let mut desk = self.session.desk().await;
         let (intent, unmasked) =
             masking::intent(&mut desk.maskers, &request, &request.operation, decision).await;
         drop(desk);

@@ -3,7 +3,7 @@
 use super::holds::{CLIENT_GONE, GivenUp, Hold};
 use super::reply::{Reply, by};
 use super::request::Exchange;
-use super::session::{Desk, HttpPorts};
+use super::session::{AllRunning, Held, HttpPorts};
 use super::traffic::{Frame, HttpInspector};
 use crate::decide::{Folded, fold};
 use crate::judging::{as_recorded, denial, denied, digest, in_milliseconds, merged, same_reviewers};
@@ -56,42 +56,38 @@ impl<P: HttpPorts> Exchange<P> {
     /// Decides about these operations and records them. `bound`: the bytes an approval is for, besides.
     pub(super) async fn judge(
         &self,
+        mut desk: Held<'_, P>,
         requests: Vec<Request>,
-        bound: &[u8],
+        bound: &(dyn Fn() -> Vec<u8> + Sync),
         reply: Option<&mut Reply>,
     ) -> Result<Judged, Fault> {
         if requests.is_empty() {
             return Ok(Judged::Go);
         }
-        if !self.are_new(&requests).await {
+        if !are_new(&self.session.running(), &requests) {
             return Err(crate::exchange::nonsense("a number of an operation comes again"));
         }
         let mut cases = Vec::with_capacity(requests.len());
         for request in requests {
-            let fate = self.fate(&request).await;
+            let fate = self.fate(&mut desk, &request).await;
             cases.push(Case { request, fate, approval: None });
         }
         let is_refused = cases.iter().any(|case| matches!(case.fate, Fate::Refuse { .. }));
         let asks = cases.iter().any(|case| matches!(case.fate, Fate::Ask(_)));
         let mut is_gone = false;
         if asks && !is_refused {
-            is_gone = self.ask_all(&mut cases, bound, reply).await?;
+            // Others go on while people think.
+            drop(desk);
+            is_gone = Box::pin(self.ask_all(&mut cases, &bound(), reply)).await?;
+            desk = self.session.desk().await;
         }
-        self.settle(cases, is_gone).await
-    }
-
-    /// By their numbers, which the trail knows them by.
-    pub(super) async fn are_new(&self, requests: &[Request]) -> bool {
-        let mut ids: Vec<_> = requests.iter().map(|request| request.id).collect();
-        ids.sort_unstable();
-        let running = &self.session.desk.lock().await.running;
-        ids.windows(2).all(|two| two.first() != two.last()) && ids.iter().all(|id| !running.contains_key(id))
+        self.settle(desk, cases, is_gone).await
     }
 
     /// Whether somebody would have to approve one of these.
-    pub(super) async fn would_ask(&self, requests: &[Request]) -> bool {
+    pub(super) async fn would_ask(&self, desk: &mut Held<'_, P>, requests: &[Request]) -> bool {
         for request in requests {
-            if matches!(self.fate(request).await, Fate::Ask(_)) {
+            if matches!(self.fate(desk, request).await, Fate::Ask(_)) {
                 return true;
             }
         }
@@ -99,20 +95,18 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// Asks the policies about one operation.
-    async fn fate(&self, request: &Request) -> Fate {
+    async fn fate(&self, desk: &mut Held<'_, P>, request: &Request) -> Fate {
         let session = &*self.session;
         let inspector = session.judged_by.clone();
         if request.continues != 0 {
-            return self.continuation(request).await;
+            return self.continuation(request);
         }
         if session.holds.answers_too_early(&request.operation) {
             let message = "this answers a question that nobody has allowed";
             let why = Fault::new(FaultSource::Client, "not-asked", message);
             return Fate::Refuse { by: RefusedBy::Policy, decision: denied(&why, inspector), why };
         }
-        let mut desk = session.desk.lock().await;
         let answers = desk.policies.decide(&request.operation, Round::First).await;
-        drop(desk);
         let folded = fold(answers, session.default, vec![inspector]);
         let refused_by = folded.refused_by();
         let Folded { decision, failed } = folded;
@@ -134,9 +128,9 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// Going on with an operation that was allowed needs no new verdict, only that it was allowed.
-    async fn continuation(&self, request: &Request) -> Fate {
+    fn continuation(&self, request: &Request) -> Fate {
         let inspector = self.session.judged_by.clone();
-        if self.session.desk.lock().await.running.contains_key(&request.continues) {
+        if self.session.running().contains_key(&request.continues) {
             let (findings, tags) = (vec![], vec![]);
             return Fate::Go(Decision {
                 verdict: Verdict::Allow,
@@ -220,7 +214,7 @@ impl<P: HttpPorts> Exchange<P> {
     ) -> Result<(<P::Approvals as Approvals>::Pending, String, Approved), Fault> {
         let session = &*self.session;
         let digest = digest(&session.info, request, &request.operation, bound, expires_at);
-        let mut desk = session.desk.lock().await;
+        let mut desk = session.desk().await;
         let (intent, unmasked) =
             masking::intent(&mut desk.maskers, request, &request.operation, decision.clone()).await;
         drop(desk);
@@ -257,7 +251,7 @@ impl<P: HttpPorts> Exchange<P> {
     ) -> Result<Waited, Fault> {
         loop {
             if let Some(reply) = reply.as_deref_mut().filter(|reply| !reply.is_silent()) {
-                let mut desk = self.session.desk.lock().await;
+                let mut desk = self.session.desk().await;
                 let told = desk.inspector.waiting(self.number, notice).await?;
                 drop(desk);
                 if let Some(told) = told {
@@ -315,7 +309,7 @@ impl<P: HttpPorts> Exchange<P> {
                 } else if SystemTime::now() >= expires_at {
                     refuse(RefusedBy::Approval, "not-approved", "the approval of this operation has expired")
                 } else {
-                    match self.fate(&case.request).await {
+                    match self.fate(&mut self.session.desk().await, &case.request).await {
                         Fate::Ask(latest) if !same_reviewers(&latest, &held) => {
                             let message = "a policy asks others for approval than those who were asked";
                             refuse(RefusedBy::Policy, "not-approved", message)
@@ -332,12 +326,11 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// Records what was decided: intents of all, or refusals of all.
-    async fn settle(&self, cases: Vec<Case>, is_gone: bool) -> Result<Judged, Fault> {
+    async fn settle(&self, mut desk: Held<'_, P>, cases: Vec<Case>, is_gone: bool) -> Result<Judged, Fault> {
         let session = &*self.session;
         let mut first = None;
         let mut ids = Vec::new();
         let mut intents = Vec::with_capacity(cases.len());
-        let mut desk = session.desk.lock().await;
         for Case { request, fate, approval } in cases {
             let (decision, refusal) = match fate {
                 Fate::Go(decision) | Fate::Ask(decision) => (decision, None),
@@ -376,8 +369,7 @@ impl<P: HttpPorts> Exchange<P> {
             let ids = requests.iter().map(|request| request.id).collect();
             return Ok(Judged::Refused { ids, why });
         }
-        let mut desk = session.desk.lock().await;
-        let Desk { running, .. } = &mut *desk;
+        let mut running = session.running();
         session.operations.fetch_add(requests.len() as u64, Ordering::Relaxed);
         for request in requests {
             session.holds.cancelled_by(&request.operation);
@@ -392,7 +384,7 @@ impl<P: HttpPorts> Exchange<P> {
         let session = &*self.session;
         let requests = if requests.is_empty() { vec![self.unnamed()] } else { requests };
         let mut entries = Vec::with_capacity(requests.len());
-        let mut desk = session.desk.lock().await;
+        let mut desk = session.desk().await;
         for request in requests {
             let decision = denied(why, session.judged_by.clone());
             let (intent, _) =
@@ -414,6 +406,13 @@ fn give_up(case: &mut Case, why: GivenUp) {
     let (Fate::Ask(decision) | Fate::Go(decision)) = &case.fate else { return };
     let (by, why) = why.refusal();
     case.fate = Fate::Refuse { by, why, decision: decision.clone() };
+}
+
+/// By their numbers, which the trail knows them by.
+pub(super) fn are_new(running: &AllRunning, requests: &[Request]) -> bool {
+    let mut ids: Vec<_> = requests.iter().map(|request| request.id).collect();
+    ids.sort_unstable();
+    ids.windows(2).all(|two| two.first() != two.last()) && ids.iter().all(|id| !running.contains_key(id))
 }
 
 fn refused(intent: Intent, refusal: Option<(RefusedBy, Fault)>, is_gone: bool) -> Entry {

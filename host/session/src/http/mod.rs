@@ -6,7 +6,7 @@
 //! answer head ─► inspect ─► mask ─► body ─► inspect ─► mask ─► outcome
 //! ```
 //!
-//! An exchange runs in a task of its own, so that what it does is recorded whatever becomes of its client. [`request`]
+//! An exchange outlives its client, so that what it does is recorded whatever becomes of that. [`request`]
 //! has the first line, [`answer`] the second; [`judge`] decides, [`reply`] is the way back to the client.
 //!
 //! Invariants:
@@ -19,9 +19,11 @@ mod answer;
 mod aside;
 mod holds;
 mod judge;
+mod mask;
 mod message;
 mod notes;
 mod outgoing;
+mod pipe;
 mod reply;
 mod request;
 mod session;

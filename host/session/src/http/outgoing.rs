@@ -18,7 +18,7 @@ impl Outgoing {
     pub(super) fn new() -> (Self, Pipe) {
         let (sender, pipe) = channel(PIECES + 1);
         let last_word = sender.clone().try_reserve_owned().ok();
-        (Self { sender, last_word }, pipe)
+        (Self { sender, last_word }, pipe.into())
     }
 
     pub(super) async fn push(&self, frame: Frame) -> Result<(), Gone> {

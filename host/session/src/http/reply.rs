@@ -57,7 +57,19 @@ impl Reply {
         let (sender, body) = mpsc::channel(PIECES);
         self.body = Some(sender);
         self.left = length;
-        tell.send(Answer { status, headers, body, length }).map_err(|_| Gone)
+        tell.send(Answer { status, headers, body: body.into(), length }).map_err(|_| Gone)
+    }
+
+    /// An answer that is here at once, all of it; only its body, when a head has been sent already.
+    pub(super) async fn whole(&mut self, status: u16, headers: Vec<Header>, body: Bytes) -> Result<(), Gone> {
+        let Some(tell) = self.tell.take() else {
+            return if body.is_empty() { Ok(()) } else { self.push(Frame::Data(body)).await };
+        };
+        let length = Some(body.len() as u64);
+        self.left = length;
+        tell.send(Answer { status, headers, body: Pipe::whole(body), length }).map_err(|_| Gone)?;
+        self.left = Some(0);
+        Ok(())
     }
 
     /// Sends the head of an answer without a body, whatever length it tells (HEAD, 304).
@@ -84,11 +96,8 @@ impl Reply {
 
     /// An answer of our own; only its body, when a head has been sent already.
     pub(super) async fn own(&mut self, own: OwnAnswer) {
-        let length = own.body.len() as u64;
-        if self.begin(own.status, own.headers, Some(length)).is_ok() && !own.body.is_empty() {
-            // Whoever has hung up misses it.
-            let _ = self.push(Frame::Data(own.body.into())).await;
-        }
+        // Whoever has hung up misses it.
+        let _ = self.whole(own.status, own.headers, own.body.into()).await;
         self.body = None;
     }
 
@@ -147,11 +156,8 @@ pub(super) fn plain(fault: &Fault) -> OwnAnswer {
 /// The same as an answer that is here at once.
 pub(super) fn plain_answer(fault: &Fault) -> Answer {
     let own = plain(fault);
-    let (sender, body): (_, Pipe) = mpsc::channel(1);
     let length = Some(own.body.len() as u64);
-    // There is room for one.
-    let _ = sender.try_send(Ok(Frame::Data(own.body.into())));
-    Answer { status: own.status, headers: own.headers, body, length }
+    Answer { status: own.status, headers: own.headers, body: Pipe::whole(own.body.into()), length }
 }
 
 pub(super) fn cut_short() -> Fault {

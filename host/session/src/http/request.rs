@@ -4,10 +4,10 @@ use super::aside::Aside;
 use super::judge::Judged;
 use super::outgoing::Outgoing;
 use super::reply::{Reply, by, cut_short, plain};
-use super::session::{HttpPorts, HttpSession, lock};
+use super::session::{Held, HttpPorts, HttpSession, lock};
 use super::traffic::{
-    Answer, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, OwnAnswer, RequestHead, RequestOutcome,
-    Show, Source, Upstream,
+    Answer, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, OwnAnswer, Pipe, RequestHead,
+    RequestOutcome, Show, Source, Upstream,
 };
 use crate::exchange::nonsense;
 use crate::ports::RefusedBy;
@@ -41,7 +41,8 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 pub(super) struct Exchange<P: HttpPorts> {
     pub(super) session: Arc<HttpSession<P>>,
     pub(super) number: u32,
-    line: String,
+    /// of its first line
+    asked: (String, String),
     /// operations of it that were forwarded
     forwarded: Mutex<Vec<u32>>,
     /// what the client gets although the request was on its way already
@@ -87,9 +88,9 @@ pub(super) enum First {
 impl<P: HttpPorts> Exchange<P> {
     pub(super) fn new(session: Arc<HttpSession<P>>, number: u32, head: &RequestHead) -> Self {
         session.begin();
-        let line = format!("{} {}", head.method, readable(&head.path));
+        let asked = (head.method.clone(), head.path.clone());
         let (forwarded, refused, aside) = (Mutex::default(), Mutex::default(), OnceLock::new());
-        Self { session, number, line, forwarded, refused, aside }
+        Self { session, number, asked, forwarded, refused, aside }
     }
 
     /// Runs the exchange to its end. Every path out of it closes what it opened.
@@ -117,15 +118,19 @@ impl<P: HttpPorts> Exchange<P> {
             }
         }
         let left = std::mem::take(&mut *lock(&self.forwarded));
-        let why = match &broken {
-            Some(reason) => format!("the session ended before the end of the answer: {}", reason.as_word()),
-            None => "the client went away before the end of the answer".to_owned(),
-        };
-        self.session.lost(&left, &why).await;
-        if broken.is_none() {
-            self.session.desk.lock().await.inspector.end(self.number).await;
+        if !left.is_empty() {
+            let why = match &broken {
+                Some(reason) => {
+                    format!("the session ended before the end of the answer: {}", reason.as_word())
+                }
+                None => "the client went away before the end of the answer".to_owned(),
+            };
+            Box::pin(self.session.lost(&left, &why)).await;
         }
-        self.session.over();
+        if broken.is_none() {
+            self.session.has_ended(self.number);
+        }
+        self.session.over().await;
     }
 
     async fn drive<S: Source, U: Upstream>(
@@ -140,21 +145,25 @@ impl<P: HttpPorts> Exchange<P> {
             head.headers.retain(|header| !matches!(&*header.name, "range" | "if-range" | "accept-encoding"));
         }
         if head.asks_for_socket() {
-            return self.socket(head, body, upstream, reply).await;
+            return Box::pin(self.socket(head, body, upstream, reply)).await;
         }
-        let bound = bound(&head);
         let mut shown = Shown { ended: !head.has_body, ..Shown::nothing() };
-        let first = match self.first(&head, &mut body, &bound, &mut shown, reply).await {
+        let first = match self.first(&head, &mut body, &mut shown, reply).await {
             Ok(First::Forward(bytes)) => bytes,
-            Ok(First::Refused(own)) => return refuse(own, body, reply).await,
+            Ok(First::Refused(own)) => return Box::pin(refuse(own, body, reply)).await,
             Ok(First::Gone) => return,
             Err(fault) => {
-                if !shown.has_operation {
-                    self.refused_by_inspector(Vec::new(), &fault).await;
-                }
-                return refuse(self.own_answer(&[], &fault).await, body, reply).await;
+                let refused = async {
+                    if !shown.has_operation {
+                        self.refused_by_inspector(Vec::new(), &fault).await;
+                    }
+                    refuse(self.own_answer(&[], &fault).await, body, reply).await;
+                };
+                return Box::pin(refused).await;
             }
         };
+        // What will not be looked at any more needs no approval.
+        let bound = if shown.show == Show::Unseen { Vec::new() } else { bound(&head) };
         change(&mut head.headers, &shown.headers);
         if shown.decoded {
             head.headers.retain(|header| !OF_THE_ENCODING.contains(&&*header.name));
@@ -165,10 +174,12 @@ impl<P: HttpPorts> Exchange<P> {
             false => head.length,
         };
         self.aside.get_or_init(|| Aside::new(&head, upstream.clone()));
+        if shown.ended && shown.buffer.is_empty() && shown.show == Show::Unseen {
+            return self.answer(upstream.send(head, Pipe::whole(first), length), reply).await;
+        }
         let (outgoing, pipe) = Outgoing::new();
-        let answer = self.answer(upstream.send(head, pipe, length), reply);
-        let request = self.rest(body, bound, shown, first, outgoing);
-        tokio::pin!(answer, request);
+        let mut answer = Box::pin(self.answer(upstream.send(head, pipe, length), reply));
+        let mut request = Box::pin(self.rest(body, bound, shown, first, outgoing));
         tokio::select! {
             biased;
             () = &mut answer => {}
@@ -181,23 +192,28 @@ impl<P: HttpPorts> Exchange<P> {
         &self,
         head: &RequestHead,
         body: &mut S,
-        bound: &[u8],
         shown: &mut Shown,
         reply: &mut Reply,
     ) -> Result<First, Fault> {
-        let mut desk = self.session.desk.lock().await;
+        let bound = || bound(head);
+        let mut desk = self.session.desk().await;
+        self.session.tell_ends(&mut desk).await;
         desk.read_notes(&self.session.notes).await?;
         let mut outcome = desk.inspector.request(self.number, head).await?;
-        drop(desk);
         outcome.release = 0;
         if outcome.show == Show::Messages {
             return Err(nonsense("messages of a request that asks for no WebSocket"));
         }
-        if outcome.show == Show::Unseen && !shown.ended && self.would_ask(&outcome.operations).await {
+        if outcome.show == Show::Unseen
+            && !shown.ended
+            && self.would_ask(&mut desk, &outcome.operations).await
+        {
             // Nobody has seen the body, but what is approved is what is sent: so all of it comes first.
+            drop(desk);
             self.more(body, shown).await?;
+            desk = self.session.desk().await;
         }
-        if let Some(own) = self.take(outcome, bound, shown, Some(reply)).await? {
+        if let Some(own) = self.take(desk, outcome, &bound, shown, Some(reply)).await? {
             return Ok(own);
         }
         if shown.show != Show::Unseen && !shown.ended {
@@ -207,15 +223,15 @@ impl<P: HttpPorts> Exchange<P> {
         loop {
             if shown.show == Show::Unseen {
                 if !shown.has_operation {
-                    return Ok(First::Refused(self.without_operation().await));
+                    return Ok(First::Refused(Box::pin(self.without_operation()).await));
                 }
                 return Ok(First::Forward(shown.buffer.split().freeze()));
             }
             self.more(body, shown).await?;
-            let outcome = self.look(shown).await?;
+            let (desk, outcome) = self.look(shown).await?;
             let release = outcome.release as usize;
             let show = outcome.show;
-            if let Some(own) = self.take(outcome, bound, shown, Some(reply)).await? {
+            if let Some(own) = self.take(desk, outcome, &bound, shown, Some(reply)).await? {
                 return Ok(own);
             }
             if shown.has_operation && (release > 0 || show == Show::Unseen || shown.ended) {
@@ -229,7 +245,7 @@ impl<P: HttpPorts> Exchange<P> {
                 return Err(nonsense("bytes are released before there is an operation"));
             }
             if shown.ended {
-                return Ok(First::Refused(self.without_operation().await));
+                return Ok(First::Refused(Box::pin(self.without_operation()).await));
             }
         }
     }
@@ -237,16 +253,18 @@ impl<P: HttpPorts> Exchange<P> {
     /// What one answer of the inspector asks for, save the release of bytes.
     pub(super) async fn take(
         &self,
+        desk: Held<'_, P>,
         outcome: RequestOutcome,
-        bound: &[u8],
+        bound: &(dyn Fn() -> Vec<u8> + Sync),
         shown: &mut Shown,
         reply: Option<&mut Reply>,
     ) -> Result<Option<First>, Fault> {
         let RequestOutcome { show, operations, refusal, need, headers, .. } = outcome;
         if let Some(why) = refusal {
+            drop(desk);
             let ids: Vec<_> = operations.iter().map(|request| request.id).collect();
-            self.refused_by_inspector(operations, &why).await;
-            return Ok(Some(First::Refused(self.own_answer(&ids, &why).await)));
+            Box::pin(self.refused_by_inspector(operations, &why)).await;
+            return Ok(Some(First::Refused(Box::pin(self.own_answer(&ids, &why)).await)));
         }
         if headers.iter().any(|header| HOSTS_OWN.contains(&&*header.name)) {
             return Err(nonsense("an inspector changes a header that is the host's"));
@@ -256,11 +274,11 @@ impl<P: HttpPorts> Exchange<P> {
         if operations.is_empty() {
             return Ok(None);
         }
-        let bound = [bound, &shown.buffer].concat();
-        match self.judge(operations, &bound, reply).await? {
+        let bound = || [bound().as_slice(), &shown.buffer].concat();
+        match self.judge(desk, operations, &bound, reply).await? {
             Judged::Go => shown.has_operation = true,
             Judged::Refused { ids, why } => {
-                return Ok(Some(First::Refused(self.own_answer(&ids, &why).await)));
+                return Ok(Some(First::Refused(Box::pin(self.own_answer(&ids, &why)).await)));
             }
             Judged::Gone => return Ok(Some(First::Gone)),
         }
@@ -297,9 +315,10 @@ impl<P: HttpPorts> Exchange<P> {
         Ok(())
     }
 
-    async fn look(&self, shown: &Shown) -> Result<RequestOutcome, Fault> {
-        let mut desk = self.session.desk.lock().await;
-        desk.inspector.request_body(self.number, &shown.buffer, shown.ended).await
+    async fn look(&self, shown: &Shown) -> Result<(Held<'_, P>, RequestOutcome), Fault> {
+        let mut desk = self.session.desk().await;
+        let outcome = desk.inspector.request_body(self.number, &shown.buffer, shown.ended).await?;
+        Ok((desk, outcome))
     }
 
     /// Behind the first forwarded byte, while the answer may be on its way already.
@@ -338,9 +357,9 @@ impl<P: HttpPorts> Exchange<P> {
             }
             let is_last = shown.ended;
             self.more(body, shown).await?;
-            let outcome = self.look(shown).await?;
+            let (desk, outcome) = self.look(shown).await?;
             let release = outcome.release as usize;
-            match self.take(outcome, bound, shown, None).await? {
+            match self.take(desk, outcome, &|| bound.to_vec(), shown, None).await? {
                 None => {}
                 Some(First::Refused(own)) => {
                     lock(&self.refused).get_or_insert(own);
@@ -389,7 +408,7 @@ impl<P: HttpPorts> Exchange<P> {
         if why.source == FaultSource::Plugin {
             return plain(why);
         }
-        let mut desk = self.session.desk.lock().await;
+        let mut desk = self.session.desk().await;
         match desk.inspector.refuse(self.number, refused, why).await {
             Ok(own) => own,
             Err(fault) => {
@@ -426,7 +445,7 @@ impl<P: HttpPorts> Exchange<P> {
         let operation = Operation {
             kind: "http.request".to_owned(),
             action: Action::Unknown,
-            text: self.line.clone(),
+            text: format!("{} {}", self.asked.0, readable(&self.asked.1)),
             objects: Vec::new(),
             parameters: Vec::new(),
             attributes: vec![Attribute::new("inspected", "false")],

@@ -12,10 +12,15 @@ use crate::ports::{Approvals, Entry, Maskers, Policies, Trail};
 use crate::running::Running;
 use crate::traffic::{ResultInfo, Status};
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::task::Context;
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, MutexGuard, oneshot, watch};
 use weir_model::{EndReason, Fault, JudgedBy, SessionInfo};
 
 /// What a session over HTTP needs of the rest of the house.
@@ -49,16 +54,36 @@ pub struct Totals {
     pub bytes_to_client: u64,
 }
 
+/// An exchange, driven by whoever waits for its answer. What is left of it then, because its body is still on its way
+/// or its client has hung up, goes on in a task of its own: what it does is recorded in any case.
+struct Surviving(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl Surviving {
+    fn drive(&mut self, context: &mut Context<'_>) {
+        if self.0.as_mut().is_some_and(|exchange| exchange.as_mut().poll(context).is_ready()) {
+            self.0 = None;
+        }
+    }
+}
+
+impl Drop for Surviving {
+    fn drop(&mut self) {
+        // Without a runtime everything has come to its end.
+        if let (Some(rest), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(rest);
+        }
+    }
+}
+
 /// How long an ended exchange tries to record what it still has; then the next start closes it as unknown.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 const CLOSING_PAUSE: Duration = Duration::from_millis(100);
 
-/// The plugins of a session and what they are in the middle of. One call at a time.
+/// The plugins of a session. One call at a time.
 pub(super) struct Desk<P: HttpPorts> {
     pub(super) inspector: P::Inspector,
     pub(super) policies: P::Policies,
     pub(super) maskers: P::Maskers,
-    pub(super) running: BTreeMap<u32, Running>,
     /// how many notes the inspector has seen
     noted: u64,
 }
@@ -72,12 +97,48 @@ impl<P: HttpPorts> Desk<P> {
     }
 }
 
+/// Operations that were forwarded and have not ended, by number.
+pub(super) type AllRunning = BTreeMap<u32, Running>;
+
+/// The desk in somebody's hands.
+pub(super) struct Held<'a, P: HttpPorts> {
+    desk: MutexGuard<'a, Desk<P>>,
+    has_failed: &'a AtomicBool,
+}
+
+impl<P: HttpPorts> Deref for Held<'_, P> {
+    type Target = Desk<P>;
+
+    fn deref(&self) -> &Desk<P> {
+        &self.desk
+    }
+}
+
+impl<P: HttpPorts> DerefMut for Held<'_, P> {
+    fn deref_mut(&mut self) -> &mut Desk<P> {
+        &mut self.desk
+    }
+}
+
+impl<P: HttpPorts> Drop for Held<'_, P> {
+    fn drop(&mut self) {
+        if !self.desk.inspector.is_usable() {
+            self.has_failed.store(true, Ordering::Release);
+        }
+    }
+}
+
 pub struct HttpSession<P: HttpPorts> {
     pub(super) info: SessionInfo,
     pub(super) limits: Limits,
     pub(super) default: DefaultVerdict,
     pub(super) approvals: P::Approvals,
-    pub(super) desk: Mutex<Desk<P>>,
+    desk: Mutex<Desk<P>>,
+    running: std::sync::Mutex<AllRunning>,
+    /// the inspector does not answer any more
+    has_failed: AtomicBool,
+    /// exchanges that are over, of which the inspector has not been told
+    ends: std::sync::Mutex<Vec<u32>>,
     pub(super) judged_by: JudgedBy,
     pub(super) masking: bool,
     pub(super) notes: Arc<Notes>,
@@ -99,13 +160,16 @@ impl<P: HttpPorts> HttpSession<P> {
         let HttpStart { info, inspector, policies, maskers, trail, approvals, limits, default, notes } =
             start;
         let (judged_by, masking) = (inspector.judged_by(), maskers.active());
-        let desk = Desk { inspector, policies, maskers, running: BTreeMap::new(), noted: 0 };
+        let desk = Desk { inspector, policies, maskers, noted: 0 };
         Self {
             info,
             limits,
             default,
             approvals,
             desk: Mutex::new(desk),
+            running: std::sync::Mutex::default(),
+            has_failed: AtomicBool::new(false),
+            ends: std::sync::Mutex::default(),
             judged_by,
             masking,
             notes,
@@ -138,7 +202,12 @@ impl<P: HttpPorts> HttpSession<P> {
         let (tell, told) = oneshot::channel();
         let number = self.exchanges.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let exchange = Exchange::new(Arc::clone(self), number, &head);
-        tokio::spawn(exchange.run(head, body, upstream, tell));
+        let mut exchange = Surviving(Some(Box::pin(exchange.run(head, body, upstream, tell))));
+        let mut told = std::pin::pin!(told);
+        let told = std::future::poll_fn(|context| {
+            exchange.drive(context);
+            told.as_mut().poll(context)
+        });
         match told.await {
             Ok(answer) => answer,
             Err(_) => super::reply::plain_answer(&super::reply::cut_short()),
@@ -174,8 +243,30 @@ impl<P: HttpPorts> HttpSession<P> {
     }
 
     /// Whether its plugins still answer. A session whose inspector has failed serves nobody any more.
-    pub async fn is_usable(&self) -> bool {
-        self.ending.borrow().is_none() && self.desk.lock().await.inspector.is_usable()
+    pub fn is_usable(&self) -> bool {
+        self.ending.borrow().is_none() && !self.has_failed.load(Ordering::Acquire)
+    }
+
+    pub(super) async fn desk(&self) -> Held<'_, P> {
+        Held { desk: self.desk.lock().await, has_failed: &self.has_failed }
+    }
+
+    pub(super) fn running(&self) -> std::sync::MutexGuard<'_, AllRunning> {
+        lock(&self.running)
+    }
+
+    /// Tells the inspector which exchanges are over. A call beside another one costs a fraction of a call alone, so
+    /// that waits for the next request; behind the last exchange that runs it is told at once.
+    pub(super) async fn tell_ends(&self, desk: &mut Held<'_, P>) {
+        let ends = std::mem::take(&mut *lock(&self.ends));
+        for exchange in ends {
+            desk.inspector.end(exchange).await;
+        }
+    }
+
+    /// This exchange is over for its inspector.
+    pub(super) fn has_ended(&self, exchange: u32) {
+        lock(&self.ends).push(exchange);
     }
 
     /// How long nothing has been going on; `None` while something is.
@@ -196,9 +287,11 @@ impl<P: HttpPorts> HttpSession<P> {
         self.active.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(super) fn over(&self) {
+    pub(super) async fn over(&self) {
         *lock(&self.last_word) = Instant::now();
-        self.active.fetch_sub(1, Ordering::AcqRel);
+        if self.active.fetch_sub(1, Ordering::AcqRel) == 1 && !lock(&self.ends).is_empty() {
+            self.tell_ends(&mut self.desk().await).await;
+        }
     }
 
     /// Resolves when the entries are on disk, behind whatever was not recorded before.
@@ -228,12 +321,14 @@ impl<P: HttpPorts> HttpSession<P> {
 
     /// An operation has ended: its outcome takes its place in the queue to the disk.
     pub(super) async fn done(&self, result: ResultInfo) {
-        let mut desk = self.desk.lock().await;
-        let Desk { maskers, running, .. } = &mut *desk;
-        let Some(ended) = running.remove(&result.operation) else { return };
-        let operation = Some(&ended.operation);
-        let message = masking::message_as_recorded(maskers, &self.info.id, &result, operation).await;
-        drop(desk);
+        let Some(ended) = self.running().remove(&result.operation) else { return };
+        let message = match result.message.is_empty() {
+            true => String::new(),
+            false => {
+                let (mut desk, operation) = (self.desk().await, Some(&*ended.operation));
+                masking::message_as_recorded(&mut desk.maskers, &self.info.id, &result, operation).await
+            }
+        };
         let mut ledger = self.ledger.lock().await;
         ledger.settle();
         let mut entries = ledger.take();

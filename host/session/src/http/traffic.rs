@@ -9,7 +9,6 @@ use crate::ports::RefusedBy;
 use crate::traffic::{Request, ResultInfo};
 use bytes::Bytes;
 use std::future::Future;
-use tokio::sync::mpsc;
 use weir_model::{Column, Fault};
 
 /// Headers that describe a body as it was encoded: none of them is true of its decoded or changed bytes.
@@ -102,8 +101,7 @@ pub trait Source: Send + 'static {
     }
 }
 
-/// A body on its way out: pieces, or why it breaks off.
-pub type Pipe = mpsc::Receiver<Result<Frame, Broken>>;
+pub use super::pipe::Pipe;
 
 /// An answer on its way to the client.
 #[derive(Debug)]

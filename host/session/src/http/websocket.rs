@@ -95,17 +95,17 @@ impl<P: HttpPorts> Exchange<P> {
         shown: &mut Shown,
         reply: &mut Reply,
     ) -> Result<Option<First>, Fault> {
-        let mut desk = self.session.desk.lock().await;
+        let mut desk = self.session.desk().await;
         let outcome = desk.inspector.request(self.number, head).await?;
-        drop(desk);
         if outcome.refusal.is_none() && outcome.show != Show::Messages {
+            drop(desk);
             let message = "the inspector of this resource does not read WebSocket";
             let why = Fault::new(FaultSource::Client, "no-websocket", message);
             let ids: Vec<_> = outcome.operations.iter().map(|request| request.id).collect();
             self.refused_by_inspector(outcome.operations, &why).await;
             return Ok(Some(First::Refused(self.own_answer(&ids, &why).await)));
         }
-        if let Some(first) = self.take(outcome, bound, shown, Some(reply)).await? {
+        if let Some(first) = self.take(desk, outcome, &|| bound.to_vec(), shown, Some(reply)).await? {
             return Ok(Some(first));
         }
         Ok(match shown.has_operation {
@@ -119,13 +119,13 @@ impl<P: HttpPorts> Exchange<P> {
         // One of those that the client asked for; a changed one would be none.
         let (picked, others) = head.headers.into_iter().partition(|header| header.name == SUBPROTOCOL);
         head.headers = others;
-        let mut desk = self.session.desk.lock().await;
+        let mut desk = self.session.desk().await;
         let outcome = desk.inspector.answer(self.number, &head).await?;
         self.mask_head(&mut desk, &outcome.values, &mut head).await?;
-        drop(desk);
         if self.session.masking && outcome.values.cells.is_empty() {
-            self.mask_unnamed(&mut head).await?;
+            self.mask_unnamed(&mut desk, &mut head).await?;
         }
+        drop(desk);
         self.take_results(&outcome).await?;
         let picked: Vec<_> = picked;
         head.headers.extend(picked);
@@ -346,7 +346,7 @@ impl<P: HttpPorts> Talk<'_, P> {
         session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let judging = self.judging.lock().await;
         let calling = self.calling.lock().await;
-        let mut desk = session.desk.lock().await;
+        let mut desk = session.desk().await;
         let outcome = desk.inspector.message(exchange.number, is_text, &bytes).await;
         drop(desk);
         drop(calling);
@@ -371,8 +371,8 @@ impl<P: HttpPorts> Talk<'_, P> {
         }
         let ids: Vec<_> = outcome.operations.iter().map(|request| request.id).collect();
         self.asks(ids.clone());
-        let bound = [&self.bound[..], &[u8::from(is_text)], &bytes].concat();
-        match exchange.judge(outcome.operations, &bound, Some(watch)).await? {
+        let bound = || [&self.bound[..], &[u8::from(is_text)], &bytes].concat();
+        match exchange.judge(session.desk().await, outcome.operations, &bound, Some(watch)).await? {
             Judged::Go => {}
             Judged::Refused { why, .. } => return Err(why.into()),
             Judged::Gone => return Err(Stop::Gone),
@@ -413,7 +413,7 @@ impl<P: HttpPorts> Talk<'_, P> {
         *lock(&self.last) = Instant::now();
         let (is_text, given) = parts(message);
         let calling = self.calling.lock().await;
-        let mut desk = exchange.session.desk.lock().await;
+        let mut desk = exchange.session.desk().await;
         let outcome = desk.inspector.answer_message(exchange.number, is_text, &given).await?;
         let masked = exchange.mask(&mut desk, &outcome.values, &given).await?;
         drop(desk);
@@ -424,16 +424,19 @@ impl<P: HttpPorts> Talk<'_, P> {
             return Err(nonsense("an inspector keeps part of a message").into());
         }
         let mut bytes = Bytes::from(apply(&given, release, &outcome.changes, &masked)?);
-        if let Some(instead) = exchange.take_asked(&outcome.operations, &given).await? {
-            if instead.is_empty() {
-                return Ok(());
+        if !outcome.operations.is_empty() {
+            let desk = exchange.session.desk().await;
+            if let Some(instead) = exchange.take_asked(desk, &outcome.operations, &given).await? {
+                if instead.is_empty() {
+                    return Ok(());
+                }
+                bytes = instead;
             }
-            bytes = instead;
         }
         if is_text && std::str::from_utf8(&bytes).is_err() {
             return Err(nonsense("a text message is no text any more").into());
         }
-        exchange.count(bytes.len()).await;
+        exchange.count(bytes.len());
         let message = if is_text { Message::Text(bytes) } else { Message::Binary(bytes) };
         reply.push(Frame::Message(message)).await?;
         Ok(())
@@ -444,7 +447,8 @@ impl<P: HttpPorts> Talk<'_, P> {
         let header = super::traffic::Header::new("close-reason", reason.to_owned());
         let mut headers = [header];
         if self.exchange.session.masking {
-            self.exchange.mask_trailers(&mut headers).await?;
+            let mut desk = self.exchange.session.desk().await;
+            self.exchange.mask_trailers(&mut desk, &mut headers).await?;
         }
         let [header] = headers;
         Ok(header.text().into_owned())

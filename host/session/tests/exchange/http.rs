@@ -292,9 +292,8 @@ impl Arrived {
 
     /// What the upstream gets, for whoever answers before it has all of it.
     pub(crate) fn without_body(self) -> (Self, Pipe) {
-        let (_, none) = mpsc::channel(1);
         let Self { head, body, answer } = self;
-        (Self { head, body: none, answer }, body)
+        (Self { head, body: Pipe::nothing(), answer }, body)
     }
 
     pub(crate) fn fails(self, code: &str) {

@@ -175,13 +175,15 @@ async fn a_client_that_went_away_is_not_approved_any_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_can_be_told_hears_that_it_waits() {
-    let mut scene = HttpScene::start(false);
-    let answer = scene.asks("hold /notice", &[], None);
-    let asked = scene.asked().await;
-    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
-    asked.approve();
-    scene.arrived().await.answers("unseen", &["ok"]);
-    assert_eq!(read(answer).await, (200, "wait wait ok".into()));
+    for show in ["unseen", "whole", "growing"] {
+        let mut scene = HttpScene::start(false);
+        let answer = scene.asks("hold /notice", &[], None);
+        let asked = scene.asked().await;
+        tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+        asked.approve();
+        scene.arrived().await.answers(show, &["ok\n"]);
+        assert_eq!(read(answer).await, (200, "wait wait ok\n".into()), "{show}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,7 +230,7 @@ async fn an_inspector_that_fails_lets_nothing_through() {
     let answer = scene.asks("GET /trap", &[], None);
     assert_eq!(read(answer).await.0, 503);
     scene.nothing_arrives().await;
-    assert!(!scene.session.is_usable().await);
+    assert!(!scene.session.is_usable());
 }
 
 #[tokio::test(start_paused = true)]
