@@ -108,13 +108,14 @@ impl HttpBackend {
         Leg(Arc::clone(self), programs)
     }
 
-    /// What is forwarded, as the upstream gets it: with our credential in place of the client's.
+    /// What is forwarded, as the upstream gets it: with our credential in place of the client's, also where that is
+    /// spelled so that some servers take it for the same.
     fn outward(&self, mut head: RequestHead) -> RequestHead {
         let own = self.credential.as_ref().map(|header| header.name.as_str());
         head.headers.retain(|header| match header.name.as_str() {
             "authorization" => false,
             "cookie" => self.settings.cookies == Cookies::Pass,
-            name => Some(name) != own,
+            name => own.is_none_or(|own| !is_one_variable(name, own)),
         });
         head.headers.extend(self.credential.clone());
         head
@@ -151,6 +152,16 @@ impl HttpBackend {
         };
         Some(format!("{prefix}{slash}{path}"))
     }
+}
+
+/// Whether a server that makes variables of headers (CGI, WSGI, PHP) has one for both: `x_api.key` is `HTTP_X_API_KEY`
+/// there, as `x-api-key` is.
+fn is_one_variable(one: &str, other: &str) -> bool {
+    let same = |a: u8, b: u8| match a.is_ascii_alphanumeric() {
+        true => a.eq_ignore_ascii_case(&b),
+        false => !b.is_ascii_alphanumeric(),
+    };
+    one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(a, b)| same(a, b))
 }
 
 fn authority(server: &HttpServer) -> String {
@@ -269,6 +280,9 @@ mod tests {
             headers: vec![
                 Header::new("authorization", "Bearer weir"),
                 Header::new("x-api-key", "guess"),
+                Header::new("x_api_key", "guess"),
+                Header::new("x-api.key", "guess"),
+                Header::new("x-api-keys", "another"),
                 Header::new("cookie", "a=b"),
                 Header::new("accept", "*/*"),
             ],
@@ -279,7 +293,10 @@ mod tests {
         let out = backend.outward(backend.as_asked(head));
         assert_eq!(out.path, "/base/a");
         let sent: Vec<_> = out.headers.iter().map(|header| (&*header.name, header.text())).collect();
-        assert_eq!(sent, [("accept", "*/*".into()), ("x-api-key", "secret".into())]);
+        assert_eq!(
+            sent,
+            [("x-api-keys", "another".into()), ("accept", "*/*".into()), ("x-api-key", "secret".into())]
+        );
     }
 
     #[test]

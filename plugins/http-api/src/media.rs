@@ -75,6 +75,7 @@ impl Media {
             | "application/x-jsonl"
             | "application/jsonlines"
             | "application/x-jsonlines"
+            | "application/json-seq"
             | "application/stream+json" => return Look::Lines,
             "application/json" | "text/json" | "application/x-json" | "text/x-json" => return Look::Json,
             "application/xml"
@@ -86,7 +87,6 @@ impl Media {
             | "application/ecmascript"
             | "application/graphql"
             | "application/sql"
-            | "application/json-seq"
             | "application/rtf" => {
                 return Look::Text;
             }
@@ -94,6 +94,7 @@ impl Media {
         }
         match essence.rsplit_once('+').map(|(_, suffix)| suffix) {
             Some("json") => Look::Json,
+            Some("json-seq") => Look::Lines,
             // An image of `image/svg+xml` is a text like any other.
             Some("xml" | "yaml") => Look::Text,
             _ if essence.starts_with("text/") => Look::Text,
@@ -155,6 +156,7 @@ mod tests {
             ("application/json", Look::Json),
             ("Application/Problem+JSON; charset=\"UTF-8\"", Look::Json),
             ("application/stream+json", Look::Lines),
+            ("application/geo+json-seq", Look::Lines),
             ("text/event-stream;charset=utf-8", Look::Events),
             ("text/csv; header=present", Look::Text),
             ("image/svg+xml", Look::Text),

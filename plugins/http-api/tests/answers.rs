@@ -92,17 +92,95 @@ fn json_of_any_name_is_json() {
 
 #[test]
 fn malformed_json_is_refused_or_one_text() {
-    for body in ["{\"ssn\": \"1\", \"x\": NaN}", "{\"a\":1,\"a\":2}", "[1,", "{\"a\":1} {\"a\":2}"] {
+    for body in ["{\"ssn\": \"1\", \"x\": NaN}", "{\"a\":1,\"a\":2}", "[1,", "<h1>Oops</h1>", "f([1]);", "x"]
+    {
         let got = get("{}", JSON, &[body.as_bytes()], KEEP);
         assert_eq!(got.refusal.as_deref(), Some("answer-malformed-json"), "{body}");
         assert!(got.body.is_empty());
         let got = get(r#"{"malformed_answers": "text"}"#, JSON, &[body.as_bytes()], KEEP);
         assert_eq!(seen(&got), [("text", "text", body)]);
     }
-    assert_eq!(seen(&get("{}", JSON, &[b"<h1>Oops</h1>"], KEEP)), [("text", "text", "<h1>Oops</h1>")]);
+    let two = br#"{"a":1} {"a":2}"#;
+    assert_eq!(get("{}", JSON, &[two], KEEP).refusal.as_deref(), Some("answer-malformed-json"));
+    let got = get(r#"{"malformed_answers": "text"}"#, JSON, &[two], KEEP);
+    assert_eq!(seen(&got), [("a", "number", "1"), ("a", "number", "2")]);
+    assert_eq!(get("{}", JSON, &[b" \n"], KEEP).body, b" \n");
     let deep = "[".repeat(200);
     let got = get(r#"{"malformed_answers": "text"}"#, JSON, &[deep.as_bytes()], KEEP);
     assert_eq!(got.refusal.as_deref(), Some("answer-too-many-values"));
+}
+
+#[test]
+fn json_in_another_dress_has_its_fields() {
+    let mask: Mask<'_> = &|column, _| (column.name == "name").then(|| Some("***".to_owned()));
+    let json = r#"{"id": 1, "name": "Ann \u0041"}"#;
+    let masked = r#"{"id": 1, "name": "***"}"#;
+    let types = ["text/plain", "text/html", "application/javascript", "application/json", ""];
+    for (before, behind) in [
+        (")]}',\n", ""),
+        ("while(1);[", "]"),
+        ("\u{feff}for(;;);", "\n"),
+        ("f(", ");"),
+        ("/**/a.b[\"c\"](", ")"),
+        ("/**/ typeof f === 'function' && f(", ");"),
+        ("window.all = [", "];"),
+        ("f(200, ", ")"),
+    ] {
+        for kind in types {
+            let lines = [("content-type", kind)];
+            let lines = if kind.is_empty() { &[] } else { &lines[..] };
+            let got = get("{}", lines, &[format!("{before}{json}{behind}").as_bytes()], mask);
+            assert_eq!(text(&got), format!("{before}{masked}{behind}"), "{kind}");
+        }
+    }
+    for (kind, before, behind) in [
+        ("text/plain", "", ""),
+        ("text/html", " ", ""),
+        ("text/plain", "", "\n{\"name\": 2}"),
+        ("text/html", "<script type=\"application/ld+json\">", "</script>"),
+        ("text/plain", "42[\"row\",", "]"),
+        ("text/javascript", "try { go({}, ", ") } catch (e) {}"),
+        ("application/json-seq", "\u{1e}", "\n\u{1e}{\"name\": null}\n"),
+    ] {
+        let got = get("{}", &[("content-type", kind)], &[format!("{before}{json}{behind}").as_bytes()], mask);
+        let behind = behind.replace('2', "\"***\"");
+        assert_eq!(text(&got), format!("{before}{masked}{behind}"), "{kind}");
+    }
+    let got = get("{}", EVENTS, &[format!("data: f({json})\n\n").as_bytes()], mask);
+    assert_eq!(text(&got), format!("data: f({masked})\n\n"));
+}
+
+#[test]
+fn what_stands_around_json_is_text() {
+    let got = get("{}", &[("content-type", "text/html")], &[b"<b>a@b</b> {\"c\": 1} \n {\"d\": 2}x"], KEEP);
+    assert_eq!(
+        seen(&got),
+        [("text", "text", "<b>a@b</b> "), ("c", "number", "1"), ("d", "number", "2"), ("text", "text", "x")]
+    );
+}
+
+#[test]
+fn what_is_dressed_as_json_and_cannot_be_read_is_refused() {
+    for kind in ["text/plain", "text/html", "application/javascript", "application/json"] {
+        for body in
+            ["{\"name\": Ann}", ")]}',\n{\"name\": 'Ann'}", "f({\"name\": \"Ann\",});", "f({\"name\": \"Ann"]
+        {
+            let got = get("{}", &[("content-type", kind)], &[body.as_bytes()], KEEP);
+            assert_eq!(got.refusal.as_deref(), Some("answer-malformed-json"), "{kind} {body}");
+            let text =
+                get(r#"{"malformed_answers": "text"}"#, &[("content-type", kind)], &[body.as_bytes()], KEEP);
+            assert_eq!(seen(&text), [("text", "text", body)], "{kind}");
+        }
+    }
+    // What only has brackets is a text.
+    for body in
+        ["[2026-11-27] started", "[[a link]] (of {a} page)", "(function(){\"use strict\"})()", "f([1])"]
+    {
+        let got = get("{}", &[("content-type", "text/plain")], &[body.as_bytes()], KEEP);
+        assert_eq!(seen(&got), [("text", "text", body)]);
+    }
+    let got = get("{}", EVENTS, &[b"data: f({\"name\":\ndata: \"Ann\"})\n\n"], KEEP);
+    assert_eq!(got.refusal.as_deref(), Some("answer-malformed-json"));
 }
 
 #[test]
@@ -232,14 +310,18 @@ fn a_malformed_event_ends_the_stream() {
 
 #[test]
 fn lines_pass_one_by_one() {
-    let got = get("{}", LINES, &[b"{\"a\": 1}\n{\"b\"", b": 2}\r", b"\n\noops\r\n", b"[3]"], KEEP);
+    let as_text = r#"{"malformed_answers": "text"}"#;
+    let pieces: &[&[u8]] = &[b"{\"a\": 1}\n{\"b\"", b": 2}\r", b"\n\noops\r\n", b"[3]"];
+    let got = get(as_text, LINES, pieces, KEEP);
     assert_eq!(got.released, [9, 9, 26, 29]);
     assert_eq!(
         seen(&got),
         [("a", "number", "1"), ("b", "number", "2"), ("text", "text", "oops"), ("", "number", "3")]
     );
-    let got = get("{}", LINES, &[b"{\"a\": 1}\n{\"a\": 1,}\n"], KEEP);
-    assert_eq!(got.refusal.as_deref(), Some("answer-malformed-json"));
+    for line in ["{\"a\": 1,}", "oops", "f({\"a\": 1})", ")]}',"] {
+        let got = get("{}", LINES, &[b"{\"a\": 1}\n", line.as_bytes(), b"\n"], KEEP);
+        assert_eq!(got.refusal.as_deref(), Some("answer-malformed-json"), "{line}");
+    }
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn what_servers_read_differently_is_refused() {
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let text = [("content-type", "text/plain")];
     type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<&'a [u8]>, &'a str);
-    let cases: [Case<'_>; 19] = [
+    let cases: [Case<'_>; 27] = [
         ("GET", "/a/../b", &[], None, "malformed-path"),
         ("GET", "//a", &[], None, "malformed-path"),
         ("GET", "/a%2fb", &[], None, "malformed-path"),
@@ -120,7 +120,15 @@ fn what_servers_read_differently_is_refused() {
         ("GET", "/a", &[("x-original-url", "/admin")], None, "malformed-head"),
         ("POST", "/a", &twice, Some(b"{}"), "malformed-head"),
         ("POST", "/a?_method=DELETE", &[], None, "malformed-body"),
+        ("POST", "/a?.method=DELETE", &[], None, "malformed-body"),
+        ("POST", "/a?+_method=DELETE", &[], None, "malformed-body"),
+        ("POST", "/a?_method[]=DELETE", &[], None, "malformed-body"),
         ("POST", "/a", &form, Some(b"_method=DELETE"), "malformed-body"),
+        ("POST", "/a", JSON, Some(b"{\"a\":1,\"_method\":\"DELETE\"}"), "malformed-body"),
+        ("POST", "/a", JSON, Some(b"{\"\\u005fmethod\":[\"DELETE\"]}"), "malformed-body"),
+        ("POST", "/a", JSON, Some(b"{\"_method\":{\"a\":\"DELETE\"}}"), "malformed-body"),
+        ("POST", "/a", &[("x_http_method_override", "DELETE")], None, "malformed-head"),
+        ("GET", "/a", &[("x-original_url", "/admin")], None, "malformed-head"),
         ("POST", "/a", &form, Some(b"a=%g"), "malformed-body"),
         ("POST", "/a", JSON, Some(b"{\"a\":1,\"a\":2}"), "malformed-json"),
         ("POST", "/a", JSON, Some(b"\xef\xbb\xbf{}"), "malformed-json"),
@@ -132,6 +140,13 @@ fn what_servers_read_differently_is_refused() {
         assert_eq!(asked.refusal.map(|fault| fault.code).as_deref(), Some(code), "{method} {path} {body:?}");
         assert!(asked.forwarded.is_empty());
     }
+}
+
+#[test]
+fn a_field_that_is_only_called_like_a_method_passes() {
+    let body = br#"{"a": {"_method": "DELETE"}, "_methods": 1, "_method.x": 2, "method": 3}"#;
+    let asked = Host::new("{}").ask("POST", "/a?method=x&_methods=y", JSON, Some(body));
+    assert_eq!((asked.refusal.is_none(), asked.forwarded), (true, body.to_vec()));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::memory::{Ask, Asked, Exchange, Memory};
 use crate::message::{Id, Kind, Message, Wrong, code};
 use crate::operation;
 use crate::tree::Node;
-use crate::values::{Mode, Walk};
+use crate::values::{Mode, Walk, named};
 use weir_sdk::http::{Fault, Found, Operation, ResultInfo};
 
 /// The longest error text that is recorded, in bytes.
@@ -197,7 +197,7 @@ fn values(
             "result" if hidden.contains(&true) => {
                 for (key, value) in body.members() {
                     if key != "tools" {
-                        walk.member(body, key, value, &mut key.to_string(), mode).map_err(full)?;
+                        walk.member(body, key, value, &mut named(key).to_owned(), mode).map_err(full)?;
                         continue;
                     }
                     for (tool, _) in value.elements().iter().zip(hidden).filter(|(_, hidden)| !**hidden) {
@@ -207,7 +207,9 @@ fn values(
             }
             "result" => walk.node(value, None, "", &mut String::new(), mode).map_err(full)?,
             "error" => error(&mut walk, value)?,
-            key => walk.node(value, None, key, &mut key.to_owned(), Mode::Free).map_err(full)?,
+            key => walk
+                .member(message.whole, key, value, &mut named(key).to_owned(), Mode::Free)
+                .map_err(full)?,
         }
     }
     Ok(())
@@ -217,7 +219,7 @@ fn values(
 fn error(walk: &mut Walk<'_>, error: &Node<'_>) -> Result<(), Wrong> {
     for (key, value) in error.members().iter().filter(|(key, _)| key != "code") {
         let mode = if key == "message" { Mode::Protocol } else { Mode::Free };
-        walk.node(value, None, key, &mut format!("error.{key}"), mode).map_err(full)?;
+        walk.member(error, key, value, &mut format!("error.{}", named(key)), mode).map_err(full)?;
     }
     Ok(())
 }

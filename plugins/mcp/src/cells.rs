@@ -29,8 +29,8 @@ pub struct Key {
 pub enum Place {
     /// a literal of JSON, quotes included; `nullable`: nothing is `null`, else an empty string
     Literal { start: usize, stop: usize, is_number: bool, nullable: bool },
-    /// a literal inside the JSON that a string holds
-    Inner { inner: usize, start: usize, stop: usize, is_number: bool },
+    /// a literal inside the JSON that a string holds; `nullable` as above
+    Inner { inner: usize, start: usize, stop: usize, is_number: bool, nullable: bool },
     /// a string that holds text in base64, quotes included
     Base64 { start: usize, stop: usize },
     /// text outside JSON; `line`: it must stay one
@@ -136,11 +136,11 @@ impl Cells {
             let text = (cell & TOP_BIT == 0).then_some(text);
             from = end;
             let place = self.places.get((cell & !TOP_BIT) as usize).ok_or_else(breach)?;
-            if let Place::Inner { inner, start, stop, is_number } = *place {
+            if let Place::Inner { inner, start, stop, is_number, nullable } = *place {
                 if open.as_ref().is_none_or(|(opened, _)| *opened != inner) {
                     self.close(open.take(), &mut spans)?;
                 }
-                let edit = (start, stop, literal(text, is_number, true));
+                let edit = (start, stop, literal(text, is_number, nullable));
                 open.get_or_insert_with(|| (inner, Vec::new())).1.push(edit);
                 continue;
             }
@@ -233,7 +233,7 @@ mod tests {
         cells.push(key("n"), at("13").0, 2, lit(at("13"), true, true)).unwrap();
         let outer = at(r#""{\"k\":\"v\",\"w\":2}""#);
         let inner = cells.inner(outer.0, outer.1, r#"{"k":"v","w":2}"#);
-        let inside = |start, stop, is_number| Place::Inner { inner, start, stop, is_number };
+        let inside = |start, stop, is_number| Place::Inner { inner, start, stop, is_number, nullable: true };
         cells.push_decoded(key("k"), "v", inside(5, 8, false)).unwrap();
         cells.push_decoded(key("w"), "2", inside(13, 14, true)).unwrap();
         let (start, stop) = at("\"aGk=\"");

@@ -180,6 +180,12 @@ pub fn message<'n, 'a>(whole: &'n Node<'a>, sender: Sender) -> Result<Message<'n
             let method = method.ok_or_else(|| invalid("`method` must be a string"))?.to_owned();
             match id {
                 Some(id) => Kind::Request { id, method },
+                // A server may run it without an answer, and no rule for such requests would see it.
+                None if sender == Sender::Client && !method.starts_with("notifications/") => {
+                    return Err(invalid(
+                        "a request needs an `id`; a notification's method is `notifications/…`",
+                    ));
+                }
                 None => Kind::Notification { method },
             }
         }
@@ -246,7 +252,10 @@ mod tests {
     fn messages_are_told_apart() {
         let request = kind(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, Sender::Client);
         assert_eq!(request, Ok(Kind::Request { id: Id::Number("1".into()), method: "ping".into() }));
-        let notification = kind(r#"{"jsonrpc":"2.0","method":"x","params":{}}"#, Sender::Client);
+        let notification =
+            kind(r#"{"jsonrpc":"2.0","method":"notifications/x","params":{}}"#, Sender::Client);
+        assert_eq!(notification, Ok(Kind::Notification { method: "notifications/x".into() }));
+        let notification = kind(r#"{"jsonrpc":"2.0","method":"x"}"#, Sender::Server);
         assert_eq!(notification, Ok(Kind::Notification { method: "x".into() }));
         let response = kind(r#"{"jsonrpc":"2.0","id":"a","result":{}}"#, Sender::Client);
         assert_eq!(response, Ok(Kind::Response { id: Some(Id::Text("a".into())), ok: true }));
@@ -268,6 +277,9 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
             r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+            r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}"#,
+            r#"{"jsonrpc":"2.0","method":"Notifications/x"}"#,
+            r#"{"jsonrpc":"2.0","id":null,"method":"notifications/x"}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":""}"#,
             r#"{"jsonrpc":"2.0","id":1}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#,
@@ -288,11 +300,14 @@ mod tests {
     fn an_empty_batch_is_refused_and_others_keep_their_order() {
         let root = crate::tree::read(b"[]").unwrap();
         assert!(messages(&root, Sender::Client).is_err());
-        let text = br#"[{"jsonrpc":"2.0","id":2,"method":"a"},{"jsonrpc":"2.0","method":"b"}]"#;
+        let text = br#"[{"jsonrpc":"2.0","id":2,"method":"a"},{"jsonrpc":"2.0","method":"notifications/b"}]"#;
         let root = crate::tree::read(text).unwrap();
         let (found, batch) = messages(&root, Sender::Client).unwrap();
         assert!(batch);
         assert!(matches!(&found[0].kind, Kind::Request { method, .. } if method == "a"));
-        assert!(matches!(&found[1].kind, Kind::Notification { method } if method == "b"));
+        assert!(matches!(&found[1].kind, Kind::Notification { method } if method == "notifications/b"));
+        let text = br#"[{"jsonrpc":"2.0","id":2,"method":"a"},{"jsonrpc":"2.0","method":"tools/call"}]"#;
+        let root = crate::tree::read(text).unwrap();
+        assert!(messages(&root, Sender::Client).is_err());
     }
 }

@@ -11,6 +11,8 @@ use weir_json::Limits;
 pub struct Node<'a> {
     pub start: usize,
     pub stop: usize,
+    /// the bytes of its key, quotes included, when it is a member of an object
+    pub key: Option<(usize, usize)>,
     pub value: Value<'a>,
 }
 
@@ -125,7 +127,7 @@ impl<'a> Reader<'a> {
                 }
             }
         };
-        Some(Node { start, stop: self.at, value })
+        Some(Node { start, stop: self.at, key: None, value })
     }
 
     fn object(&mut self) -> Option<Value<'a>> {
@@ -136,11 +138,13 @@ impl<'a> Reader<'a> {
         }
         loop {
             self.peek()?;
+            let start = self.at;
             let key = self.string()?;
+            let stop = self.at;
             if !self.take(b':') {
                 return None;
             }
-            members.push((key, self.value()?));
+            members.push((key, Node { key: Some((start, stop)), ..self.value()? }));
             if !self.take(b',') {
                 return self.take(b'}').then_some(Value::Object(members));
             }
@@ -194,6 +198,8 @@ mod tests {
         assert_eq!(of(list), r#"[ 1 , "x\"y" , null ]"#);
         assert_eq!(list.elements().iter().map(of).collect::<Vec<_>>(), ["1", r#""x\"y""#, "null"]);
         assert_eq!(list.elements()[1].text(), Some("x\"y"));
+        let (start, stop) = root.member("b").unwrap().key.unwrap();
+        assert_eq!((&text[start..stop], list.elements()[0].key), (&b"\"b\""[..], None));
         assert_eq!(of(root.member("b").unwrap().member("c").unwrap()), "true");
     }
 

@@ -84,7 +84,7 @@ impl<'w> Walk<'w> {
         match &node.value {
             Value::Object(members) => {
                 for (key, value) in members {
-                    path::push_key(path, key, Style::Column);
+                    path::push_key(path, named(key), Style::Column);
                     self.member(node, key, value, path, mode)?;
                     path.truncate(length);
                 }
@@ -103,7 +103,26 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// The values of a member of an object, at `path`.
+    /// A key that is a value itself; that of `value`, at `path`. `inner`: in JSON that a string holds.
+    fn own_key(
+        &mut self,
+        key: &str,
+        value: &Node<'_>,
+        path: &str,
+        inner: Option<usize>,
+    ) -> Result<(), Fault> {
+        let Some((start, stop)) = value.key.filter(|_| is_value(key)) else { return Ok(()) };
+        let column = self.key("key", path, "key");
+        let (is_number, nullable) = (false, false);
+        if let Some(inner) = inner {
+            let place = Place::Inner { inner, start, stop, is_number, nullable };
+            return self.cells.push_decoded(column, key, place);
+        }
+        let (start, stop) = ((self.at)(start), (self.at)(stop.saturating_sub(1)) + 1);
+        self.cells.push_decoded(column, key, Place::Literal { start, stop, is_number, nullable })
+    }
+
+    /// The values of a member of an object, at `path`, in which it is [`named`].
     ///
     /// # Errors
     /// When there are too many.
@@ -115,6 +134,8 @@ impl<'w> Walk<'w> {
         path: &mut String,
         mode: Mode,
     ) -> Result<(), Fault> {
+        self.own_key(key, value, path, None)?;
+        let key = named(key);
         let mode = match mode {
             _ if key == "_meta" => Mode::Free,
             Mode::Protocol if SCHEMAS.contains(&key) => Mode::Prose,
@@ -179,27 +200,42 @@ impl<'w> Walk<'w> {
         }
         let Ok(root) = tree::read(text.as_bytes()) else { return Ok(false) };
         let inner = self.cells.inner(start, stop, text);
-        let mut found = Vec::new();
-        path::leaves(&root, &mut path.to_owned(), Style::Column, &mut |path, leaf| {
-            found.push((path.to_owned(), leaf));
-            true
-        });
+        self.inside(&root, inner, &mut path.to_owned())
+    }
+
+    /// Those of one of its nodes; whether it has any.
+    fn inside(&mut self, node: &Node<'_>, inner: usize, path: &mut String) -> Result<bool, Fault> {
+        let length = path.len();
         let mut any = false;
-        for (path, leaf) in found {
-            let (type_name, text, is_number) = match &leaf.value {
-                Value::Text(text) if !text.is_empty() => ("string", &**text, false),
-                Value::Number(digits) => ("number", *digits, true),
-                Value::Bool(true) => ("boolean", "true", false),
-                Value::Bool(false) => ("boolean", "false", false),
-                _ => continue,
-            };
-            let name = path.rsplit('.').find(|part| !part.is_empty()).unwrap_or_default();
-            let name = name.trim_end_matches("[]").to_owned();
-            let place = Place::Inner { inner, start: leaf.start, stop: leaf.stop, is_number };
-            self.cells.push_decoded(self.key(&name, &path, type_name), text, place)?;
-            any = true;
-        }
-        Ok(any)
+        let (type_name, text, is_number) = match &node.value {
+            Value::Object(members) => {
+                for (key, value) in members {
+                    path::push_key(path, named(key), Style::Column);
+                    self.own_key(key, value, path, Some(inner))?;
+                    any |= is_value(key) | self.inside(value, inner, path)?;
+                    path.truncate(length);
+                }
+                return Ok(any);
+            }
+            Value::List(elements) => {
+                path::push_index(path, 0, Style::Column);
+                for element in elements {
+                    any |= self.inside(element, inner, path)?;
+                }
+                path.truncate(length);
+                return Ok(any);
+            }
+            Value::Text(text) if !text.is_empty() => ("string", &**text, false),
+            Value::Number(digits) => ("number", *digits, true),
+            Value::Bool(true) => ("boolean", "true", false),
+            Value::Bool(false) => ("boolean", "false", false),
+            Value::Null | Value::Text(_) => return Ok(false),
+        };
+        let name = path.rsplit('.').find(|part| !part.is_empty()).unwrap_or_default();
+        let key = self.key(name.trim_end_matches("[]"), path, type_name);
+        let place = Place::Inner { inner, start: node.start, stop: node.stop, is_number, nullable: true };
+        self.cells.push_decoded(key, text, place)?;
+        Ok(true)
     }
 
     /// A line of text outside JSON.
@@ -224,6 +260,19 @@ impl<'w> Walk<'w> {
             label: self.label,
         }
     }
+}
+
+/// A key that is no name of a field but a value: an address, a number. It is masked as one, and does not become part
+/// of a column's name (as in `http-api`).
+fn is_value(key: &str) -> bool {
+    const DIGITS: usize = 7;
+    let digits = key.bytes().filter(u8::is_ascii_digit).count();
+    key.contains('@') || digits >= DIGITS || (digits > 0 && digits == key.len())
+}
+
+/// What stands for such a key.
+pub fn named(key: &str) -> &str {
+    if is_value(key) { "{id}" } else { key }
 }
 
 /// `data` of an image or a sound, which is base64, and not the data of a log message.
@@ -312,6 +361,34 @@ mod tests {
                 "blob|mcp:find|content[].resource.blob|base64 = a@b.example",
             ]
         );
+    }
+
+    #[test]
+    fn keys_that_are_values_are_values() {
+        let text = r#"{"structuredContent":{"by":{"a@b.example":{"n":1},"2024":[true]}},
+            "content":[{"type":"text","text":"{\"c\\u0040d.example\":null}"}]}"#;
+        assert_eq!(
+            values(text, "mcp:find", Mode::Protocol),
+            [
+                "key|mcp:find|structuredContent.by.{id}|key = a@b.example",
+                "n|mcp:find|structuredContent.by.{id}.n|number = 1",
+                "key|mcp:find|structuredContent.by.{id}|key = 2024",
+                "{id}|mcp:find|structuredContent.by.{id}[]|boolean = true",
+                "key|mcp:find|content[].text.{id}|key = c@d.example",
+            ]
+        );
+        let root = tree::read(text.as_bytes()).unwrap();
+        let mut cells = Cells::default();
+        let mut walk = Walk { cells: &mut cells, at: &|at| at, relation: "mcp:find", label: None };
+        walk.node(&root, None, "", &mut String::new(), Mode::Protocol).unwrap();
+        cells.take_values();
+        // A key cannot become `null`.
+        let spans = cells.encode(&[0, 4 | weir_sdk::http::TOP_BIT], b"[E]", &[3, 3]).unwrap();
+        assert_eq!(spans.texts, br#""[E]""{\"\":null}""#);
+        let replaced: Vec<_> = spans.starts.iter().zip(&spans.stops).collect();
+        let replaced = replaced.iter().map(|(start, stop)| &text[**start as usize..**stop as usize]);
+        let whole = r#""{\"c\\u0040d.example\":null}""#;
+        assert_eq!(replaced.collect::<Vec<_>>(), [r#""a@b.example""#, whole]);
     }
 
     #[test]

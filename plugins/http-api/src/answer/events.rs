@@ -1,6 +1,7 @@
 //! Server-sent events, one by one. An event is all lines up to an empty one; lines end with CR LF, LF or CR (WHATWG
 //! HTML, "Server-sent events").
 
+use super::inside;
 use super::json::{self, NoValues, Origin};
 use super::values::{Collector, Style};
 use crate::fault;
@@ -182,7 +183,17 @@ fn add_data(
     match json::add(&whole, Origin::Pieces(&origins), collector) {
         Ok(()) => return Ok(()),
         Err(NoValues::Refused(fault)) => return Err(fault),
-        Err(NoValues::Malformed(error)) => super::allow_text(&whole, &error, malformed)?,
+        Err(NoValues::Malformed(error)) => {
+            super::allow_text(&whole, &error, malformed)?;
+            let text = std::str::from_utf8(&whole).map_err(|_| inside::not_json(&error))?;
+            if let [(start, _)] = *pieces {
+                return inside::add(text, start, Style::Data, malformed, collector);
+            }
+            // In pieces nothing can be put back into it.
+            if malformed == Malformed::Refuse && inside::any(text) {
+                return Err(inside::not_json(&error));
+            }
+        }
     }
     for run in runs {
         let (Some(first), Some(last)) = (run.pieces.first(), run.pieces.last()) else { continue };

@@ -1,8 +1,10 @@
 //! A JSON text on each line (NDJSON, JSON Lines).
 
+use super::inside;
 use super::json::{self, NoValues, Origin};
 use super::values::{Collector, Style};
 use crate::fault;
+use crate::request::without_separator;
 use crate::settings::Malformed;
 use weir_sdk::http::Fault;
 
@@ -47,18 +49,21 @@ impl Reader {
 }
 
 fn add(line: &[u8], from: usize, malformed: Malformed, collector: &mut Collector<'_>) -> Result<(), Fault> {
+    let whole = line;
+    let line = without_separator(whole);
+    let from = from + (whole.len() - line.len());
     if line.trim_ascii().is_empty() {
         return Ok(());
     }
     match json::add(line, Origin::At(from), collector) {
         Ok(()) => return Ok(()),
         Err(NoValues::Refused(fault)) => return Err(fault),
-        Err(NoValues::Malformed(error)) => super::allow_text(line, &error, malformed)?,
+        Err(NoValues::Malformed(error)) if malformed == Malformed::Refuse => {
+            return Err(inside::not_json(&error));
+        }
+        Err(NoValues::Malformed(_)) => {}
     }
-    if std::str::from_utf8(line).is_err() {
-        return Err(Fault::new(fault::ANSWER_TEXT, "a line is not UTF-8, so it cannot be masked"));
-    }
-    let length = line.strip_suffix(b"\r").unwrap_or(line).len();
-    let column = collector.column("text", "text".to_owned(), "text", None)?;
-    collector.plain(column, from, from + length, Style::Line)
+    let text = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line))
+        .map_err(|_| Fault::new(fault::ANSWER_TEXT, "a line is not UTF-8, so it cannot be masked"))?;
+    inside::add(text, from, Style::Line, malformed, collector)
 }

@@ -3,6 +3,7 @@
 mod events;
 mod form;
 mod head;
+mod inside;
 mod json;
 mod lines;
 mod values;
@@ -121,11 +122,11 @@ pub fn read_body(
             return Ok((AnswerOutcome { show: show::WHOLE, ..AnswerOutcome::default() }, Vec::new()));
         }
         Body::Json(charset) => {
-            whole_json(data, *charset, rules.malformed, &mut collector)?;
+            whole_json(data, *charset, true, rules.malformed, &mut collector)?;
             data.len()
         }
         Body::Text(charset) => {
-            text(data, *charset, &mut collector)?;
+            text(data, *charset, rules.malformed, &mut collector)?;
             data.len()
         }
         Body::Form => {
@@ -135,7 +136,7 @@ pub fn read_body(
         Body::Any => {
             // What is no text has no values to be found.
             match std::str::from_utf8(data) {
-                Ok(_) => whole_json(data, Charset::Utf8, rules.malformed, &mut collector)?,
+                Ok(_) => whole_json(data, Charset::Utf8, false, rules.malformed, &mut collector)?,
                 Err(_) if rules.unseen_answers == UnseenAnswers::Allow => {}
                 Err(_) => {
                     return Err(Fault::new(fault::ANSWER_TEXT, "an answer without content-type is no text"));
@@ -163,7 +164,7 @@ pub fn read_body(
 /// When it cannot be masked.
 pub fn read_message(data: &[u8], relation: &str, rules: &Rules) -> Result<Found, Fault> {
     let mut collector = Collector::new(relation);
-    whole_json(data, Charset::Utf8, rules.malformed, &mut collector)?;
+    whole_json(data, Charset::Utf8, false, rules.malformed, &mut collector)?;
     let (values, places) = collector.finish();
     let (outcome, _) = all(data);
     Ok((AnswerOutcome { values, ..outcome }, places))
@@ -175,9 +176,11 @@ pub fn all(data: &[u8]) -> Found {
     (AnswerOutcome { release, ..AnswerOutcome::default() }, Vec::new())
 }
 
+/// `typed`: its type says that it is JSON.
 fn whole_json(
     data: &[u8],
     charset: Charset,
+    typed: bool,
     malformed: Malformed,
     collector: &mut Collector<'_>,
 ) -> Result<(), Fault> {
@@ -185,33 +188,62 @@ fn whole_json(
     let mark = if data.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let json = data.get(mark..).unwrap_or_default();
     if charset == Charset::Other || (charset == Charset::Ascii && !json.is_ascii()) {
-        return text(data, charset, collector);
+        return text(data, charset, malformed, collector);
     }
     match json::add(json, Origin::At(mark), collector) {
         Ok(()) => Ok(()),
         Err(NoValues::Refused(fault)) => Err(fault),
         Err(NoValues::Malformed(error)) => {
+            if typed && malformed == Malformed::Refuse {
+                return dressed_json(data, charset, &error, collector);
+            }
             allow_text(json, &error, malformed)?;
-            text(data, charset, collector)
+            text(data, charset, malformed, collector)
         }
     }
 }
 
-fn text(data: &[u8], charset: Charset, collector: &mut Collector<'_>) -> Result<(), Fault> {
+/// What its type calls JSON may be that behind a guard (`)]}',`) or in a call (JSONP), or nothing; `error` says why it
+/// is none as it stands.
+fn dressed_json(
+    data: &[u8],
+    charset: Charset,
+    error: &weir_json::Error,
+    collector: &mut Collector<'_>,
+) -> Result<(), Fault> {
+    let whole = std::str::from_utf8(data).map_err(|_| inside::not_json(error))?;
+    let guard = inside::guard(whole);
+    let json = data.get(guard..).unwrap_or_default();
+    if json.is_empty() {
+        return Ok(());
+    }
+    match json::add(json, Origin::At(guard), collector) {
+        Ok(()) => Ok(()),
+        Err(NoValues::Refused(fault)) => Err(fault),
+        Err(NoValues::Malformed(_)) if inside::meant(whole).is_some_and(|at| at > guard) => {
+            text(data, charset, Malformed::Refuse, collector)
+        }
+        Err(NoValues::Malformed(_)) => Err(inside::not_json(error)),
+    }
+}
+
+/// Texts, and the JSON in them.
+fn text(
+    data: &[u8],
+    charset: Charset,
+    malformed: Malformed,
+    collector: &mut Collector<'_>,
+) -> Result<(), Fault> {
     let is_text = match charset {
         // With a NUL in it, it is UTF-16 that does not say so.
-        Charset::Utf8 => !data.contains(&0) && std::str::from_utf8(data).is_ok(),
+        Charset::Utf8 => !data.contains(&0),
         Charset::Ascii => !data.contains(&0) && data.is_ascii(),
         Charset::Other => false,
     };
-    if !is_text {
-        return Err(Fault::new(fault::ANSWER_TEXT, "the answer is not UTF-8, so it cannot be masked"));
+    match std::str::from_utf8(data) {
+        Ok(text) if is_text => inside::add(text, 0, Style::Text, malformed, collector),
+        _ => Err(Fault::new(fault::ANSWER_TEXT, "the answer is not UTF-8, so it cannot be masked")),
     }
-    if data.is_empty() {
-        return Ok(());
-    }
-    let column = collector.column("text", "text".to_owned(), "text", None)?;
-    collector.plain(column, 0, data.len(), Style::Text)
 }
 
 /// What was meant to be JSON and is none would be shown without its columns: only when the settings say so.
@@ -219,8 +251,5 @@ pub(crate) fn allow_text(data: &[u8], error: &weir_json::Error, malformed: Malfo
     if malformed == Malformed::Text || !weir_json::begins_like_json(data) {
         return Ok(());
     }
-    Err(Fault::new(
-        fault::ANSWER_JSON,
-        format!("the answer is not the JSON it should be: {error} (setting malformed_answers)"),
-    ))
+    Err(inside::not_json(error))
 }

@@ -1,6 +1,6 @@
 //! A request's body, all of it, as parameters of its operation.
 
-use super::{Attribute, Fault, Look, Operation, Parameter, add_pairs};
+use super::{Attribute, Fault, Look, METHOD_PARAMETER, Operation, Parameter, add_pairs, method_parameter};
 use crate::fault;
 use crate::percent;
 use weir_json::{Kind, Leaf, Limits, Place, Stop, Visitor};
@@ -16,7 +16,8 @@ pub fn add_body(operation: &mut Operation, look: Look, data: &[u8]) -> Result<()
     match look {
         Look::Json => add_json(operation, "body", data),
         Look::Lines => {
-            let lines = data.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+            let lines = data.split(|byte| *byte == b'\n').map(without_separator);
+            let lines = lines.filter(|line| !line.trim_ascii().is_empty());
             for (number, line) in lines.enumerate() {
                 add_json(operation, &format!("body[{number}]"), line)?;
             }
@@ -43,13 +44,24 @@ pub fn add_body(operation: &mut Operation, look: Look, data: &[u8]) -> Result<()
     }
 }
 
+/// Of `application/json-seq`, which has one in front of each text (RFC 7464).
+pub(crate) fn without_separator(line: &[u8]) -> &[u8] {
+    const SEPARATOR: u8 = 0x1e;
+    line.get(line.iter().take_while(|byte| **byte == SEPARATOR).count()..).unwrap_or_default()
+}
+
 fn form(why: &str) -> Fault {
     Fault::new(fault::BODY, format!("the form cannot be judged: {why}"))
 }
 
 fn add_json(operation: &mut Operation, prefix: &str, data: &[u8]) -> Result<(), Fault> {
-    let mut leaves = Leaves { parameters: &mut operation.parameters, prefix };
-    weir_json::walk(data, Limits::default(), &mut leaves).map_err(|error| match error.problem {
+    let is_request = operation.kind == "http.request";
+    let mut leaves = Leaves { parameters: &mut operation.parameters, prefix, is_request, has_method: false };
+    let walked = weir_json::walk(data, Limits::default(), &mut leaves);
+    if leaves.has_method {
+        return Err(method_parameter());
+    }
+    walked.map_err(|error| match error.problem {
         problem if problem.is_limit() => {
             Fault::new(fault::TOO_MANY, format!("the JSON is more than can be judged: {error}"))
         }
@@ -57,9 +69,18 @@ fn add_json(operation: &mut Operation, prefix: &str, data: &[u8]) -> Result<(), 
     })
 }
 
+/// Whether a place is the member at the top that some servers take for the method, or lies in it.
+fn is_method(path: &str) -> bool {
+    path.strip_prefix(METHOD_PARAMETER).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
 struct Leaves<'a> {
     parameters: &'a mut Vec<Parameter>,
     prefix: &'a str,
+    /// a message has no method that could be another
+    is_request: bool,
+    /// it has a member that some servers take for the method
+    has_method: bool,
 }
 
 impl Visitor for Leaves<'_> {
@@ -68,6 +89,10 @@ impl Visitor for Leaves<'_> {
             return Err(Stop);
         }
         let path = place.indexed();
+        if self.is_request && is_method(&path) {
+            self.has_method = true;
+            return Err(Stop);
+        }
         let joint = if path.is_empty() || path.starts_with('[') { "" } else { "." };
         let type_name = match leaf.kind {
             Kind::String => "string",

@@ -3,6 +3,7 @@
 mod body;
 pub mod path;
 
+pub(crate) use body::without_separator;
 pub use body::{MAX_PARAMETERS, add_body};
 
 use crate::fault;
@@ -38,8 +39,27 @@ const OVERRIDES: &[&str] = &[
     "x-rewrite-url",
 ];
 
-/// The same as a parameter.
-pub(crate) const METHOD_PARAMETER: &str = "_method";
+/// Servers that make variables of headers (CGI, WSGI, PHP) have one for `x_original.url` and `x-original-url`.
+fn is_override(name: &str) -> bool {
+    let dashed = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    OVERRIDES.iter().any(|known| known.len() == name.len() && name.chars().map(dashed).eq(known.chars()))
+}
+
+/// The same as a parameter, and as a member of a JSON body.
+const METHOD_PARAMETER: &str = "_method";
+
+fn method_parameter() -> Fault {
+    Fault::new(fault::BODY, "the parameter _method would make another request of this one")
+}
+
+/// Whether a pair of this name is that parameter, also to PHP, which writes `_` for what its variables cannot have and
+/// passes over spaces in front, and to those who read lists (`_method[]`).
+fn is_method(name: &str) -> bool {
+    let name = name.trim_start_matches(' ');
+    let name = name.split(['\0', ']']).next().unwrap_or_default();
+    let rest = name.strip_prefix(['_', '.', '[']).and_then(|rest| rest.strip_prefix("method"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+}
 
 /// Bytes of a path that cannot be read, as it is kept for the trail.
 const MAX_RAW_BYTES: usize = 2048;
@@ -88,7 +108,7 @@ fn fill(operation: &mut Operation, head: &RequestHead, rules: &Rules) -> Result<
     if !is_token(&head.method) {
         return Err(Fault::new(fault::HEAD, "the method is no word"));
     }
-    if let Some(header) = head.headers.iter().find(|header| OVERRIDES.contains(&header.name.as_str())) {
+    if let Some(header) = head.headers.iter().find(|header| is_override(&header.name)) {
         return Err(Fault::new(
             fault::HEAD,
             format!("the header {} would make another request of this one", header.name),
@@ -158,11 +178,8 @@ pub(crate) fn add_pairs(
 ) -> Result<(), Fault> {
     let mut names = Names::default();
     for (name, value) in pairs {
-        if name == METHOD_PARAMETER {
-            return Err(Fault::new(
-                fault::BODY,
-                "the parameter _method would make another request of this one",
-            ));
+        if is_method(&name) {
+            return Err(method_parameter());
         }
         if operation.parameters.len() >= MAX_PARAMETERS {
             return Err(Fault::new(fault::TOO_MANY, "more parameters than can be judged"));
