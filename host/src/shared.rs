@@ -19,7 +19,7 @@ use weir_config::Config;
 use weir_config::users::User;
 use weir_guests::Guests;
 use weir_identity::{Account, Tokens, Users, Verifier};
-use weir_model::{EndReason, Principal, ResourceName, SessionId, SessionInfo, TOKEN_ID};
+use weir_model::{EndReason, Grantee, Principal, ResourceName, SessionId, SessionInfo, TOKEN_ID};
 use weir_net::ClientCertificate;
 use weir_wire::postgres::MockScram;
 
@@ -60,6 +60,13 @@ impl Running {
             resources.insert(resource.name.clone(), Arc::new(ready));
         }
         Ok(Self { config, users, resources })
+    }
+}
+
+impl Running {
+    /// Who reviews what waits on a resource, unless a policy says otherwise; nobody when it is gone.
+    pub(crate) fn reviewers(&self, resource: &ResourceName) -> &[Grantee] {
+        self.resources.get(resource).map_or(&[], |found| &found.settings.reviewers)
     }
 }
 
