@@ -27,7 +27,9 @@ pub enum ReviewError {
     #[error("nobody reviews their own request, nor their agents'")]
     OwnRequest,
     /// `kind`: `agent` or `service`.
-    #[error("a review needs a person, and {who} is of kind `{kind}`: somebody of kind `human` must review it")]
+    #[error(
+        "a review needs a person, and {who} is of kind `{kind}`: somebody of kind `human` must review it"
+    )]
     NotPerson { who: String, kind: &'static str },
     #[error("{who} is not among the reviewers of this request: {reviewers}")]
     NotReviewer { who: String, reviewers: String },
@@ -390,7 +392,10 @@ mod tests {
         let zoe = person("zoe", "engineers", None);
         let now = |_: &ResourceName| vec![Grantee::User("max".into()), Grantee::User("zoe".into())];
         let error = approvals.review(&id, &lea, Vote::Approve, "", now).await.unwrap_err();
-        assert_eq!(error.to_string(), "lea is no longer among the reviewers of customers: user:max, user:zoe");
+        assert_eq!(
+            error.to_string(),
+            "lea is no longer among the reviewers of customers: user:max, user:zoe"
+        );
         let error = approvals.review(&id, &zoe, Vote::Approve, "", now).await.unwrap_err();
         assert!(matches!(error, ReviewError::NotReviewer { .. }), "{error}");
         let error = approvals.review(&id, &max, Vote::Approve, "", |_| vec![]).await.unwrap_err();
