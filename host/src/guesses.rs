@@ -9,7 +9,8 @@
 //!   passwords are hashed at once.
 //!
 //! An attempt is taken before the password is looked at, and given back when it was right: attempts at the same time
-//! cannot slip through together, and who knows the password never runs out. Names that do not exist are counted the
+//! cannot slip through together, and who knows the password never runs out. Where only attempts that are still under way
+//! are in the way, as when a pool opens all its connections at once, the next one waits for them. Names that do not exist are counted the
 //! same. A token cannot be guessed, so a right one always passes; a wrong one counts for its address.
 //!
 //! The trail has each failed login of its own until there are too many; those and what was refused unread are one record
@@ -23,7 +24,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use weir_identity::{Proof, Refusal, Tokens, Users, identify};
 use weir_model::ResourceName;
 use weir_wire::postgres::Password;
@@ -61,12 +62,16 @@ pub(crate) struct Guesses {
     state: Mutex<State>,
     hash: RandomState,
     checks: Semaphore,
+    /// An attempt has ended.
+    ended: Notify,
 }
 
 #[derive(Default)]
 struct State {
     /// When the bucket will be full again.
     full_at: HashMap<u64, Instant>,
+    /// Attempts under way.
+    pending: HashMap<u64, u32>,
     /// Names that were right at an address, and when last.
     right: HashMap<u64, Instant>,
     windows: HashMap<Whose, Window>,
@@ -87,13 +92,21 @@ pub(crate) struct Window {
     pub(crate) name: String,
 }
 
-/// One attempt, already taken.
-#[derive(Debug)]
-pub(crate) struct Attempt {
+/// One attempt, already taken. Dropped, it was wrong.
+pub(crate) struct Attempt<'a> {
+    guesses: &'a Guesses,
     taken: Vec<(u64, Duration)>,
     pair: u64,
     /// How long to wait before the password is looked at.
     pub(crate) delay: Duration,
+}
+
+/// Why there is no attempt now.
+#[derive(Debug, PartialEq, Eq)]
+enum Early {
+    /// Perhaps when one of those under way has ended.
+    Busy,
+    TooMany(TooMany),
 }
 
 /// Too many were wrong: how long until there is another attempt.
@@ -109,16 +122,34 @@ impl TooMany {
 
 impl Default for Guesses {
     fn default() -> Self {
-        Self { state: Mutex::default(), hash: RandomState::new(), checks: Semaphore::new(CHECKS_AT_ONCE) }
+        Self {
+            state: Mutex::default(),
+            hash: RandomState::new(),
+            checks: Semaphore::new(CHECKS_AT_ONCE),
+            ended: Notify::new(),
+        }
     }
 }
 
 impl Guesses {
-    /// Before a password of this name is looked at.
+    /// Before a password of this name is looked at. Cancel safe.
     ///
     /// # Errors
     /// When the name has no attempt left at this address, or the address none at all.
-    pub(crate) fn take(&self, name: &str, client: IpAddr, now: Instant) -> Result<Attempt, TooMany> {
+    pub(crate) async fn take(&self, name: &str, client: IpAddr) -> Result<Attempt<'_>, TooMany> {
+        loop {
+            let mut ended = std::pin::pin!(self.ended.notified());
+            // From before the look, so that no end is missed.
+            ended.as_mut().enable();
+            match self.try_take(name, client, Instant::now()) {
+                Ok(attempt) => return Ok(attempt),
+                Err(Early::TooMany(too_many)) => return Err(too_many),
+                Err(Early::Busy) => ended.await,
+            }
+        }
+    }
+
+    fn try_take(&self, name: &str, client: IpAddr, now: Instant) -> Result<Attempt<'_>, Early> {
         let net = network(client);
         let pair = self.hash.hash_one((0_u8, name, net));
         let mut state = self.lock();
@@ -127,22 +158,26 @@ impl Guesses {
         if !known {
             wanted.push((self.hash.hash_one((1_u8, net)), &OF_ADDRESS));
         }
-        let early = wanted.iter().map(|(key, rate)| state.too_early(*key, rate, now)).max();
-        if let Some(early) = early.filter(|early| !early.is_zero()) {
-            return Err(TooMany(early));
+        for (key, rate) in &wanted {
+            let early = state.too_early(*key, rate, now);
+            if !early.is_zero() {
+                let is_busy = state.pending.contains_key(key);
+                return Err(if is_busy { Early::Busy } else { Early::TooMany(TooMany(early)) });
+            }
         }
         let of_name = self.hash.hash_one((2_u8, name));
         let delay = if known { Duration::ZERO } else { state.too_early(of_name, &OF_NAME, now) };
         wanted.push((of_name, &OF_NAME));
         for (key, rate) in &wanted {
             state.put(*key, rate, now);
+            *state.pending.entry(*key).or_default() += 1;
         }
         let taken = wanted.into_iter().map(|(key, rate)| (key, rate.refill)).collect();
-        Ok(Attempt { taken, pair, delay: delay.min(LONGEST_DELAY) })
+        Ok(Attempt { guesses: self, taken, pair, delay: delay.min(LONGEST_DELAY) })
     }
 
     /// It was right.
-    pub(crate) fn right(&self, attempt: Attempt, now: Instant) {
+    pub(crate) fn right(&self, attempt: Attempt<'_>, now: Instant) {
         let mut state = self.lock();
         make_room(&mut state.right);
         state.right.insert(attempt.pair, now);
@@ -151,11 +186,11 @@ impl Guesses {
     }
 
     /// Nothing was guessed: the client went away before it showed anything.
-    pub(crate) fn give_back(&self, attempt: Attempt) {
+    pub(crate) fn give_back(&self, attempt: Attempt<'_>) {
         let mut state = self.lock();
-        for (key, refill) in attempt.taken {
-            if let Some(full) = state.full_at.get_mut(&key) {
-                *full = full.checked_sub(refill).unwrap_or(*full);
+        for (key, refill) in &attempt.taken {
+            if let Some(full) = state.full_at.get_mut(key) {
+                *full = full.checked_sub(*refill).unwrap_or(*full);
             }
         }
     }
@@ -232,6 +267,22 @@ impl Guesses {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let mut state = self.guesses.lock();
+        for (key, _) in &self.taken {
+            if let Some(count) = state.pending.get_mut(key) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    state.pending.remove(key);
+                }
+            }
+        }
+        drop(state);
+        self.guesses.ended.notify_waiters();
     }
 }
 
@@ -315,14 +366,14 @@ mod tests {
     const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 
     fn wrong(guesses: &Guesses, name: &str, client: IpAddr, now: Instant, times: u32) -> u32 {
-        (0..times).map(|_| u32::from(guesses.take(name, client, now).is_ok())).sum()
+        (0..times).map(|_| u32::from(guesses.try_take(name, client, now).is_ok())).sum()
     }
 
     #[test]
     fn a_name_at_an_address_has_few_attempts_and_then_one_in_a_while() {
         let (guesses, now) = (Guesses::default(), Instant::now());
         assert_eq!(wrong(&guesses, "ann", HERE, now, 1000), OF_PAIR.burst);
-        assert_eq!(guesses.take("ann", HERE, now).unwrap_err(), TooMany(OF_PAIR.refill));
+        assert_eq!(guesses.try_take("ann", HERE, now).err(), Some(Early::TooMany(TooMany(OF_PAIR.refill))));
         let later = now + OF_PAIR.refill;
         assert_eq!(wrong(&guesses, "ann", HERE, later, 1000), 1);
         assert_eq!(wrong(&guesses, "ann", HERE, later + Duration::from_secs(3600), 1000), OF_PAIR.burst);
@@ -332,55 +383,82 @@ mod tests {
     fn guessing_here_locks_out_neither_who_is_elsewhere_nor_other_names() {
         let (guesses, now) = (Guesses::default(), Instant::now());
         wrong(&guesses, "ann", HERE, now, 1000);
-        assert!(guesses.take("ann", THERE, now).is_ok());
-        assert!(guesses.take("bob", HERE, now).is_ok());
+        assert!(guesses.try_take("ann", THERE, now).is_ok());
+        assert!(guesses.try_take("bob", HERE, now).is_ok());
     }
 
     #[test]
     fn who_is_right_never_runs_out() {
         let (guesses, now) = (Guesses::default(), Instant::now());
         for _ in 0..5000 {
-            guesses.right(guesses.take("ann", HERE, now).unwrap(), now);
+            guesses.right(guesses.try_take("ann", HERE, now).unwrap(), now);
         }
+    }
+
+    /// As a pool opens its connections: all at once, and all right.
+    #[tokio::test]
+    async fn attempts_at_the_same_time_wait_for_each_other() {
+        let guesses = Guesses::default();
+        let mut held = Vec::new();
+        for _ in 0..OF_PAIR.burst {
+            held.push(guesses.take("ann", HERE).await.unwrap());
+        }
+        let mut next = std::pin::pin!(guesses.take("ann", HERE));
+        assert!(futures_are_pending(next.as_mut()));
+        guesses.right(held.pop().unwrap(), Instant::now());
+        held.push(next.await.unwrap());
+        let mut last = std::pin::pin!(guesses.take("ann", HERE));
+        assert!(futures_are_pending(last.as_mut()));
+        // All were wrong: nobody waits any more.
+        drop(held);
+        assert!(last.await.is_err());
+        assert!(guesses.lock().pending.is_empty());
+    }
+
+    fn futures_are_pending(future: std::pin::Pin<&mut impl Future>) -> bool {
+        future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending()
     }
 
     #[test]
     fn an_address_has_an_end_for_all_names_but_not_for_those_that_were_right_there() {
         let (guesses, now) = (Guesses::default(), Instant::now());
-        guesses.right(guesses.take("ann", HERE, now).unwrap(), now);
+        guesses.right(guesses.try_take("ann", HERE, now).unwrap(), now);
         let passed: u32 = (0..1000).map(|n| wrong(&guesses, &format!("n{n}"), HERE, now, 1)).sum();
         assert_eq!(passed, OF_ADDRESS.burst);
-        assert!(guesses.take("bob", HERE, now).is_err() && guesses.wrong_token(HERE, now).is_err());
-        assert!(guesses.take("ann", HERE, now).is_ok() && guesses.take("bob", THERE, now).is_ok());
+        assert!(guesses.try_take("bob", HERE, now).is_err() && guesses.wrong_token(HERE, now).is_err());
+        assert!(guesses.try_take("ann", HERE, now).is_ok() && guesses.try_take("bob", THERE, now).is_ok());
         let much_later = now + REMEMBERED;
-        (0..1000).for_each(|n| drop(guesses.take(&format!("n{n}"), HERE, much_later)));
-        assert!(guesses.take("ann", HERE, much_later).is_err(), "it is remembered for a day");
+        (0..1000).for_each(|n| drop(guesses.try_take(&format!("n{n}"), HERE, much_later)));
+        assert!(guesses.try_take("ann", HERE, much_later).is_err(), "it is remembered for a day");
     }
 
     #[test]
     fn a_name_that_is_guessed_from_everywhere_waits_and_is_not_refused() {
         let (guesses, now) = (Guesses::default(), Instant::now());
-        guesses.right(guesses.take("ann", HERE, now).unwrap(), now);
+        guesses.right(guesses.try_take("ann", HERE, now).unwrap(), now);
         for n in 0..5000_u32 {
-            let attempt = guesses.take("ann", Ipv4Addr::from_bits(n + 0x0b00_0000).into(), now).unwrap();
+            let attempt = guesses.try_take("ann", Ipv4Addr::from_bits(n + 0x0b00_0000).into(), now).unwrap();
             assert!(attempt.delay <= LONGEST_DELAY);
             assert_eq!(attempt.delay.is_zero(), n < OF_NAME.burst, "{n}");
         }
-        assert_eq!(guesses.take("ann", HERE, now).unwrap().delay, Duration::ZERO, "she was right there");
-        assert_eq!(guesses.take("ann", THERE, now + Duration::from_secs(60)).unwrap().delay, Duration::ZERO);
+        assert_eq!(guesses.try_take("ann", HERE, now).unwrap().delay, Duration::ZERO, "she was right there");
+        assert_eq!(
+            guesses.try_take("ann", THERE, now + Duration::from_secs(60)).unwrap().delay,
+            Duration::ZERO
+        );
     }
 
     #[test]
     fn a_network_is_one_address() {
         let (guesses, now) = (Guesses::default(), Instant::now());
         wrong(&guesses, "ann", "2001:db8::1".parse().unwrap(), now, 1000);
-        assert!(guesses.take("ann", "2001:db8::2:3".parse().unwrap(), now).is_err());
-        assert!(guesses.take("ann", "2001:db8:0:1::1".parse().unwrap(), now).is_ok());
+        assert!(guesses.try_take("ann", "2001:db8::2:3".parse().unwrap(), now).is_err());
+        assert!(guesses.try_take("ann", "2001:db8:0:1::1".parse().unwrap(), now).is_ok());
         wrong(&guesses, "ann", HERE, now, 1000);
-        assert!(guesses.take("ann", "::ffff:10.0.0.1".parse().unwrap(), now).is_err());
+        assert!(guesses.try_take("ann", "::ffff:10.0.0.1".parse().unwrap(), now).is_err());
         wrong(&guesses, "ann", Ipv4Addr::LOCALHOST.into(), now, 1000);
-        assert!(guesses.take("ann", Ipv6Addr::LOCALHOST.into(), now).is_err());
-        assert!(guesses.take("ann", "127.9.9.9".parse().unwrap(), now).is_err());
+        assert!(guesses.try_take("ann", Ipv6Addr::LOCALHOST.into(), now).is_err());
+        assert!(guesses.try_take("ann", "127.9.9.9".parse().unwrap(), now).is_err());
     }
 
     #[test]
@@ -389,7 +467,7 @@ mod tests {
         wrong(&guesses, "ann", HERE, now, 1000);
         for n in 0..2 * MOST {
             let elsewhere = Ipv4Addr::from_bits(0x0b00_0000 + u32::try_from(n).unwrap()).into();
-            let attempt = guesses.take("x", elsewhere, now).unwrap();
+            let attempt = guesses.try_take("x", elsewhere, now).unwrap();
             if n % 2 == 0 {
                 guesses.right(attempt, now);
             }
@@ -401,7 +479,7 @@ mod tests {
         );
         assert!(state.windows.values().all(|window| window.names.len() <= NAMES));
         drop(state);
-        assert!(guesses.take("ann", HERE, now).is_err());
+        assert!(guesses.try_take("ann", HERE, now).is_err());
     }
 
     #[test]

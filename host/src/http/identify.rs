@@ -197,7 +197,7 @@ impl Proofs {
         let is_token = by.is_none() || has_form_of_token(&of, &tokens, &secret, &resource);
         let attempt = match is_token {
             true => None,
-            false => match guesses.take(&name, client, Instant::now()) {
+            false => match guesses.take(&name, client).await {
                 Ok(attempt) => Some(attempt),
                 Err(too_many) => return (name, Err(too_many.into())),
             },

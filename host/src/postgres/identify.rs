@@ -62,7 +62,7 @@ impl PostgresHouse {
         let mut attempt = None;
         // A certificate is not guessed, and what comes in clear may be a token.
         if matches!(credential, Credential::Scram(_) | Credential::Unknown) {
-            match guesses.take(&name, client, Instant::now()) {
+            match guesses.take(&name, client).await {
                 Ok(taken) => tokio::time::sleep(attempt.insert(taken).delay).await,
                 Err(too_many) => return Err(too_many_wrong(talk, too_many)),
             }
@@ -81,7 +81,7 @@ impl PostgresHouse {
                     let (tokens, resource) = (self.shared.tokens(), self.resource.name().clone());
                     let is_token = has_form_of_token(&users, &tokens, &password, &resource);
                     if !is_token {
-                        match guesses.take(&name, client, Instant::now()) {
+                        match guesses.take(&name, client).await {
                             Ok(taken) => tokio::time::sleep(attempt.insert(taken).delay).await,
                             Err(too_many) => return Err(too_many_wrong(talk, too_many)),
                         }
@@ -135,7 +135,7 @@ impl PostgresHouse {
                 Ok(_) => return Err(talk.turned_away(None, "the login took a step it cannot take".into())),
                 Err((report, reason)) => {
                     // psql comes without a password first, and goes when it is asked for one.
-                    if let Some(attempt) = attempt.take_if(|_: &mut Attempt| report.is_none()) {
+                    if let Some(attempt) = attempt.take_if(|_: &mut Attempt<'_>| report.is_none()) {
                         guesses.give_back(attempt);
                     }
                     let reason = refusal.map_or(reason, |why| why.to_string());
