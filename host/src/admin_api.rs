@@ -3,7 +3,7 @@
 use crate::metrics::OfResource;
 use crate::plugins::PluginProblem;
 use crate::reload::ReloadOutcome;
-use crate::shared::Shared;
+use crate::shared::{Running, Shared};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use weir_admin::{AdminApi, Exposition, Histogram, KillRefused, Review, ReviewRef
 use weir_approvals::{Requested, ReviewError};
 use weir_audit::{Event, LATENCY_BOUNDS_US, LoginFailed, LoginStage, Place, SessionKilled, TrailReader};
 use weir_guests::{Generation, Own, PluginMetrics, TIME_BUCKETS_NS};
-use weir_model::{EndReason, PluginName, Principal, RefusedBy, ResourceName, SessionInfo, Status};
+use weir_model::{EndReason, Grantee, PluginName, Principal, RefusedBy, ResourceName, SessionInfo, Status};
 use weir_store::Reader;
 use weir_wire::postgres::Password;
 
@@ -181,11 +181,12 @@ impl AdminApi for Api {
     }
 
     async fn approvals(&self) -> Vec<ApprovalView> {
-        self.shared.approvals.list().iter().map(|request| approval(request)).collect()
+        let running = self.shared.running();
+        self.shared.approvals.list().iter().map(|request| approval(request, &running)).collect()
     }
 
     async fn approval(&self, id: &str) -> Option<ApprovalView> {
-        self.shared.approvals.show(id).map(|request| approval(&request))
+        self.shared.approvals.show(id).map(|request| approval(&request, &self.shared.running()))
     }
 
     async fn review(&self, review: Review) -> Result<(), ReviewRefused> {
@@ -193,12 +194,18 @@ impl AdminApi for Api {
             Vote::Approve => weir_approvals::Vote::Approve,
             Vote::Deny => weir_approvals::Vote::Deny,
         };
-        let reviewed =
-            self.shared.approvals.review(&review.id, &review.reviewer, vote, &review.comment).await;
+        let Review { id, reviewer, comment, .. } = &review;
+        // Of this moment: the configuration may have changed while the request waited.
+        let now = |resource: &ResourceName| self.shared.running().reviewers(resource).to_vec();
+        let reviewed = self.shared.approvals.review(id, reviewer, vote, comment, now).await;
         reviewed.map(drop).map_err(|error| match error {
             ReviewError::NotWaiting(_) => ReviewRefused::NotWaiting,
             ReviewError::OwnRequest => ReviewRefused::OwnRequest,
+            ReviewError::NotPerson { who, kind } => ReviewRefused::NotPerson { who, kind },
             ReviewError::NotReviewer { who, reviewers } => ReviewRefused::NotReviewer { who, reviewers },
+            ReviewError::NoLongerReviewer { who, resource, reviewers } => {
+                ReviewRefused::NoLongerReviewer { who, resource: resource.to_string(), reviewers }
+            }
             ReviewError::NotRecorded(down) => ReviewRefused::NotRecorded(down.to_string()),
         })
     }
@@ -242,8 +249,11 @@ fn session(info: &SessionInfo) -> SessionView {
     }
 }
 
-fn approval(request: &Requested) -> ApprovalView {
+fn approval(request: &Requested, running: &Running) -> ApprovalView {
     let operation = &request.operation;
+    let now = running.reviewers(&request.resource);
+    let has_changed = request.reviewers_of_resource && *now != *request.reviewers;
+    let listed = |reviewers: &[Grantee]| reviewers.iter().map(ToString::to_string).collect();
     ApprovalView {
         id: request.id.clone(),
         session: request.session.to_string(),
@@ -260,7 +270,8 @@ fn approval(request: &Requested) -> ApprovalView {
         digest: request.digest.to_string(),
         code: request.code.clone(),
         reason: request.reason.clone(),
-        reviewers: request.reviewers.iter().map(ToString::to_string).collect(),
+        reviewers: listed(&request.reviewers),
+        reviewers_now: has_changed.then(|| listed(now)),
         asked_at: moment(request.asked_at),
         expires_at: moment(request.expires_at),
     }

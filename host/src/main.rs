@@ -6,6 +6,7 @@
 mod admin_api;
 mod cli;
 mod commands;
+mod guesses;
 mod http;
 mod log;
 mod metrics;

@@ -26,7 +26,8 @@ impl ports::Approvals for SessionApprovals {
         let named = named.map_err(|_| {
             refuse("a policy asks for approval by reviewers that are no `group:NAME` or `user:NAME`")
         })?;
-        let reviewers = if named.is_empty() { self.reviewers.clone() } else { named };
+        let reviewers_of_resource = named.is_empty();
+        let reviewers = if reviewers_of_resource { self.reviewers.clone() } else { named };
         if reviewers.is_empty() {
             return Err(refuse("this operation needs approval, and nobody may approve it: set `reviewers`"));
         }
@@ -42,6 +43,7 @@ impl ports::Approvals for SessionApprovals {
             code: request.code,
             reason: request.reason,
             reviewers,
+            reviewers_of_resource,
             asked_at: SystemTime::now(),
             expires_at: request.expires_at,
         };

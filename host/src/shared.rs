@@ -1,5 +1,6 @@
 //! What every session of this host shares, and what changes when the configuration does.
 
+use crate::guesses::{Guesses, WINDOW, Whose};
 use crate::http::HttpSessions;
 use crate::log::LogControl;
 use crate::metrics::Metrics;
@@ -11,15 +12,16 @@ use crate::trail::ApprovalsTrail;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use weir_approvals::Approvals;
-use weir_audit::{AuditDown, AuditHandle, Event};
+use weir_audit::{AuditDown, AuditHandle, Event, LoginFailed, LoginStage};
 use weir_config::Config;
 use weir_config::users::User;
 use weir_guests::Guests;
 use weir_identity::{Account, Tokens, Users, Verifier};
-use weir_model::{EndReason, Principal, ResourceName, SessionId, SessionInfo, TOKEN_ID};
+use weir_model::{EndReason, Grantee, Principal, ResourceName, SessionId, SessionInfo, TOKEN_ID};
 use weir_net::ClientCertificate;
 use weir_wire::postgres::MockScram;
 
@@ -36,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) http: HttpSessions,
     pub(crate) plugin_problems: PluginProblems,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) guesses: Guesses,
     pub(crate) mock: MockScram,
     pub(crate) log: LogControl,
     /// what the pool for instances was made for, so it stays when the configuration changes
@@ -60,6 +63,13 @@ impl Running {
             resources.insert(resource.name.clone(), Arc::new(ready));
         }
         Ok(Self { config, users, resources })
+    }
+}
+
+impl Running {
+    /// Who reviews what waits on a resource, unless a policy says otherwise; nobody when it is gone.
+    pub(crate) fn reviewers(&self, resource: &ResourceName) -> &[Grantee] {
+        self.resources.get(resource).map_or(&[], |found| &found.settings.reviewers)
     }
 }
 
@@ -101,6 +111,7 @@ impl Shared {
             http: HttpSessions::default(),
             plugin_problems: PluginProblems::default(),
             metrics,
+            guesses: Guesses::default(),
             mock,
             log,
         }
@@ -156,6 +167,63 @@ impl Shared {
         self.sessions.end(|live| {
             (!self.is_permitted(&live.info, live.certificate.as_deref())).then_some(EndReason::Revoked)
         });
+    }
+
+    /// Somebody was not let in. Strangers, of whom there may be very many, are counted when they are too many.
+    pub(crate) async fn login_failed(self: &Arc<Self>, failed: LoginFailed, client: IpAddr) {
+        self.metrics.login_failed(&failed.resource);
+        if failed.principal.is_none() && !self.guesses.own_record(Instant::now()) {
+            return self.count_failed(&failed.resource, client, &failed.claimed_user, false);
+        }
+        if let Err(down) = self.record_durably(Event::LoginFailed(failed)).await {
+            tracing::error!(error = %down, "a failed login could not be recorded");
+        }
+    }
+
+    /// Somebody was refused unread, because there were too many wrong passwords or tokens before.
+    pub(crate) fn login_refused_unread(
+        self: &Arc<Self>,
+        resource: &ResourceName,
+        client: IpAddr,
+        name: &str,
+    ) {
+        self.metrics.login_failed(resource);
+        self.count_failed(resource, client, name, true);
+    }
+
+    fn count_failed(self: &Arc<Self>, resource: &ResourceName, client: IpAddr, name: &str, unread: bool) {
+        let Some(whose) = self.guesses.count(resource, client, name, unread) else { return };
+        tracing::warn!(resource = %resource, client = %client, "too many failed logins: more are counted, not told one by one");
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(WINDOW).await;
+            shared.record_counted(&whose).await;
+        });
+    }
+
+    /// Before the trail closes: what was counted and not yet recorded.
+    pub(crate) async fn record_all_counted(&self) {
+        for whose in self.guesses.open_windows() {
+            self.record_counted(&whose).await;
+        }
+    }
+
+    async fn record_counted(&self, whose: &Whose) {
+        let Some(window) = self.guesses.close(whose) else { return };
+        let (resource, network) = whose;
+        let event = Event::LoginFailed(LoginFailed {
+            resource: resource.clone(),
+            stage: LoginStage::Identify,
+            principal: None,
+            claimed_user: window.only_name().to_owned(),
+            client_address: network.map_or_else(|| "many".to_owned(), |network| network.to_string()),
+            code: "too-many".to_owned(),
+            reason: window.reason(),
+            judged_by: Vec::new(),
+        });
+        if let Err(down) = self.record_durably(event).await {
+            tracing::error!(error = %down, "failed logins could not be recorded: {}", window.reason());
+        }
     }
 
     /// # Errors

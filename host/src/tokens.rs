@@ -2,6 +2,9 @@
 //!
 //! A new token opens nothing before its making is in the trail; a revoked, expired or removed one opens nothing at once,
 //! and the sessions that came with it end, whether that can be recorded or not: what only narrows does not wait.
+//! Who is taken out of the users file loses them for good: they are revoked in the file, since the next user of that name is
+//! somebody else.
+//!
 //! When it is recorded, the file is told (`recorded`), so that the next start does not record it again, and so that
 //! `weir token` knows that it is done.
 
@@ -14,7 +17,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use weir_audit::{Event, TokenCreated, TokenRevoked};
 use weir_config::tokens::{self, Recorded, Token};
-use weir_identity::Tokens;
+use weir_config::{Machine, users};
+use weir_identity::{Tokens, Users};
 use weir_model::ResourceName;
 
 /// How often the file and the clock are looked at. A look is one `stat` call.
@@ -24,6 +28,8 @@ pub(crate) struct TokensFile {
     shared: Arc<Shared>,
     path: PathBuf,
     seen: Stamp,
+    /// Those for whom it was last asked who is gone.
+    users: Option<Arc<Users>>,
     /// What the trail knows, by ID: as the file says, or newer.
     known: HashMap<String, Known>,
 }
@@ -40,7 +46,9 @@ impl TokensFile {
     /// # Errors
     /// When the file is damaged, or what is new in it cannot be recorded: no guessing who may come in.
     pub(crate) async fn open(shared: &Arc<Shared>, path: PathBuf) -> anyhow::Result<Self> {
-        let mut file = Self { shared: Arc::clone(shared), path, seen: None, known: HashMap::new() };
+        let mut file =
+            Self { shared: Arc::clone(shared), path, seen: None, users: None, known: HashMap::new() };
+        file.revoke_of_gone().await?;
         file.take_in().await?;
         Ok(file)
     }
@@ -51,9 +59,12 @@ impl TokensFile {
         let mut failed: Option<String> = None;
         loop {
             tokio::time::sleep(LOOK_EACH).await;
-            if stamp(&self.path) != self.seen {
-                // What could not be taken in is tried again at the next look, and told once.
-                let error = self.take_in().await.err().map(|error| format!("{error:#}"));
+            let users_changed = self.is_other_users();
+            if users_changed || stamp(&self.path) != self.seen {
+                // What could not be done is tried again at the next look, and told once.
+                let revoked = if users_changed { self.revoke_of_gone().await } else { Ok(()) };
+                let taken_in = self.take_in().await;
+                let error = revoked.and(taken_in).err().map(|error| format!("{error:#}"));
                 if let Some(error) = error.as_ref().filter(|error| failed.as_ref() != Some(error)) {
                     tracing::error!(error, "the tokens could not be taken in");
                 }
@@ -68,6 +79,45 @@ impl TokensFile {
             }
             looked = now;
         }
+    }
+
+    fn is_other_users(&self) -> bool {
+        let users = &self.shared.running().users;
+        self.users.as_ref().is_none_or(|seen| !Arc::ptr_eq(seen, users))
+    }
+
+    /// Revokes the tokens of users who are gone.
+    async fn revoke_of_gone(&mut self) -> anyhow::Result<()> {
+        let running = self.shared.running();
+        let users = Arc::clone(&running.users);
+        let is_gone = {
+            let users = Arc::clone(&users);
+            move |token: &Token| token.revoked.is_none() && users.account(&token.user).is_none()
+        };
+        let (path, of_users) = (self.path.clone(), running.config.settings().server.users.clone());
+        let revoke = move || -> anyhow::Result<()> {
+            // Most often there is none, and perhaps no file.
+            if !tokens::load(&path)?.iter().any(&is_gone) {
+                return Ok(());
+            }
+            tokens::change(&path, |tokens| {
+                // The file may be newer than what runs: who was added with a token a moment ago is not gone. A file that
+                // cannot be read says nothing of anybody.
+                let Ok((there, _)) = users::load(&of_users, &Machine) else { return };
+                let now = SystemTime::now();
+                for token in tokens.iter_mut().filter(|token| is_gone(token)) {
+                    if there.iter().all(|user| user.name != token.user) {
+                        token.revoked = Some(now);
+                    }
+                }
+            })?;
+            Ok(())
+        };
+        tokio::task::spawn_blocking(revoke)
+            .await?
+            .context("the tokens of users who are gone could not be revoked")?;
+        self.users = Some(users);
+        Ok(())
     }
 
     async fn take_in(&mut self) -> anyhow::Result<()> {

@@ -17,7 +17,8 @@ from wire import Wire, bind, errors, execute, extended, parse, query, rows, tags
 
 PIPELINE = ("postgres", "sql-guard", "gate")
 # Besides those of the harness: a lead who asks as well, and one whose agent asks.
-EVERYBODY = (*PEOPLE, User("max", groups=("engineers", "leads")), User("lea-agent", kind="agent", on_behalf_of="lea"))
+EVERYBODY = (*PEOPLE, User("max", groups=("engineers", "leads")), User("lea-agent", kind="agent", on_behalf_of="lea"),
+             User("max-agent", kind="agent", on_behalf_of="max", groups=("leads",)), User("ci", kind="service", groups=("leads",)))
 
 
 def start(upstream, **arguments) -> Weir:
@@ -242,6 +243,39 @@ def test_who_is_no_reviewer_learns_and_does_nothing(weir, table, touched):
         weir.as_person("lea", "approvals", "deny", identifier)
         client.until_ready()
     assert touched() == 0
+
+
+@pytest.mark.parametrize("who, kind", [("max-agent", "agent"), ("ci", "service")])
+def test_only_a_person_reviews(weir, table, touched, who, kind):
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        for vote in ("approve", "deny"):
+            assert review(weir, identifier, who, vote) == (403, "not-a-person")
+        refused = weir.as_person(who, "approvals", "approve", identifier, check=False)
+        assert refused.returncode != 0 and f"{who} is of kind `{kind}`: somebody of kind `human` must review it" in refused.stderr
+        assert touched() == 0 and identifier in [each["id"] for each in waiting(weir)]
+        approve(weir, identifier)
+        assert tags(client.until_ready()) == "CZ"
+    assert touched() == 1
+
+
+def test_who_is_no_reviewer_any_more_does_not_approve_what_waits(alone, table, touched):
+    weir = alone()
+    with Wire(weir.endpoint) as client:
+        identifier = hold(weir, client, query(update(table)))
+        text = weir.config.read_text()
+        changed = text.replace('reviewers = ["group:leads"]', 'reviewers = ["user:max"]')
+        assert changed != text
+        weir.config.write_text(changed)
+        weir.wait_for("the reload", lambda: weir.trail(kind="config-applied")[1:])
+        assert review(weir, identifier, "lea") == (403, "not-reviewer")
+        refused = weir.as_person("lea", "approvals", "approve", identifier, check=False)
+        assert "lea is no longer among the reviewers of customers: user:max" in refused.stderr
+        assert identifier not in [each["id"] for each in waiting(weir)]
+        assert touched() == 0
+        approve(weir, identifier, "max")
+        assert tags(client.until_ready()) == "CZ"
+    assert touched() == 1
 
 
 def test_another_digest_is_a_conflict(weir, table, touched):

@@ -244,3 +244,62 @@ def test_the_secret_is_in_no_file(weir, connect):
     kept = weir.state_folder / "tokens.toml"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert id.encode() in kept.read_bytes()
+
+
+def add(weir: Weir, user: str) -> None:
+    applied = len(weir.trail(kind="config-applied"))
+    weir.command("user", "add", user, "--group", "engineers", "--tokens", "--password-stdin", input="their own\n")
+    weir.wait_for("the user", lambda: len(weir.trail(kind="config-applied")) > applied)
+
+
+def without(text: str, user: str) -> str:
+    head, *tables = text.split("[[user]]\n")
+    kept = [table for table in tables if f'name = "{user}"' not in table]
+    assert len(kept) == len(tables) - 1
+    return "[[user]]\n".join([head, *kept])
+
+
+def test_who_is_removed_loses_tokens_for_good(weir, connect):
+    add(weir, "bob")
+    id, token = create(weir, "bob")
+    assert log_in(connect, weir, "bob", token).execute("select 1").fetchone() == (1,)
+    done = weir.command("user", "remove", "bob")
+    assert f"revoked token {id} of bob" in done.stdout and state(weir, id) == "revoked"
+    add(weir, "bob")
+    refused(connect, weir, "bob", token)
+    reason(weir, f"token {id}: it has been revoked")
+    _, new = create(weir, "bob")
+    assert log_in(connect, weir, "bob", new).execute("select 1").fetchone() == (1,)
+
+
+def test_who_is_taken_out_by_hand_loses_tokens_for_good(weir, connect):
+    add(weir, "carl")
+    id, token = create(weir, "carl")
+    _, spared = create(weir, "robot")
+    users = weir.config.with_name("users.toml")
+    text = users.read_text()
+    users.write_text(without(text, "carl"))
+    weir.wait_for("the revocation", lambda: [
+        record for record in weir.trail(kind="token-revoked") if record["body"]["detail"]["token"] == id])
+    applied = len(weir.trail(kind="config-applied"))
+    users.write_text(text)
+    weir.wait_for("the users", lambda: len(weir.trail(kind="config-applied")) > applied)
+    refused(connect, weir, "carl", token)
+    reason(weir, f"token {id}: it has been revoked")
+    assert log_in(connect, weir, "robot", spared).execute("select 1").fetchone() == (1,)
+
+
+def test_who_is_taken_out_while_the_gateway_stands_still_loses_tokens_too(upstream, connect):
+    with Weir(upstream) as weir:
+        add(weir, "dan")
+        add(weir, "eva")
+        (by_hand, first), (by_command, second) = create(weir, "dan"), create(weir, "eva")
+        weir.stop_process()
+        users = weir.config.with_name("users.toml")
+        users.write_text(without(users.read_text(), "dan"))
+        weir.command("user", "add", "dan", "--group", "engineers", "--tokens", "--password-stdin", input="new here\n")
+        assert "revoked" in weir.command("user", "remove", "eva").stdout
+        assert state(weir, by_hand) == state(weir, by_command) == "revoked"
+        weir.start()
+        refused(connect, weir, "dan", first)
+        assert len(weir.trail(kind="token-revoked")) == 2

@@ -68,8 +68,12 @@ pub enum ReviewRefused {
     NotWaiting,
     #[error("nobody reviews their own request, nor their agents'")]
     OwnRequest,
+    #[error("a review needs a person, and {who} is of kind `{kind}`: somebody of kind `human` must review it")]
+    NotPerson { who: String, kind: &'static str },
     #[error("{who} is not among the reviewers of this request: {reviewers}")]
     NotReviewer { who: String, reviewers: String },
+    #[error("{who} is no longer among the reviewers of {resource}: {reviewers}")]
+    NoLongerReviewer { who: String, resource: String, reviewers: String },
     #[error("the review could not be recorded, so it has no effect: {0}")]
     NotRecorded(String),
 }

@@ -122,6 +122,9 @@ pub struct ApprovalView {
     pub reason: String,
     /// `group:NAME` or `user:NAME`
     pub reviewers: Vec<String>,
+    /// What the resource's reviewers have become since it was asked: who reviews must be among both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewers_now: Option<Vec<String>>,
     pub asked_at: Timestamp,
     pub expires_at: Timestamp,
 }
@@ -133,8 +136,12 @@ impl ApprovalView {
     }
 
     pub(crate) fn is_reviewer(&self, who: &Principal) -> bool {
-        let mut reviewers = self.reviewers.iter().filter_map(|text| weir_model::Grantee::parse(text).ok());
-        reviewers.any(|grantee| grantee.covers(who))
+        self.was_reviewer(who) && self.reviewers_now.as_deref().is_none_or(|now| covered(now, who))
+    }
+
+    /// When it was asked.
+    pub(crate) fn was_reviewer(&self, who: &Principal) -> bool {
+        covered(&self.reviewers, who)
     }
 
     /// The same rule as `Principal::same_person`.
@@ -142,6 +149,11 @@ impl ApprovalView {
         let person = who.on_behalf_of.as_deref().unwrap_or(&who.id);
         self.requester.on_behalf_of.as_deref().unwrap_or(&self.requester.id) == person
     }
+}
+
+fn covered(grantees: &[String], who: &Principal) -> bool {
+    let mut grantees = grantees.iter().filter_map(|text| weir_model::Grantee::parse(text).ok());
+    grantees.any(|grantee| grantee.covers(who))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

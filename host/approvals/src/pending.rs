@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
-use weir_model::{Abandoned, Principal};
+use weir_model::{Abandoned, Grantee, Principal, PrincipalKind, ResourceName};
 
 /// All waiting requests of one host.
 pub struct Approvals<J: Journal> {
@@ -26,8 +26,15 @@ pub enum ReviewError {
     NotWaiting(String),
     #[error("nobody reviews their own request, nor their agents'")]
     OwnRequest,
+    /// `kind`: `agent` or `service`.
+    #[error(
+        "a review needs a person, and {who} is of kind `{kind}`: somebody of kind `human` must review it"
+    )]
+    NotPerson { who: String, kind: &'static str },
     #[error("{who} is not among the reviewers of this request: {reviewers}")]
     NotReviewer { who: String, reviewers: String },
+    #[error("{who} is no longer among the reviewers of {resource}: {reviewers}")]
+    NoLongerReviewer { who: String, resource: ResourceName, reviewers: String },
     #[error("the review could not be recorded, so it has no effect: {0}")]
     NotRecorded(#[from] JournalDown),
 }
@@ -71,17 +78,19 @@ impl<J: Journal> Approvals<J> {
         lock(&self.waiting).get(id).map(|waiting| Arc::clone(&waiting.request))
     }
 
-    /// A reviewer speaks. The review is recorded before it takes effect.
+    /// A reviewer speaks. The review is recorded before it takes effect. `now`: the reviewers of a resource at this
+    /// moment, since the configuration may have changed while the request waited.
     ///
     /// # Errors
-    /// When the request does not wait (any more), when the reviewer is the requester or not among the
-    /// reviewers, or when the review cannot be recorded.
+    /// When the request does not wait (any more), when the reviewer is the requester, no person, or not among the
+    /// reviewers, then or now, or when the review cannot be recorded.
     pub async fn review(
         &self,
         id: &str,
         reviewer: &Principal,
         vote: Vote,
         comment: &str,
+        now: impl FnOnce(&ResourceName) -> Vec<Grantee>,
     ) -> Result<Arc<Requested>, ReviewError> {
         let not_waiting = || ReviewError::NotWaiting(id.to_owned());
         let (request, tell) = {
@@ -90,12 +99,7 @@ impl<J: Journal> Approvals<J> {
             if waiting.request.requester.same_person(reviewer) {
                 return Err(ReviewError::OwnRequest);
             }
-            if !waiting.request.reviewers.iter().any(|grantee| grantee.covers(reviewer)) {
-                let reviewers: Vec<_> = waiting.request.reviewers.iter().map(ToString::to_string).collect();
-                let reviewers =
-                    if reviewers.is_empty() { "there are none".to_owned() } else { reviewers.join(", ") };
-                return Err(ReviewError::NotReviewer { who: reviewer.id.clone(), reviewers });
-            }
+            may_review(&waiting.request, reviewer, now)?;
             (Arc::clone(&waiting.request), waiting.tell.take().ok_or_else(not_waiting)?)
         };
         // Timers stand still while a machine sleeps, its clock does not.
@@ -132,6 +136,41 @@ impl<J: Journal> Approvals<J> {
             }
         }
     }
+}
+
+/// Who has asked has been asked before.
+fn may_review(
+    request: &Requested,
+    reviewer: &Principal,
+    now: impl FnOnce(&ResourceName) -> Vec<Grantee>,
+) -> Result<(), ReviewError> {
+    let who = reviewer.id.clone();
+    if reviewer.kind != PrincipalKind::Human {
+        return Err(ReviewError::NotPerson { who, kind: reviewer.kind.as_word() });
+    }
+    if !covered(&request.reviewers, reviewer) {
+        return Err(ReviewError::NotReviewer { who, reviewers: listed(&request.reviewers) });
+    }
+    if request.reviewers_of_resource {
+        let reviewers = now(&request.resource);
+        if !covered(&reviewers, reviewer) {
+            let (resource, reviewers) = (request.resource.clone(), listed(&reviewers));
+            return Err(ReviewError::NoLongerReviewer { who, resource, reviewers });
+        }
+    }
+    Ok(())
+}
+
+fn covered(grantees: &[Grantee], who: &Principal) -> bool {
+    grantees.iter().any(|grantee| grantee.covers(who))
+}
+
+fn listed(reviewers: &[Grantee]) -> String {
+    if reviewers.is_empty() {
+        return "there are none".to_owned();
+    }
+    let reviewers: Vec<_> = reviewers.iter().map(ToString::to_string).collect();
+    reviewers.join(", ")
 }
 
 /// What the waiting session holds: it waits until the ticket has ended or is abandoned.
@@ -223,7 +262,7 @@ fn new_id() -> String {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use weir_model::{Action, Digest, Grantee, Operation, PrincipalKind, ResourceName, SessionId};
+    use weir_model::{Action, Digest, Operation, SessionId};
 
     #[derive(Default)]
     struct Notebook {
@@ -282,9 +321,14 @@ mod tests {
             code: "bulk-write".into(),
             reason: "r".into(),
             reviewers: vec![Grantee::Group("leads".into())],
+            reviewers_of_resource: true,
             asked_at: SystemTime::now(),
             expires_at: SystemTime::now() + expires,
         }
+    }
+
+    fn leads(_: &ResourceName) -> Vec<Grantee> {
+        vec![Grantee::Group("leads".into())]
     }
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -296,12 +340,12 @@ mod tests {
         let mut ticket = approvals.ask(request(LONG)).await.unwrap();
         let id = ticket.request().id.clone();
         let lead = person("lea", "leads", None);
-        approvals.review(&id, &lead, Vote::Approve, "fine").await.unwrap();
+        approvals.review(&id, &lead, Vote::Approve, "fine", leads).await.unwrap();
         assert_eq!(
             ticket.ended().await,
             Ending::Voted { vote: Vote::Approve, by: "lea".into(), comment: "fine".into() }
         );
-        let again = approvals.review(&id, &lead, Vote::Approve, "").await;
+        let again = approvals.review(&id, &lead, Vote::Approve, "", leads).await;
         assert!(matches!(again, Err(ReviewError::NotWaiting(_))));
         drop(ticket);
         assert_eq!(*notebook.endings.lock().unwrap(), ["approve"]);
@@ -318,10 +362,50 @@ mod tests {
             (person("ann-other", "leads", Some("ann")), true),
             (person("bob", "engineers", None), false),
         ] {
-            let error = approvals.review(&id, &who, Vote::Approve, "").await.unwrap_err();
+            let error = approvals.review(&id, &who, Vote::Approve, "", leads).await.unwrap_err();
             assert_eq!(error == ReviewError::OwnRequest, own, "{}: {error}", who.id);
         }
         assert_eq!(approvals.list().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn only_a_person_reviews() {
+        let approvals = Approvals::new(Arc::new(Notebook::default()));
+        let ticket = approvals.ask(request(LONG)).await.unwrap();
+        let id = ticket.request().id.clone();
+        for kind in [PrincipalKind::Agent, PrincipalKind::Service] {
+            let who = Principal { kind, ..person("bot", "leads", Some("lea")) };
+            for vote in [Vote::Approve, Vote::Deny] {
+                let error = approvals.review(&id, &who, vote, "", leads).await.unwrap_err();
+                assert_eq!(error, ReviewError::NotPerson { who: "bot".into(), kind: kind.as_word() });
+            }
+        }
+        assert_eq!(approvals.list().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_is_no_reviewer_any_more_does_not_review_what_waits() {
+        let approvals = Approvals::new(Arc::new(Notebook::default()));
+        let ticket = approvals.ask(request(LONG)).await.unwrap();
+        let id = ticket.request().id.clone();
+        let (lea, max) = (person("lea", "leads", None), person("max", "leads", None));
+        let zoe = person("zoe", "engineers", None);
+        let now = |_: &ResourceName| vec![Grantee::User("max".into()), Grantee::User("zoe".into())];
+        let error = approvals.review(&id, &lea, Vote::Approve, "", now).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "lea is no longer among the reviewers of customers: user:max, user:zoe"
+        );
+        let error = approvals.review(&id, &zoe, Vote::Approve, "", now).await.unwrap_err();
+        assert!(matches!(error, ReviewError::NotReviewer { .. }), "{error}");
+        let error = approvals.review(&id, &max, Vote::Approve, "", |_| vec![]).await.unwrap_err();
+        assert!(error.to_string().ends_with("there are none"), "{error}");
+        approvals.review(&id, &max, Vote::Approve, "", now).await.unwrap();
+        // Those whom a policy has named need not be the resource's.
+        let by_policy = Requested { reviewers_of_resource: false, ..request(LONG) };
+        let ticket = approvals.ask(by_policy).await.unwrap();
+        let id = ticket.request().id.clone();
+        approvals.review(&id, &lea, Vote::Approve, "", now).await.unwrap();
     }
 
     #[tokio::test]
@@ -332,11 +416,11 @@ mod tests {
         let id = ticket.request().id.clone();
         let lead = person("lea", "leads", None);
         notebook.down.store(true, Ordering::SeqCst);
-        let error = approvals.review(&id, &lead, Vote::Approve, "").await.unwrap_err();
+        let error = approvals.review(&id, &lead, Vote::Approve, "", leads).await.unwrap_err();
         assert!(matches!(error, ReviewError::NotRecorded(_)));
         assert!(approvals.ask(request(LONG)).await.is_err());
         notebook.down.store(false, Ordering::SeqCst);
-        approvals.review(&id, &lead, Vote::Deny, "no").await.unwrap();
+        approvals.review(&id, &lead, Vote::Deny, "no", leads).await.unwrap();
         assert!(matches!(ticket.ended().await, Ending::Voted { vote: Vote::Deny, .. }));
     }
 
@@ -369,7 +453,7 @@ mod tests {
         late.asked_at = SystemTime::now() - LONG;
         let mut ticket = approvals.ask(late).await.unwrap();
         let id = ticket.request().id.clone();
-        let review = approvals.review(&id, &person("lea", "leads", None), Vote::Approve, "").await;
+        let review = approvals.review(&id, &person("lea", "leads", None), Vote::Approve, "", leads).await;
         assert_eq!(review.unwrap_err(), ReviewError::NotWaiting(id));
         assert_eq!(ticket.ended().await, Ending::Expired);
         assert!(approvals.list().is_empty());

@@ -19,6 +19,9 @@ pub struct Requested {
     pub code: String,
     pub reason: String,
     pub reviewers: Vec<Grantee>,
+    /// They are the resource's, so they must be its reviewers when they speak, too. Whether a policy still names those
+    /// whom it has named is asked when the operation is judged again.
+    pub reviewers_of_resource: bool,
     pub asked_at: SystemTime,
     pub expires_at: SystemTime,
 }

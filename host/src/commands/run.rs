@@ -114,6 +114,7 @@ async fn serve(config: Config, since: SystemTime, log: LogControl) -> anyhow::Re
     plugin_events.abort();
     tokens.abort();
     kept.close().await;
+    shared.record_all_counted().await;
     trail.stop("signal").await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)

@@ -174,6 +174,32 @@ fn revoke(gateway: &Client, id: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Revokes what a user has, so that nobody of that name has it later.
+pub(super) fn revoke_all_of(gateway: &Client, user: &str) -> anyhow::Result<()> {
+    let is_good = |token: &Token| token.user == user && token.revoked.is_none();
+    // Also where there is no such file yet, or no such folder.
+    if !tokens::load(&file(gateway))?.iter().any(is_good) {
+        return Ok(());
+    }
+    let now = SystemTime::now();
+    let revoked = tokens::change(&file(gateway), |tokens| {
+        let good = tokens.iter_mut().filter(|token| is_good(token));
+        good.map(|token| {
+            token.revoked = Some(now);
+            token.id.clone()
+        })
+        .collect::<Vec<_>>()
+    })?;
+    let done = wait(gateway, |tokens| {
+        tokens.iter().all(|token| !revoked.contains(&token.id) || token.recorded == Recorded::Revoked)
+    })?;
+    for id in revoked {
+        println!("revoked token {id} of {user}");
+    }
+    tell(done, "the sessions that came with them end");
+    Ok(())
+}
+
 /// What became of a change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Taken {

@@ -1,6 +1,7 @@
 //! `weir user`: the local users file.
 
-use super::password;
+use super::load::client;
+use super::{password, token};
 use crate::cli::{Kind, UserCommand};
 use anyhow::Context;
 use std::path::Path;
@@ -54,6 +55,15 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
                 disabled: false,
                 expires: None,
             };
+            let Ok(gateway) = client(config) else { return Ok(ExitCode::from(super::EXIT_CONFIG)) };
+            // What is left of an earlier user of that name, who was taken out by hand, is not this one's.
+            let is_new = !file.exists()
+                || users::load(&file, &Machine)
+                    .is_ok_and(|(all, _)| all.iter().all(|known| known.name != name));
+            if is_new {
+                let left = token::revoke_all_of(&gateway, &name);
+                left.with_context(|| format!("the tokens of an earlier {name} could not be revoked"))?;
+            }
             users::add(&file, &user)?;
             println!("added {name} to {}", file.display());
         }
@@ -63,8 +73,15 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
             println!("changed the password of {name}");
         }
         UserCommand::Remove { name } => {
+            let Ok(gateway) = client(config) else { return Ok(ExitCode::from(super::EXIT_CONFIG)) };
             users::remove(&file, &name)?;
             println!("removed {name}");
+            // A user of that name who comes later is somebody else.
+            token::revoke_all_of(&gateway, &name).with_context(|| {
+                format!(
+                    "the tokens of {name} could not be revoked: `weir token list` shows them, revoke each"
+                )
+            })?;
         }
         UserCommand::List => match users::load(&file, &Machine) {
             Ok((all, warnings)) => {

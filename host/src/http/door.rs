@@ -166,6 +166,12 @@ impl Handler for Door {
             Err(Denied::Who { told }) => {
                 return own_answer(401, challenges(backend.settings.auth, &resource), told);
             }
+            Err(Denied::Later { seconds }) => {
+                let after = vec![Header::new("retry-after", seconds.to_string())];
+                let told =
+                    format!("too many wrong passwords or tokens from this address: try again in {seconds} s");
+                return own_answer(429, after, &told);
+            }
             Err(Denied::Not { told }) => return own_answer(403, Vec::new(), &told),
         };
         match self.shared.http.session(&self.shared, &resource, proven, client).await {

@@ -6,6 +6,7 @@
 //! HTTP proves it with each request, and checking a password is slow on purpose. So a password that was right is
 //! remembered for a short while, as a keyed hash and for the users of this moment only.
 
+use crate::guesses::{TooMany, has_form_of_token};
 use crate::resource::{Kind, ResourceRuntime, needs_certificate};
 use crate::shared::Shared;
 use sha2::{Digest as _, Sha256};
@@ -14,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use weir_access::Permit;
-use weir_audit::{Event, LoginFailed, LoginStage};
+use weir_audit::{LoginFailed, LoginStage};
 use weir_http::{Credentials, Secret};
 use weir_identity::{Proof, Proven, Users, identify};
 use weir_net::ClientCertificate;
@@ -47,6 +48,26 @@ pub(super) enum Denied {
     Who { told: &'static str },
     /// It is, and it may not: 403.
     Not { told: String },
+    /// Too many were wrong: 429.
+    Later { seconds: u64 },
+}
+
+/// Why nothing is proven.
+enum Unproven {
+    Wrong(String),
+    TooMany(TooMany),
+}
+
+impl From<&str> for Unproven {
+    fn from(reason: &str) -> Self {
+        Self::Wrong(reason.to_owned())
+    }
+}
+
+impl From<TooMany> for Unproven {
+    fn from(too_many: TooMany) -> Self {
+        Self::TooMany(too_many)
+    }
 }
 
 /// A password that was right: since when, among which users, whose.
@@ -125,10 +146,14 @@ impl Proofs {
             let told = "credentials are only taken over TLS".to_owned();
             return Err(Denied::Not { told });
         }
-        let (name, proven) = self.proven(shared, resource, credentials).await;
+        let (name, proven) = self.proven(shared, resource, credentials, client).await;
         let proven = match proven {
             Ok(proven) => proven,
-            Err(reason) => {
+            Err(Unproven::TooMany(too_many)) => {
+                shared.login_refused_unread(resource.name(), client, &name);
+                return Err(Denied::Later { seconds: too_many.seconds() });
+            }
+            Err(Unproven::Wrong(reason)) => {
                 Box::pin(record(shared, resource, LoginStage::Identify, Err(name), client, reason)).await;
                 return Err(Denied::Who { told: "this token, or name and password, is not valid here" });
             }
@@ -155,11 +180,12 @@ impl Proofs {
         shared: &Arc<Shared>,
         resource: &Arc<ResourceRuntime>,
         credentials: Credentials,
-    ) -> (String, Result<Proven, String>) {
+        client: IpAddr,
+    ) -> (String, Result<Proven, Unproven>) {
         let (user, secret) = match credentials {
             Credentials::Bearer(secret) => (None, secret),
             Credentials::Basic { user, secret } => (Some(user), secret),
-            Credentials::Other => return (String::new(), Err("no known scheme".to_owned())),
+            Credentials::Other => return (String::new(), Err("no known scheme".into())),
         };
         let name = user.clone().unwrap_or_default();
         let users = Arc::clone(&shared.running().users);
@@ -168,18 +194,27 @@ impl Proofs {
             None => None,
             Some(user) => match self.digest(user, &secret) {
                 Some(digest) => Some(digest),
-                None => return (name, Err("there is no randomness".to_owned())),
+                None => return (name, Err("there is no randomness".into())),
             },
         };
         if let Some(proven) = remember.and_then(|digest| self.remembered(&digest, &users)) {
             return (name, Ok(proven));
         }
         let Ok(secret) = std::str::from_utf8(secret.expose()).map(Password::new) else {
-            return (name, Err("the secret is no text".to_owned()));
+            return (name, Err("the secret is no text".into()));
         };
         let (tokens, resource) = (shared.tokens(), resource.name().clone());
         let (of, by) = (Arc::clone(&users), user);
-        let is_token = by.is_none();
+        let guesses = &shared.guesses;
+        // A token takes microseconds, and is never tried as a password. A right one passes whatever others have tried.
+        let is_token = by.is_none() || has_form_of_token(&of, &tokens, &secret, &resource);
+        let attempt = match is_token {
+            true => None,
+            false => match guesses.take(&name, client).await {
+                Ok(attempt) => Some(attempt),
+                Err(too_many) => return (name, Err(too_many.into())),
+            },
+        };
         let check = move || {
             let proof = match &by {
                 Some(user) => Proof::Basic { user, password: &secret },
@@ -188,20 +223,31 @@ impl Proofs {
             identify(&of, &tokens, proof, &resource, SystemTime::now())
         };
         if is_token {
-            return (name, check().map_err(|refusal| refusal.to_string()));
+            let checked = check().map_err(|refusal| match guesses.wrong_token(client, Instant::now()) {
+                Ok(()) => Unproven::Wrong(refusal.to_string()),
+                Err(too_many) => too_many.into(),
+            });
+            return (name, checked);
         }
+        if let Some(attempt) = &attempt {
+            tokio::time::sleep(attempt.delay).await;
+        }
+        let _place = guesses.place().await;
         // Slow on purpose: off the I/O threads.
         let checked = tokio::task::spawn_blocking(check);
         match checked.await {
             Ok(Ok(proven)) => {
+                if let Some(attempt) = attempt {
+                    guesses.right(attempt, Instant::now());
+                }
                 // Tokens are cheap to check, and end at once when they are revoked.
                 if let (None, Some(digest)) = (&proven.token, remember) {
                     self.remember(digest, users, proven.clone());
                 }
                 (name, Ok(proven))
             }
-            Ok(Err(refusal)) => (name, Err(refusal.to_string())),
-            Err(_) => (name, Err("the check was broken off".to_owned())),
+            Ok(Err(refusal)) => (name, Err(Unproven::Wrong(refusal.to_string()))),
+            Err(_) => (name, Err("the check was broken off".into())),
         }
     }
 
@@ -259,7 +305,7 @@ fn owner(
 
 /// A permit, if the rules give one.
 async fn allowed(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     resource: &ResourceRuntime,
     proven: Proven,
     certificate: Option<Arc<ClientCertificate>>,
@@ -278,7 +324,7 @@ async fn allowed(
 
 /// A connection that did not begin because of the client's certificate. `resource` is one of those at its address.
 pub(super) async fn certificate_refused(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     resource: &ResourceRuntime,
     client: IpAddr,
     reason: String,
@@ -288,14 +334,13 @@ pub(super) async fn certificate_refused(
 
 /// Somebody was not let in; `who`: proven, or only claimed.
 async fn record(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     resource: &ResourceRuntime,
     stage: LoginStage,
     who: Result<String, String>,
     client: IpAddr,
     reason: String,
 ) {
-    shared.metrics.login_failed(resource.name());
     let (principal, claimed_user) = match who {
         Ok(principal) => (Some(principal), String::new()),
         Err(claimed) => (None, claimed),
@@ -303,7 +348,7 @@ async fn record(
     let user = principal.as_ref().unwrap_or(&claimed_user);
     let word = stage.as_word();
     tracing::info!(resource = %resource.name(), client = %client, user, stage = word, reason, "turned away");
-    let event = Event::LoginFailed(LoginFailed {
+    let failed = LoginFailed {
         resource: resource.name().clone(),
         stage,
         principal,
@@ -312,8 +357,6 @@ async fn record(
         code: if stage == LoginStage::Authorize { "403" } else { "401" }.to_owned(),
         reason,
         judged_by: Vec::new(),
-    });
-    if let Err(down) = shared.record_durably(event).await {
-        tracing::error!(error = %down, "a failed login could not be recorded");
-    }
+    };
+    shared.login_failed(failed, client).await;
 }

@@ -7,8 +7,9 @@
 
 use super::greet::{Talk, drive, fresh_nonce};
 use super::{Greeting, Identity, PostgresHouse, TurnedAway};
+use crate::guesses::{Attempt, TooMany, has_form_of_token};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use weir_access::Permit;
 use weir_audit::LoginStage;
 use weir_identity::{Proof, Proven, Users, identify};
@@ -57,6 +58,15 @@ impl PostgresHouse {
                 Credential::Unknown
             }
         };
+        let guesses = &self.shared.guesses;
+        let mut attempt = None;
+        // A certificate is not guessed, and what comes in clear may be a token.
+        if matches!(credential, Credential::Scram(_) | Credential::Unknown) {
+            match guesses.take(&name, client).await {
+                Ok(taken) => tokio::time::sleep(attempt.insert(taken).delay).await,
+                Err(too_many) => return Err(too_many_wrong(talk, too_many)),
+            }
+        }
         let nonce = match fresh_nonce() {
             Ok(nonce) => nonce,
             Err(report) => return Err(talk.turned_away(Some(report), "no randomness".into())),
@@ -69,6 +79,14 @@ impl PostgresHouse {
                 Ok(ServerStep::CheckPassword(password)) => {
                     let (users, name) = (Arc::clone(&users), name.clone());
                     let (tokens, resource) = (self.shared.tokens(), self.resource.name().clone());
+                    let is_token = has_form_of_token(&users, &tokens, &password, &resource);
+                    if !is_token {
+                        match guesses.take(&name, client).await {
+                            Ok(taken) => tokio::time::sleep(attempt.insert(taken).delay).await,
+                            Err(too_many) => return Err(too_many_wrong(talk, too_many)),
+                        }
+                    }
+                    let _place = guesses.place().await;
                     // Slow on purpose (argon2): off the I/O threads.
                     let checked = tokio::task::spawn_blocking(move || {
                         let proof = Proof::Basic { user: &name, password: &password };
@@ -79,7 +97,14 @@ impl PostgresHouse {
                             shown = Some(proven);
                             (PasswordVerdict::Accept, None)
                         }
-                        Ok(Err(why)) => (PasswordVerdict::Refuse, Some(why.to_string())),
+                        Ok(Err(why)) => {
+                            let wrong =
+                                if is_token { guesses.wrong_token(client, Instant::now()) } else { Ok(()) };
+                            if let Err(too_many) = wrong {
+                                return Err(too_many_wrong(talk, too_many));
+                            }
+                            (PasswordVerdict::Refuse, Some(why.to_string()))
+                        }
                         Err(_) => (PasswordVerdict::Refuse, None),
                     };
                     if let Err(error) = talk.login.password_checked(verdict) {
@@ -88,6 +113,9 @@ impl PostgresHouse {
                     }
                 }
                 Ok(ServerStep::Authenticated(proven)) => {
+                    if let Some(attempt) = attempt.take() {
+                        guesses.right(attempt, Instant::now());
+                    }
                     return match users.principal(proven.user.as_str(), SystemTime::now()) {
                         Ok(principal) => {
                             let method = method(proven.mechanism, shown.as_ref());
@@ -106,6 +134,10 @@ impl PostgresHouse {
                 }
                 Ok(_) => return Err(talk.turned_away(None, "the login took a step it cannot take".into())),
                 Err((report, reason)) => {
+                    // psql comes without a password first, and goes when it is asked for one.
+                    if let Some(attempt) = attempt.take_if(|_: &mut Attempt<'_>| report.is_none()) {
+                        guesses.give_back(attempt);
+                    }
                     let reason = refusal.map_or(reason, |why| why.to_string());
                     return Err(talk.turned_away(report, reason));
                 }
@@ -140,6 +172,17 @@ impl PostgresHouse {
             }
         }
     }
+}
+
+/// The same whether or not there is such a user.
+fn too_many_wrong(talk: Talk, too_many: TooMany) -> TurnedAway {
+    let message = format!(
+        "too many wrong passwords for user \"{}\" from this address: try again in {} s",
+        talk.claimed_user,
+        too_many.seconds()
+    );
+    let report = ErrorReport::fatal(SqlState::TOO_MANY_CONNECTIONS, message.clone());
+    talk.turned_away(Some(report), message).unread()
 }
 
 /// A word of how somebody was proven, for the trail.

@@ -88,6 +88,8 @@ struct Why {
     client: std::net::IpAddr,
     reason: String,
     judged_by: Vec<JudgedBy>,
+    /// refused unread, as one of many
+    unread: bool,
 }
 
 /// As far as it is known.
@@ -109,6 +111,12 @@ impl From<ErrorReport> for Box<Words> {
 }
 
 impl TurnedAway {
+    /// As one of many: it is counted.
+    fn unread(mut self) -> Self {
+        self.why.unread = true;
+        self
+    }
+
     /// Before anybody has proven anything.
     fn stranger(
         stream: Option<Stream>,
@@ -119,7 +127,7 @@ impl TurnedAway {
         reason: String,
     ) -> Self {
         let (who, judged_by) = (Who::Claimed(claimed_user), Vec::new());
-        let why = Box::new(Why { stage, who, client, reason, judged_by });
+        let why = Box::new(Why { stage, who, client, reason, judged_by, unread: false });
         Self { stream, words: words.map(Into::into), why }
     }
 }
@@ -127,7 +135,7 @@ impl TurnedAway {
 impl Identity {
     fn turned_away(self, stage: LoginStage, report: ErrorReport, reason: String) -> TurnedAway {
         let (who, judged_by) = (Who::Proven(self.principal.id), Vec::new());
-        let why = Box::new(Why { stage, who, client: self.client, reason, judged_by });
+        let why = Box::new(Why { stage, who, client: self.client, reason, judged_by, unread: false });
         TurnedAway { stream: Some(self.stream), words: Some(report.into()), why }
     }
 }
@@ -200,7 +208,7 @@ impl House for PostgresHouse {
 
     async fn turn_away(&self, turned_away: TurnedAway) {
         let TurnedAway { stream, words, why } = turned_away;
-        let Why { stage, who, client, reason, judged_by } = *why;
+        let Why { stage, who, client, reason, judged_by, unread } = *why;
         let code = words.as_ref().map_or("08006", |words| words.sqlstate.as_str()).to_owned();
         let (principal, claimed_user) = match who {
             Who::Proven(principal) => (Some(principal), String::new()),
@@ -210,20 +218,22 @@ impl House for PostgresHouse {
         let word = stage.as_word();
         // A token in the place of a name must not come into the log.
         let (user, told) = (weir_audit::redact(user), weir_audit::redact(&reason));
-        tracing::info!(resource = %self.resource.name(), client = %client, user = &*user, stage = word, reason = &*told, "turned away");
-        self.shared.metrics.login_failed(self.resource.name());
-        let event = Event::LoginFailed(LoginFailed {
-            resource: self.resource.name().clone(),
-            stage,
-            principal,
-            claimed_user,
-            client_address: client.to_string(),
-            code,
-            reason,
-            judged_by,
-        });
-        if let Err(down) = self.shared.record_durably(event).await {
-            tracing::error!(error = %down, "a failed login could not be recorded");
+        if unread {
+            tracing::debug!(resource = %self.resource.name(), client = %client, user = &*user, "refused unread");
+            self.shared.login_refused_unread(self.resource.name(), client, &claimed_user);
+        } else {
+            tracing::info!(resource = %self.resource.name(), client = %client, user = &*user, stage = word, reason = &*told, "turned away");
+            let failed = LoginFailed {
+                resource: self.resource.name().clone(),
+                stage,
+                principal,
+                claimed_user,
+                client_address: client.to_string(),
+                code,
+                reason,
+                judged_by,
+            };
+            self.shared.login_failed(failed, client).await;
         }
         if let (Some(mut stream), Some(words)) = (stream, words) {
             farewell(&mut stream, &words.message).await;

@@ -52,6 +52,9 @@ pub fn approval(asked: &ApprovalView, now: Timestamp, width: usize) -> String {
     };
     page.field("expires", [format!("{} ({left})", asked.expires_at)]);
     page.field("reviewers", &asked.reviewers);
+    if let Some(now) = &asked.reviewers_now {
+        page.field("and now", now);
+    }
 
     page.heading("exactly this would run:");
     page.text(&asked.text);

@@ -52,6 +52,7 @@ fn asked(text: &str) -> ApprovalView {
         code: "delete-without-where".into(),
         reason: "DELETE without WHERE".into(),
         reviewers: vec!["group:leads".into(), "user:lea".into()],
+        reviewers_now: None,
         asked_at: Timestamp::from_ms(NOW - 125_000),
         expires_at: Timestamp::from_ms(NOW + 775_000),
     }

@@ -15,7 +15,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_model::Principal;
+use weir_model::{Principal, PrincipalKind};
 
 /// Longer than the time a body may take, and than a trail that is alive needs for a record.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
@@ -112,6 +112,9 @@ impl<A: AdminApi> Door<A> {
         if asked.is_own(&reviewer) {
             return Err(ReviewRefused::OwnRequest.into());
         }
+        if reviewer.kind != PrincipalKind::Human {
+            return Err(ReviewRefused::NotPerson { who: reviewer.id, kind: reviewer.kind.as_word() }.into());
+        }
         if !asked.is_reviewer(&reviewer) {
             return Err(not_reviewer(&asked, &reviewer).into());
         }
@@ -128,9 +131,17 @@ impl<A: AdminApi> Door<A> {
 }
 
 fn not_reviewer(asked: &ApprovalView, who: &Principal) -> ReviewRefused {
-    let reviewers =
-        if asked.reviewers.is_empty() { "there are none".to_owned() } else { asked.reviewers.join(", ") };
-    ReviewRefused::NotReviewer { who: who.id.clone(), reviewers }
+    let was_reviewer = asked.was_reviewer(who);
+    let listed = |reviewers: &[String]| {
+        if reviewers.is_empty() { "there are none".to_owned() } else { reviewers.join(", ") }
+    };
+    let who = who.id.clone();
+    match asked.reviewers_now.as_deref().filter(|_| was_reviewer) {
+        Some(now) => {
+            ReviewRefused::NoLongerReviewer { who, resource: asked.resource.clone(), reviewers: listed(now) }
+        }
+        None => ReviewRefused::NotReviewer { who, reviewers: listed(&asked.reviewers) },
+    }
 }
 
 /// Runs what changes something in a task of its own: when the caller hangs up, the request's future is dropped, and

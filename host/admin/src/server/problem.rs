@@ -124,7 +124,8 @@ impl From<ReviewRefused> for Problem {
         let (status, code) = match refused {
             ReviewRefused::NotWaiting => (StatusCode::NOT_FOUND, "not-waiting"),
             ReviewRefused::OwnRequest => (StatusCode::FORBIDDEN, "own-request"),
-            ReviewRefused::NotReviewer { .. } => (StatusCode::FORBIDDEN, "not-reviewer"),
+            ReviewRefused::NotPerson { .. } => (StatusCode::FORBIDDEN, "not-a-person"),
+            ReviewRefused::NotReviewer { .. } | ReviewRefused::NoLongerReviewer { .. } => (StatusCode::FORBIDDEN, "not-reviewer"),
             ReviewRefused::NotRecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-recorded"),
         };
         Self::new(status, code, refused.to_string())

@@ -35,7 +35,7 @@ async fn every_call() {
     client.kill_session("s-1").await.unwrap();
     assert_eq!(code(client.kill_session("none").await.unwrap_err()), (404, "no-such-session".into()));
     assert!(client.plugins().await.unwrap().is_empty());
-    assert_eq!(client.approvals().await.unwrap().len(), 2);
+    assert_eq!(client.approvals().await.unwrap().len(), 3);
     let shown = client.approval(APPROVAL).await.unwrap();
     assert_eq!((shown.digest, shown.text.as_str()), (digest(), "delete from t -- \u{9b}\u{202e}"));
     let review = client.review(APPROVAL, Vote::Deny, "no", None).await;

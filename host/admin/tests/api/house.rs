@@ -11,6 +11,8 @@ use weir_admin::*;
 use weir_model::{Principal, PrincipalKind};
 
 pub(crate) const APPROVAL: &str = "apr-1";
+/// Its resource has other reviewers now.
+pub(crate) const CHANGED: &str = "apr-3";
 
 #[derive(Default)]
 pub(crate) struct House {
@@ -61,6 +63,7 @@ fn waiting(id: &str, reviewers: &[&str]) -> ApprovalView {
         code: "bulk".into(),
         reason: "r".into(),
         reviewers: reviewers.iter().map(|text| (*text).to_owned()).collect(),
+        reviewers_now: (id == CHANGED).then(|| vec!["user:max".to_owned()]),
         asked_at: Timestamp::from_ms(1_790_000_000_000),
         expires_at: Timestamp::from_ms(1_790_000_900_000),
     }
@@ -78,6 +81,9 @@ impl AdminApi for House {
             person("ann", "leads", None),
             person("ann-agent", "leads", Some("ann")),
             person("bob", "engineers", None),
+            person("max", "leads", None),
+            person("max-agent", "leads", Some("max")),
+            Principal { kind: PrincipalKind::Service, ..person("ci", "leads", None) },
         ];
         known.into_iter().find(|principal| principal.id == name && password == format!("{name}:secret"))
     }
@@ -134,7 +140,11 @@ impl AdminApi for House {
     }
 
     async fn approvals(&self) -> Vec<ApprovalView> {
-        vec![waiting(APPROVAL, &["group:leads"]), waiting("apr-2", &["user:zoe", "nonsense"])]
+        vec![
+            waiting(APPROVAL, &["group:leads"]),
+            waiting("apr-2", &["user:zoe", "nonsense"]),
+            waiting(CHANGED, &["group:leads"]),
+        ]
     }
 
     async fn approval(&self, id: &str) -> Option<ApprovalView> {

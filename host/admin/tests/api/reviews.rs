@@ -1,6 +1,6 @@
 //! Reviews: by whom, of what, and what becomes of them.
 
-use crate::house::{APPROVAL, Server, digest};
+use crate::house::{APPROVAL, CHANGED, Server, digest};
 use crate::raw::{Answer, basic, request, send};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -51,6 +51,9 @@ async fn not_ones_own_not_a_stranger_not_what_is_gone_not_unrecorded() {
         ("ann-agent", APPROVAL, 403, "own-request"),
         ("bob", APPROVAL, 403, "not-reviewer"),
         ("lea", "apr-2", 403, "not-reviewer"),
+        ("lea", CHANGED, 403, "not-reviewer"),
+        ("max-agent", APPROVAL, 403, "not-a-person"),
+        ("ci", APPROVAL, 403, "not-a-person"),
         ("lea", "apr-9", 404, "not-waiting"),
     ] {
         // A wrong digest tells a stranger nothing about the right one.
@@ -72,13 +75,14 @@ async fn a_reviewer_sees_what_concerns_them() {
     for (who, ids) in [
         ("lea", vec!["apr-1"]),
         ("bob", vec![]),
-        ("ann", vec!["apr-1", "apr-2"]),
-        ("ann-agent", vec!["apr-1", "apr-2"]),
+        ("max", vec!["apr-1", "apr-3"]),
+        ("ann", vec!["apr-1", "apr-2", "apr-3"]),
+        ("ann-agent", vec!["apr-1", "apr-2", "apr-3"]),
     ] {
         let answer = send(&server, &request("GET", "/v1/approvals", &[&login(who)], "")).await;
         let seen: Vec<ApprovalView> = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(seen.iter().map(|asked| asked.id.as_str()).collect::<Vec<_>>(), ids, "{who}");
-        for id in ["apr-1", "apr-2"] {
+        for id in ["apr-1", "apr-2", "apr-3"] {
             let answer =
                 send(&server, &request("GET", &format!("/v1/approvals/{id}"), &[&login(who)], "")).await;
             assert_eq!(answer.status, if ids.contains(&id) { 200 } else { 404 }, "{who} {id}");
