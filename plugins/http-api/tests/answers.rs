@@ -163,7 +163,7 @@ fn what_stands_around_json_is_text() {
 fn what_is_dressed_as_json_and_cannot_be_read_is_refused() {
     for kind in ["text/plain", "text/html", "application/javascript", "application/json"] {
         for body in
-            ["{\"name\": Ann}", ")]}',\n{\"name\": 'Ann'}", "f({\"name\": \"Ann\",});", "f({\"name\": \"Ann"]
+            ["{\"name\": Ann}", ")]}',\n{\"name\": 'Ann'}", "f( {\"name\": \"Ann\",});", "f({\"name\": \"Ann"]
         {
             let got = get("{}", &[("content-type", kind)], &[body.as_bytes()], KEEP);
             assert_eq!(got.refusal.as_deref(), Some("answer-malformed-json"), "{kind} {body}");

@@ -56,9 +56,9 @@ pub(super) fn meant(text: &str) -> Option<usize> {
     (before.is_empty() || before.ends_with(['(', '=', ','])).then_some(guarded + at)
 }
 
-/// Whether JSON seems to begin here that has fields: `{"a":`, or lists around it.
+/// Whether JSON seems to begin at the first of these bytes that has fields: `{"a":`, or lists around it.
 fn holds_object(data: &[u8]) -> bool {
-    let mut rest = data.trim_ascii_start();
+    let mut rest = data;
     while let [b'[', behind @ ..] = rest {
         rest = behind.trim_ascii_start();
     }
