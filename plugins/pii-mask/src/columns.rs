@@ -76,6 +76,18 @@ impl Named {
                 .any(|(dot, _)| glob(pattern, relation.get(dot + 1..).unwrap_or_default()))
     }
 
+    /// Whether a value of a request stands under the column's name: `query.full_name`, `body.people[0].full_name.last`.
+    /// Nobody can say of which relation it is, so a pattern's relation counts for nothing; of a pattern for all columns
+    /// it is all there is, and has to be a part of the name.
+    pub fn names_parameter(&self, parameter: &str) -> bool {
+        // The first part is where it stands: `query`, `body`, `arguments`.
+        let mut parts = parameter.split(['.', '[', ']', '"', '/']).skip(1).filter(|part| !part.is_empty());
+        match self.is_any_column() {
+            true => self.is_any_table() || parts.any(|part| self.may_name_table(part)),
+            false => parts.any(|part| self.may_name_column(part)),
+        }
+    }
+
     /// The pattern protects whole tables.
     pub fn is_any_column(&self) -> bool {
         self.any_column
@@ -206,6 +218,34 @@ mod tests {
         assert!(protected("pg_toast.pg_toast_16402", "chunk_data"));
         assert!(!protected("pg_toast.pg_toast_16402", "chunk_seq"));
         assert!(!protected("public.uploads", "chunk_data"));
+    }
+
+    #[test]
+    fn values_of_requests() {
+        let names = |pattern: &str, parameter: &str| {
+            Named::parse(pattern, Method::Redact).unwrap().names_parameter(parameter)
+        };
+        for parameter in [
+            "query.full_name",
+            "query.full_name[1]",
+            "body.people[0].Full_Name",
+            "arguments.full_name.last",
+            "body[3].full_name",
+            "arguments[\"a.full_name\"]",
+        ] {
+            for pattern in
+                ["full_name", "*.full_name", "customers.full_name", "GET /v1/customers/{id}.full_name"]
+            {
+                assert!(names(pattern, parameter), "{pattern} {parameter}");
+            }
+        }
+        for parameter in
+            ["full_name", "query.name", "body.full_names", "body", "arguments.full_name_of", "$1"]
+        {
+            assert!(!names("*.full_name", parameter), "{parameter}");
+        }
+        assert!(names("customers.*", "body.customers[0].city") && !names("customers.*", "body.city"));
+        assert!(names("*", "query.q"));
     }
 
     #[test]

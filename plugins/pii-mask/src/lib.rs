@@ -1,7 +1,7 @@
 //! The standard masker: hides personal data and secrets in results, messages and the trail.
 //!
 //! *Detection* (`detect`, `scan`, `hint`, `vote`) knows values by their form. *Named columns* (`columns`, `taint`)
-//! are hidden whatever they hold, and so is what a statement computes from them. *Texts* (`message`, `statement`)
+//! are hidden whatever they hold, and so is what a statement computes from them. *Texts* (`message`, `template`, `statement`)
 //! lose the values they echo. `masker` puts them together; this file is only the glue to the contract.
 
 pub mod bytes;
@@ -22,6 +22,8 @@ pub mod shape;
 pub mod statement;
 pub mod structure;
 pub mod taint;
+pub mod template;
+pub mod templates;
 pub mod vote;
 
 use masker::PiiMask;

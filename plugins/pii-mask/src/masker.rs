@@ -238,7 +238,10 @@ impl Work<'_> {
                     }
                 }
                 Some(Treatment::Statement) => {
-                    let parts = statement::values(text, &shape.analysis);
+                    let parts = match shape.over_http {
+                        true => statement::of_query(text, &self.rules.columns),
+                        false => statement::values(text, &shape.analysis),
+                    };
                     self.parts(&mut writer, shape, cell, &parts, shape.computed);
                 }
                 Some(Treatment::KeptStatement) => {
@@ -247,7 +250,8 @@ impl Work<'_> {
                     self.parts(&mut writer, shape, cell, &parts, shape.computed);
                 }
                 Some(Treatment::Message { strict }) => {
-                    let parts = if *strict { message::strict(text, &shape.analysis) } else { Vec::new() };
+                    let strict = strict.map(|author| message::strict(text, author, &shape.analysis));
+                    let parts = strict.unwrap_or_default();
                     self.parts(&mut writer, shape, cell, &parts, shape.message);
                 }
             }

@@ -1,23 +1,48 @@
 //! Texts for people, which echo values: `invalid input syntax for type integer: "ann@example.com"`,
 //! `Key (email)=(x) already exists.`, `Failing row contains (…)`.
 //!
-//! Who writes the statement chooses what is echoed, so nothing between the first and the last quote of a text
-//! is trusted unless all of it is names the statement contains and words of the server's templates. Inside
-//! a value there can be quotes and parentheses too; that is why spans reach to the last one.
+//! Who writes the statement chooses what is echoed, and how. So what the server says of a statement that is about
+//! something protected is shown as far as it is one of the server's fixed texts (`template`), and hidden whole where
+//! it is not, in whatever language.
+//!
+//! Of other statements the rest is shown, but nothing between the first and the last quote of a text unless all of it
+//! is names the statement contains and words of the server's templates. Inside a value there can be quotes and
+//! parentheses too; that is why spans reach to the last one.
 
 use crate::bytes::{at, before, ends_with_folded, is_word, run};
 use crate::taint::Analysis;
+use crate::template;
 
 /// Replaces this part of a text; all parts are in order and do not overlap.
 pub type Part = (usize, usize);
 
+/// Who wrote a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Author {
+    /// the server that ran the statement, or code in it
+    Server,
+    /// a policy, whose reasons, places and tags quote the statement
+    Policy,
+}
+
 /// What `strict` hides of `text`. Detection comes on top.
-pub fn strict(text: &str, analysis: &Analysis) -> Vec<Part> {
-    let bytes = text.as_bytes();
+pub fn strict(text: &str, author: Author, analysis: &Analysis) -> Vec<Part> {
     // Code wrote this text, not the server.
     if analysis.runs_code {
         return vec![(0, text.len())];
     }
+    if author == Author::Server && analysis.may_echo {
+        return match template::hidden(text, analysis.names()) {
+            Some(parts) => join(parts),
+            None => vec![(0, text.len())],
+        };
+    }
+    likely(text, analysis)
+}
+
+/// Where values are likely to stand.
+fn likely(text: &str, analysis: &Analysis) -> Vec<Part> {
+    let bytes = text.as_bytes();
     let mut parts = Vec::new();
     // From the second line on: excerpts of documents, contexts.
     let first_line = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
@@ -33,6 +58,7 @@ pub fn strict(text: &str, analysis: &Analysis) -> Vec<Part> {
     }
     parts.extend(quoted(text, b'"', analysis));
     parts.extend(quoted(text, b'\'', analysis));
+    parts.extend(quoted_abroad(text));
     parts.extend(listed(text, analysis));
     if analysis.mentions {
         numbers(bytes, &mut parts);
@@ -77,6 +103,18 @@ fn quoted(text: &str, quote: u8, analysis: &Analysis) -> Option<Part> {
     (!quotes.len().is_multiple_of(2) || !all_names(text, &quotes, analysis)).then_some((first + 1, last))
 }
 
+/// From the first quote of another language to the last, those of the server's translations: `»Ann«`, `« Ann »`.
+fn quoted_abroad(text: &str) -> Option<Part> {
+    let is_quote = |c: &char| ABROAD.contains(c);
+    let (first, quote) = text.char_indices().find(|(_, c)| is_quote(c))?;
+    let start = first + quote.len_utf8();
+    let last = text.rfind(|c: char| is_quote(&c)).filter(|last| *last > first);
+    Some((start, last.unwrap_or(text.len())))
+}
+
+const ABROAD: [char; 16] =
+    ['«', '»', '‹', '›', '„', '“', '”', '‚', '‘', '「', '」', '『', '』', '《', '》', '＂'];
+
 /// Quoted texts are names and what stands between them are words of the server's templates.
 fn all_names(text: &str, quotes: &[usize], analysis: &Analysis) -> bool {
     let mut outside = 0;
@@ -96,8 +134,9 @@ fn all_names(text: &str, quotes: &[usize], analysis: &Analysis) -> bool {
 fn is_name(inside: &str, gap: &str, analysis: &Analysis) -> bool {
     // A value is announced by a colon.
     let announced = gap.trim_end().ends_with(':');
-    let made = gap.ends_with("constraint ") && analysis.names_prefix_of(inside);
-    !announced && (inside.split('.').all(|part| analysis.names(part)) || made)
+    let names = analysis.names();
+    let made = gap.ends_with("constraint ") && names.has_prefix_of(inside);
+    !announced && (names.has(inside) || made)
 }
 
 /// Words between two quoted names.
@@ -164,7 +203,7 @@ fn listed(text: &str, analysis: &Analysis) -> Option<Part> {
         let after_equal = before(bytes, open) == b'=';
         let is_names = inside
             .split([',', ' '])
-            .all(|word| word.is_empty() || analysis.names(word) || TYPES.contains(&word));
+            .all(|word| word.is_empty() || analysis.names().has(word) || TYPES.contains(&word));
         let is_columns = is_key && inside.bytes().all(|b| is_word(b) || matches!(b, b',' | b' ' | b'"'));
         let length = inside.bytes().all(|b| b.is_ascii_digit())
             && inside.len() <= 5

@@ -1,8 +1,10 @@
 //! The plan for one result shape: what happens to the cells of each column.
 
+use crate::columns::Named;
 use crate::form::{Form, Interest, is_scalar};
 use crate::hint::Hint;
 use crate::kind::{Kind, Kinds};
+use crate::message::Author;
 use crate::method::Method;
 use crate::settings::{Messages, Rules};
 use crate::taint::{Analysis, is_spoken_over_http};
@@ -25,8 +27,8 @@ pub enum Treatment {
     Statement,
     /// the text of some other statement, kept by the database
     KeptStatement,
-    /// a text for people
-    Message { strict: bool },
+    /// a text for people; under `strict` it matters who wrote it
+    Message { strict: Option<Author> },
 }
 
 impl Treatment {
@@ -45,6 +47,8 @@ impl Treatment {
 pub struct Shape {
     pub treatments: Vec<Treatment>,
     pub analysis: Rc<Analysis>,
+    /// what is planned for was said over HTTP
+    pub over_http: bool,
     kinds: Kinds,
     /// index of the rule `computed`
     pub computed: u16,
@@ -92,7 +96,8 @@ impl Shape {
             || (wanted.is_empty() && columns.iter().all(has_origin))
             || (is_spoken_over_http(&operation.kind)
                 && columns.iter().all(|column| !column.labels.is_empty() || has_origin(column)));
-        let shape = Shape { treatments, analysis, kinds: rules.on, computed, message };
+        let over_http = is_spoken_over_http(&operation.kind);
+        let shape = Shape { treatments, analysis, over_http, kinds: rules.on, computed, message };
         (shape, MaskingPlan { wanted, rules: names, reusable })
     }
 
@@ -119,28 +124,23 @@ impl Context<'_> {
         match column.labels.first().map(String::as_str) {
             None => self.result_column(column, names),
             Some("statement") => Treatment::Statement,
-            Some("parameter") => self.parameter(column),
+            Some("parameter") => self.parameter(column, names),
             // What another session says of protected things cannot be judged by this one's statement.
             Some("notification")
                 if self.rules.messages == Messages::Strict && !self.rules.columns.is_empty() =>
             {
                 self.hidden_text()
             }
+            Some("reason" | "finding" | "tag") => self.text_for_people(Author::Policy),
             // Errors, notices, notifications, and places nobody has told us of yet.
-            Some(_) => self.text_for_people(),
+            Some(_) => self.text_for_people(Author::Server),
         }
     }
 
     fn result_column(&mut self, column: &Column, names: &mut Vec<String>) -> Treatment {
         let form = Form::of_type(&column.type_name);
         if let Some(named) = self.rules.columns.iter().find(|named| named.matches(column)) {
-            let rule = format!("column:{}", named.pattern);
-            let known = names.iter().position(|name| *name == rule);
-            let rule = known.unwrap_or_else(|| {
-                names.push(rule);
-                names.len() - 1
-            });
-            return Treatment::Whole { rule: rule as u16, method: named.method, form };
+            return Treatment::Whole { rule: rule_of(named, names), method: named.method, form };
         }
         if column.source.is_empty() && self.analysis.taints(self.index, self.count) {
             return Treatment::Whole { rule: self.computed, method: Method::Redact, form };
@@ -168,9 +168,14 @@ impl Context<'_> {
     }
 
     /// Values bound to a statement that is about something protected go whole, but for small numbers; claims of the
-    /// client do not.
-    fn parameter(&self, column: &Column) -> Treatment {
+    /// client do not. What is said over HTTP has names of its own: what stands under a protected one goes whole.
+    fn parameter(&self, column: &Column, names: &mut Vec<String>) -> Treatment {
         let form = Form::of_type(&column.type_name);
+        if is_spoken_over_http(&self.operation.kind)
+            && let Some(named) = self.rules.columns.iter().find(|named| named.names_parameter(&column.name))
+        {
+            return Treatment::Whole { rule: rule_of(named, names), method: named.method, form };
+        }
         let bound = self.operation.parameters.iter().any(|parameter| parameter.name == column.name);
         if self.analysis.mentions && bound {
             if is_scalar(&column.type_name) {
@@ -189,14 +194,27 @@ impl Context<'_> {
         Treatment::Whole { rule: self.computed + 1, method: Method::Redact, form: Form::Text }
     }
 
-    fn text_for_people(&self) -> Treatment {
+    fn text_for_people(&self, author: Author) -> Treatment {
         match self.rules.messages {
             Messages::Scan if self.rules.on.is_empty() => Treatment::Pass,
-            Messages::Scan => Treatment::Message { strict: false },
+            Messages::Scan => Treatment::Message { strict: None },
             Messages::Redact => self.hidden_text(),
-            Messages::Strict => Treatment::Message { strict: !self.rules.columns.is_empty() },
+            Messages::Strict => {
+                Treatment::Message { strict: (!self.rules.columns.is_empty()).then_some(author) }
+            }
         }
     }
+}
+
+/// The place of a named column's rule among the plan's `names`.
+fn rule_of(named: &Named, names: &mut Vec<String>) -> u16 {
+    let rule = format!("column:{}", named.pattern);
+    let known = names.iter().position(|name| *name == rule);
+    let place = known.unwrap_or_else(|| {
+        names.push(rule);
+        names.len() - 1
+    });
+    place as u16
 }
 
 /// Where PostgreSQL shows what other sessions run.

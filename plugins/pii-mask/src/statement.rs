@@ -1,6 +1,7 @@
 //! The text of a statement on its way to the trail: its names stay, its values go when it is about something
 //! protected.
 
+use crate::columns::Named;
 use crate::message::{Part, join};
 use crate::taint::Analysis;
 use weir_sql::{Kind, Span, lex, redact_secrets};
@@ -32,6 +33,24 @@ pub fn values(text: &str, analysis: &Analysis) -> Vec<Part> {
     if doubtful { vec![(0, text.len())] } else { join(parts) }
 }
 
+/// Of what is said over HTTP: values of a query that stand under the name of a named column, `?full_name=Ann&x=1`.
+pub fn of_query(text: &str, columns: &[Named]) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for (equals, _) in text.match_indices('=') {
+        let (head, tail) = text.split_at_checked(equals).unwrap_or_default();
+        let start = head.rfind(['?', '&', ';', '#', ' ']).map_or(0, |mark| mark + 1);
+        let name = head.get(start..).unwrap_or_default();
+        // An escaped name may be any.
+        let is_named = name.contains(['%', '+'])
+            || columns.iter().any(|column| column.names_parameter(&format!("query.{name}")));
+        let length = tail.find(['&', ';', '#', ' ']).unwrap_or(tail.len());
+        if is_named {
+            parts.push((equals + 1, equals + length));
+        }
+    }
+    join(parts)
+}
+
 /// Whether a number has so many digits that it says something.
 pub fn tells(number: &str) -> bool {
     crate::bytes::digits(number.as_bytes()) >= MIN_DIGITS
@@ -60,7 +79,6 @@ fn secrets(text: &str) -> Vec<Part> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::columns::Named;
     use crate::method::Method;
 
     fn hidden(text: &str) -> String {
@@ -70,6 +88,26 @@ mod tests {
             shown.replace_range(start..stop, "~");
         }
         shown
+    }
+
+    #[test]
+    fn queries() {
+        let columns = [Named::parse("customers.full_name", Method::Redact).unwrap()];
+        let table = [
+            ("GET /customers?full_name=Ann%20Lee&city=Bern", "GET /customers?full_name=~&city=Bern"),
+            ("full_name[]=Ann", "full_name[]=~"),
+            ("person.full_name=Ann=Lee;x=1", "person.full_name=~;x=1"),
+            ("x=1&full%5fname=Ann", "x=1&full%5fname=~"),
+            ("GET /customers?name=Ann", "GET /customers?name=Ann"),
+            ("full_name=", "full_name="),
+        ];
+        for (text, expected) in table {
+            let mut shown = text.to_owned();
+            for (start, stop) in of_query(text, &columns).into_iter().rev() {
+                shown.replace_range(start..stop, "~");
+            }
+            assert_eq!(shown, expected, "{text}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! reads a protected table without being told its name look like any other. Protect them by their own names.
 
 mod item;
+mod names;
 mod relations;
 mod rows;
 mod select;
@@ -24,6 +25,8 @@ use std::cell::OnceCell;
 use weir_sql::Kind;
 use words::{Word, words, words_of_string};
 
+pub use names::{Names, is_operator};
+
 /// What a statement's text says about the columns it computes.
 #[derive(Debug, Default)]
 pub struct Analysis {
@@ -31,12 +34,15 @@ pub struct Analysis {
     pub mentions: bool,
     computed: Computed,
     text: String,
-    /// every name in it, sorted; asked for only when a message comes
-    names: OnceCell<Vec<String>>,
+    /// asked for only when a message comes
+    names: OnceCell<Names>,
     /// its text is SQL
     pub is_sql: bool,
     /// it runs code nobody has read: DO, CALL
     pub runs_code: bool,
+    /// What the server says of it may hold something protected: it names such a thing, computes from one, or nobody
+    /// can say.
+    pub may_echo: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -95,6 +101,9 @@ const RUN_SQL: &[&str] = &[
 const SHOW_STATEMENTS: &[&str] =
     &["pg_stat_activity", "pg_stat_statements", "pg_prepared_statements", "pg_cursors"];
 
+/// Statements whose errors tell of rows they do not name.
+const WRITES: &[&str] = &["insert", "update", "delete", "merge", "copy"];
+
 /// Kinds of operations whose text is no SQL, and is not read.
 pub fn is_spoken_over_http(kind: &str) -> bool {
     ["http.", "mcp.", "git."].iter().any(|spoken| kind.starts_with(spoken))
@@ -117,7 +126,12 @@ impl Analysis {
         } else {
             computed(&words, &strings, mentions, columns)
         };
-        Analysis { mentions, computed, text: text.to_owned(), is_sql, runs_code, ..Analysis::default() }
+        // For columns of whatever table: rows as a whole, and what is written into a table.
+        let rows = columns.iter().any(Named::is_any_table)
+            && (may_use_rows(&words, true) || words.first().is_some_and(|word| word.is_any(WRITES)));
+        let may_echo = mentions || runs_code || rows || computed.is_any_tainted();
+        let names = OnceCell::new();
+        Analysis { mentions, computed, text: text.to_owned(), names, is_sql, runs_code, may_echo }
     }
 
     /// Nobody can say what it does: whatever it computes is tainted.
@@ -126,7 +140,8 @@ impl Analysis {
         let named =
             columns.iter().flat_map(Named::fixed_parts).any(|part| lower.contains(&part.to_lowercase()));
         let mentions = named || lower.contains("u&") || lower.contains('\\');
-        Analysis { mentions, computed: Computed::All, runs_code: true, ..Analysis::default() }
+        let computed = Computed::All;
+        Analysis { mentions, computed, runs_code: true, may_echo: true, ..Analysis::default() }
     }
 
     /// Whether column `index` of `count`, which has no origin, may hold something protected.
@@ -157,22 +172,19 @@ impl Analysis {
         found.is_none_or(|item| item.is_tainted())
     }
 
-    /// Whether the statement itself contains this name.
-    pub fn names(&self, name: &str) -> bool {
-        let names = self.names.get_or_init(|| {
-            let words = words(&self.text).map(|(words, _)| words).unwrap_or_default();
-            let mut names: Vec<String> =
-                words.iter().filter_map(|word| word.name.as_deref()).map(str::to_owned).collect();
-            names.sort_unstable();
-            names.dedup();
-            names
-        });
-        names.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
+    /// The names the statement itself contains.
+    pub fn names(&self) -> &Names {
+        self.names.get_or_init(|| Names::of(&self.text))
     }
+}
 
-    /// A name the server made from one the statement contains: `customers_pkey`.
-    pub fn names_prefix_of(&self, name: &str) -> bool {
-        name.match_indices('_').any(|(end, _)| name.get(..end).is_some_and(|prefix| self.names(prefix)))
+impl Computed {
+    fn is_any_tainted(&self) -> bool {
+        match self {
+            Computed::Clean => false,
+            Computed::All => true,
+            Computed::Items(items) => items.iter().any(|item| item.is_tainted()),
+        }
     }
 }
 
