@@ -190,6 +190,53 @@ def test_errors_plans_changes_and_copies(spy, sql):
             wire.ask(query("rollback"))
 
 
+LETTERS = ", ".join(f'1 as "{letter}"' for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+
+#: where an error repeats what a statement computes: without quotes, or in names of one letter
+ECHOES = [
+    f"select current_setting(rtrim(regexp_replace(translate(full_name, ' ', '_'), '(.)', '\\1.', 'g'), '.')), {LETTERS} {CUSTOMER}",
+    f"select pg_catalog.normalize('a', full_name || '=' || ssn) {CUSTOMER}",
+    f"select to_ascii('a', full_name::name) {CUSTOMER}",
+    f"""select ('"' || full_name || '".a.b')::regproc {CUSTOMER}""",
+    f"""select ('"' || full_name || '".a.b.c')::regclass {CUSTOMER}""",
+    f"""select ('"' || full_name || '".a.b')::regtype {CUSTOMER}""",
+    f"select xmlparse(content '<' || replace(full_name, ' ', '') || '></x>') {CUSTOMER}",
+    f"select ('<a ' || replace(full_name, ' ', '') || '>')::xml {CUSTOMER}",
+    f"select query_to_xml('selectt ' || full_name, true, true, '') {CUSTOMER}",
+]
+
+
+@pytest.mark.parametrize("sql", ECHOES)
+def test_no_error_echoes_what_is_computed(weir, spy, kept, sql):
+    with Wire(spy.endpoint) as wire:
+        for way in ("simple", "text", "binary"):
+            said = errors(WAYS[way](wire, sql))
+            assert said != [] and "Quetzal" not in str([error.fields for error in said])
+
+
+def test_mistakes_are_told(spy):
+    """The texts of ordinary mistakes stay, and every SQLSTATE."""
+    with Wire(spy.endpoint) as wire:
+        for sql, code, text in [
+            ("selectt full_name from customers", "42601", 'syntax error at or near "selectt"'),
+            ("select full_name from customerss", "42P01", 'relation "customerss" does not exist'),
+            ("select ful_name from customers", "42703", 'column "ful_name" does not exist'),
+            ("select c.ful_name from customers c", "42703", "column c.ful_name does not exist"),
+            ("select full_name from customers where id = 9001 and 1/(id - 9001) = 1", "22012", "division by zero"),
+            ("insert into customers (id, full_name, email, signup_date) values (9001, 'x', 'y', now())", "23505",
+             'duplicate key value violates unique constraint "customers_pkey"'),
+        ]:
+            [error] = errors(wire.ask_text(sql))
+            assert (error.fields["C"], error.fields["M"]) == (code, text)
+
+
+def test_settings_are_told_as_they_are(spy):
+    """What the server reports of a setting is no text about the statement before it."""
+    with Wire(spy.endpoint) as wire:
+        said = wire.ask_text("set timezone = 'Europe/Berlin'")
+        assert b"Europe/Berlin" in b"".join(message.body for message in said if message.tag == "S"), said
+
+
 def test_what_is_not_protected_is_seen(spy):
     """The tests of this file look where there is something to see."""
     with Wire(spy.endpoint) as wire:

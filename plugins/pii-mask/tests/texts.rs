@@ -37,11 +37,7 @@ fn strict_messages() {
             "invalid input syntax for type integer: \"customers\"",
             "invalid input syntax for type integer: \"[REDACTED]\"",
         ),
-        (
-            about,
-            "invalid input syntax for type date: \"Ann",
-            "invalid input syntax for type date: \"[REDACTED]",
-        ),
+        (about, "invalid input syntax for type date: \"Ann", "[REDACTED]"),
         // lists of values
         (about, "Key (full_name)=(Ann Lee) already exists.", "Key (full_name)=([REDACTED]) already exists."),
         (
@@ -49,7 +45,11 @@ fn strict_messages() {
             "Key (full_name, city)=(Ann (x), Y) is still referenced from table \"customers\".",
             "Key (full_name, city)=([REDACTED]) is still referenced from table \"customers\".",
         ),
-        (about, "Key (lower(full_name))=(ann lee) already exists.", "Key ([REDACTED]) already exists."),
+        (
+            about,
+            "Key (lower(full_name))=(ann lee) already exists.",
+            "Key ([REDACTED])=([REDACTED]) already exists.",
+        ),
         (about, "Failing row contains (1, Ann Lee, null).", "Failing row contains ([REDACTED])."),
         (
             about,
@@ -74,27 +74,18 @@ fn strict_messages() {
         (about, "function lower(integer) does not exist", "function lower(integer) does not exist"),
         (
             about,
-            "value too long for type character varying(5)",
-            "value too long for type character varying(5)",
+            "value too long for type character varying(77007)",
+            "value too long for type character varying([REDACTED])",
         ),
         // single quotes
-        (about, "unnamed portal parameter $1 = 'Ann'", "unnamed portal parameter $1 = '[REDACTED]'"),
-        (about, "can't do that", "can't do that"),
+        (about, "unnamed portal parameter $1 = 'Ann'", "[REDACTED]"),
+        (about, "can't do that", "[REDACTED]"),
         // numbers of a text about something protected
-        (
-            about,
-            "setseed parameter 65 is out of allowed range [-1,1]",
-            "setseed parameter [REDACTED] is out of allowed range [-[REDACTED],[REDACTED]]",
-        ),
-        (about, "syntax error, LINE 1, at character 8", "syntax error, LINE 1, at character 8"),
+        (about, "setseed parameter 65 is out of allowed range [-1,1]", "[REDACTED]"),
         // excerpts
-        (about, "JSON data, line 1: {\"name\": ann lee", "JSON data, line 1:[REDACTED]"),
-        (
-            about,
-            "invalid XML content\nline 1: Start tag expected\nAnn Lee\n^",
-            "invalid XML content\n[REDACTED]",
-        ),
-        (about, "PL/pgSQL function f() line 3 at RAISE", "PL/pgSQL function f() line 3 at RAISE"),
+        (about, "JSON data, line 1: {\"name\": ann lee", "[REDACTED]"),
+        (about, "invalid XML content\nline 1: Start tag expected\nAnn Lee\n^", "[REDACTED]"),
+        (about, "PL/pgSQL function f() line 3 at RAISE", "[REDACTED]"),
         (
             about,
             "current transaction is aborted, commands ignored until end of transaction block",
@@ -122,6 +113,134 @@ fn strict_messages() {
             assert_eq!(masked, *expected, "{statement}");
         }
     }
+}
+
+/// What an expression computes can be put where a text has no quotes, and into names of one letter with dots between.
+#[test]
+fn no_text_of_the_server_echoes_what_is_computed() {
+    let letters: String = ('A'..='z').map(|c| format!(", 1 as \"{c}\"")).collect();
+    let echoes = [
+        "unrecognized configuration parameter \"C.a.n.a.r.y._.Q.u.e.t.z.a.l.c.o.a.t.l\"",
+        "invalid normalization form: Canary Quetzalcoatl=hhi-ah-haah;Ben Tanaka=gea-aj-eiad",
+        "Canary Quetzalcoatl is not a valid encoding name",
+        "cross-database references are not implemented: Canary Quetzalcoatl.a.b",
+        "improper relation name (too many dotted names): Canary Quetzalcoatl.a.b.c",
+        "line 1: Opening and ending tag mismatch: CanaryQuetzalcoatl line 1 and x\n</x>\n^",
+        "line 1: Specification mandates value for attribute CanaryQuetzalcoatl",
+        "function Canary(integer) does not exist",
+        "operator does not exist: Canary = Quetzalcoatl",
+        "column Canary.Quetzalcoatl does not exist",
+        "permission denied for table Canary",
+        "duplicate key value violates unique constraint \"customers_Canary_key\"",
+        "Canary",
+        "customers_Canary",
+        // other languages: the server's, or one the client asked for
+        "ungültige Eingabesyntax für Typ integer: »Canary Quetzalcoatl«",
+        "syntaxe en entrée invalide pour le type integer : « Canary Quetzalcoatl »",
+        "la sintaxis de entrada no es válida para tipo integer: «Canary Quetzalcoatl»",
+        "неверный синтаксис для типа integer: \"Canary Quetzalcoatl\"",
+        "\"Canary Quetzalcoatl\"型の入力構文が不正です",
+        "integer 자료형 대한 잘못된 입력 구문: \"Canary Quetzalcoatl\"",
+        "Token »Canary« ist ungültig.",
+        "JSON-Daten, Zeile 1: Canary...",
+        "Fehlgeschlagene Zeile enthält (9002, Canary Quetzalcoatl, null).",
+        "donnée JSON, ligne 1 : Canary...",
+    ];
+    let byte = "character with byte sequence 0xe6 0x9d 0xb1 in encoding \"UTF8\" has no equivalent in encoding \"LATIN1\"";
+    let statements = [
+        format!("select f(full_name){letters} from customers"),
+        "execute p".to_owned(),
+        "fetch c".to_owned(),
+        "select query_to_xml('select ' || chr(99), true, true, '')".to_owned(),
+        String::new(),
+    ];
+    for statement in &statements {
+        for label in ["error", "notice", "something new"] {
+            let told = |text: &str| one(NAMED, labelled("message", label), statement, text).unwrap();
+            for text in echoes {
+                assert!(
+                    !told(text).contains("Canary") && !told(text).contains("hhi"),
+                    "{statement}: {}",
+                    told(text)
+                );
+            }
+            assert_eq!(told(byte), "[REDACTED]", "{statement}");
+            assert_eq!(told("division by zero"), "division by zero", "{statement}");
+        }
+    }
+}
+
+#[test]
+fn columns_of_any_table_are_echoed_by_rows_too() {
+    for statement in [
+        "select f(p::text) from people p",
+        "select x from people p(a, x)",
+        "select 1 from people p where f(p::text) = ''",
+        "insert into people select * from others",
+    ] {
+        let told = one(r#"{"columns":["*.ssn"]}"#, labelled("message", "error"), statement, "no Ann");
+        assert_eq!(told.as_deref(), Some("[REDACTED]"), "{statement}");
+    }
+    let other =
+        one(r#"{"columns":["*.ssn"]}"#, labelled("message", "error"), "select f(x) from people", "no x");
+    assert_eq!(other.as_deref(), Some("no x"));
+}
+
+/// About nothing protected, values are hidden where they are likely to stand, in quotes of whatever language.
+#[test]
+fn quotes_of_other_languages() {
+    for (text, expected) in [
+        ("ungültige Eingabe: »Ann«", "ungültige Eingabe: »[REDACTED]«"),
+        ("entrée invalide : « Ann »", "entrée invalide : «[REDACTED]»"),
+        ("リレーション「Ann", "リレーション「[REDACTED]"),
+        (
+            "unrecognized configuration parameter \"x.y\"",
+            "unrecognized configuration parameter \"[REDACTED]\"",
+        ),
+    ] {
+        let told = one(NAMED, labelled("message", "error"), "select x, y from orders", text);
+        assert_eq!(told.as_deref(), Some(expected));
+    }
+}
+
+/// What a policy says of an operation is no text of the server.
+#[test]
+fn reasons_stay_readable() {
+    let about = "select full_name from customers";
+    for label in ["reason", "finding", "tag"] {
+        let said = one(NAMED, labelled("x", label), about, "only leads read \"customers\"");
+        assert_eq!(said.as_deref(), Some("only leads read \"customers\""));
+        let quoted = one(NAMED, labelled("x", label), about, "it looks for 'Ann'");
+        assert_eq!(quoted.as_deref(), Some("it looks for '[REDACTED]'"));
+    }
+}
+
+#[test]
+fn values_of_requests_under_a_protected_name() {
+    let names = [
+        "query.full_name",
+        "body.people[0].full_name",
+        "arguments.full_name.last",
+        "query.city",
+        "application",
+    ];
+    let columns = names.map(|name| Column { type_name: "string".into(), ..labelled(name, "parameter") });
+    let cells: Vec<(u16, &str)> = (0..5).map(|index| (index, "Canary")).collect();
+    for (kind, pattern) in [("http.request", "*.full_name"), ("mcp.tool-call", "full_name")] {
+        let mut masker = masker(&format!(r#"{{"columns":["{pattern}"]}}"#));
+        let asked = Operation { kind: kind.into(), ..operation("POST /customers") };
+        let plan = masker.plan_shape(1, &columns, &asked);
+        assert!(plan.reusable && plan.rules.contains(&format!("column:{pattern}")));
+        let edits = masker.mask_shape(1, &batch(&cells)).unwrap();
+        let shown: Vec<_> = common::applied(&cells, &edits, plan.rules.len()).into_iter().flatten().collect();
+        assert_eq!(shown, ["[REDACTED]", "[REDACTED]", "[REDACTED]", "Canary", "Canary"], "{kind}");
+    }
+    let asked = Operation { kind: "mcp.tool-call".into(), ..operation("find") };
+    let mut masker = masker(NAMED);
+    masker.plan_shape(1, &[labelled("statement", "statement")], &asked);
+    let cells = [(0, "full_name=Canary&x=1")];
+    let edits = masker.mask_shape(1, &batch(&cells)).unwrap();
+    assert_eq!(common::applied(&cells, &edits, 99)[0].as_deref(), Some("full_name=[REDACTED]&x=1"));
 }
 
 #[test]

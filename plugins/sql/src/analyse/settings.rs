@@ -7,7 +7,7 @@
 use super::class::Class;
 
 /// Settings that change neither what a statement means nor what it may do: limits of time and memory, the
-/// planner's choices, how values are written.
+/// planner's choices, how values are written. Not `lc_messages`: maskers know the server's texts in English only.
 #[rustfmt::skip]
 static HARMLESS: &[&str] = &[
     "application_name", "backend_flush_after", "bytea_output", "check_function_bodies",
@@ -27,7 +27,7 @@ static HARMLESS: &[&str] = &[
     "geqo_pool_size", "geqo_seed", "geqo_selection_bias", "geqo_threshold", "gin_fuzzy_search_limit",
     "gin_pending_list_limit", "hash_mem_multiplier", "idle_in_transaction_session_timeout",
     "idle_session_timeout", "intervalstyle", "jit", "jit_above_cost", "jit_inline_above_cost",
-    "jit_optimize_above_cost", "join_collapse_limit", "lc_messages", "lc_monetary", "lc_numeric", "lc_time",
+    "jit_optimize_above_cost", "join_collapse_limit", "lc_monetary", "lc_numeric", "lc_time",
     "lock_timeout", "logical_decoding_work_mem", "maintenance_io_concurrency", "maintenance_work_mem",
     "max_parallel_maintenance_workers", "max_parallel_workers", "max_parallel_workers_per_gather",
     "min_parallel_index_scan_size", "min_parallel_table_scan_size", "parallel_leader_participation",
@@ -85,6 +85,7 @@ mod tests {
             "search_path",
             "Standard_Conforming_Strings",
             "client_encoding",
+            "lc_messages",
             "row_security",
             "app.tenant",
             "session_replication_role",
