@@ -355,7 +355,7 @@ mod tests {
         let (leg, took, start) = pair(Side::Client);
         let (tell, pipe) = mpsc::channel(8);
         start.send(1 << 20).unwrap();
-        tokio::spawn(leg.run(ours, pipe));
+        tokio::spawn(leg.run(ours, pipe.into()));
         (theirs, took, tell)
     }
 
