@@ -491,7 +491,7 @@ mod tests {
         let whose = guesses.count(&crm, HERE, "ann", true).unwrap();
         assert_eq!(guesses.count(&crm, HERE, "ann", true), None);
         assert_eq!(guesses.count(&crm, HERE, "ann", false), None);
-        assert_eq!(guesses.open_windows(), [whose.clone()]);
+        assert_eq!(guesses.open_windows(), std::slice::from_ref(&whose));
         let window = guesses.close(&whose).unwrap();
         assert_eq!((window.unread, window.wrong, window.only_name()), (2, 1, "ann"));
         assert!(

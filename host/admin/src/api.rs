@@ -68,7 +68,9 @@ pub enum ReviewRefused {
     NotWaiting,
     #[error("nobody reviews their own request, nor their agents'")]
     OwnRequest,
-    #[error("a review needs a person, and {who} is of kind `{kind}`: somebody of kind `human` must review it")]
+    #[error(
+        "a review needs a person, and {who} is of kind `{kind}`: somebody of kind `human` must review it"
+    )]
     NotPerson { who: String, kind: &'static str },
     #[error("{who} is not among the reviewers of this request: {reviewers}")]
     NotReviewer { who: String, reviewers: String },

@@ -125,7 +125,9 @@ impl From<ReviewRefused> for Problem {
             ReviewRefused::NotWaiting => (StatusCode::NOT_FOUND, "not-waiting"),
             ReviewRefused::OwnRequest => (StatusCode::FORBIDDEN, "own-request"),
             ReviewRefused::NotPerson { .. } => (StatusCode::FORBIDDEN, "not-a-person"),
-            ReviewRefused::NotReviewer { .. } | ReviewRefused::NoLongerReviewer { .. } => (StatusCode::FORBIDDEN, "not-reviewer"),
+            ReviewRefused::NotReviewer { .. } | ReviewRefused::NoLongerReviewer { .. } => {
+                (StatusCode::FORBIDDEN, "not-reviewer")
+            }
             ReviewRefused::NotRecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-recorded"),
         };
         Self::new(status, code, refused.to_string())
