@@ -37,7 +37,7 @@ fn strict_messages() {
             "invalid input syntax for type integer: \"customers\"",
             "invalid input syntax for type integer: \"[REDACTED]\"",
         ),
-        (about, "invalid input syntax for type date: \"Ann", "[REDACTED]"),
+        (about, "invalid input syntax for type date: \"Ann", "invalid input syntax for type [REDACTED]"),
         // lists of values
         (about, "Key (full_name)=(Ann Lee) already exists.", "Key (full_name)=([REDACTED]) already exists."),
         (
