@@ -71,7 +71,7 @@ fn strict_messages() {
             "null value in column \"city\" of relation \"customers\" violates not-null constraint",
             "null value in column \"city\" of relation \"customers\" violates not-null constraint",
         ),
-        (about, "function lower(integer) does not exist", "function lower(integer) does not exist"),
+        (about, "function lower(integer) does not exist", "function [REDACTED] does not exist"),
         (
             about,
             "value too long for type character varying(77007)",
