@@ -323,7 +323,7 @@ def test_nobody_approves_their_own(weir, api):
 
 
 def test_who_leaves_does_not_wait(weir, api):
-    body = b'{"name":"mark-gone"}'
+    body = b'{"note":"mark-gone"}'
     with RawHttp(*weir.address("crm")) as client:
         client.send(request("POST /crm/customers HTTP/1.1", ("Host", "localhost"), ("Authorization", weir.basic("ann")),
                             ("Content-Type", "application/json"), ("Content-Length", str(len(body))), body=body))
