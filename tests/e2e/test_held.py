@@ -478,33 +478,54 @@ def test_two_sessions_with_the_same_text_need_two_approvals(weir, table, touched
     assert touched() == 2
 
 
-@pytest.mark.parametrize("run", ["fetch all from q", "FETCH forward 1 in \"q\"", "move all in q", "select 1; fetch q", "move what q"])
-@pytest.mark.parametrize("forget", ["", "close nothing_like_it", f"close {'n' * 70}"])
-def test_what_a_bind_has_made_is_not_run_by_sql(weir, table, touched, run, forget):
-    """Only an Execute of it is judged by what it does."""
+def bound(client: Wire, text: str) -> None:
+    """In a transaction, a portal `q` that nothing has run."""
+    client.ask(query("begin"))
+    assert not errors(client.ask(parse(text, "p") + bind(portal="q", statement="p") + wire.SYNC))
+
+
+@pytest.mark.parametrize("run", [query("fetch all from q"), query('FETCH forward 1 in "q"'), query("move all in q"), extended("fetch q") + wire.SYNC],
+                         ids=["fetch", "quoted", "move", "extended"])
+@pytest.mark.parametrize("forget", ["", "close nothing_like_it"])
+def test_what_a_bind_has_made_is_judged_when_sql_runs_it(weir, table, touched, run, forget):
     with Wire(weir.endpoint) as client:
-        client.ask(query("begin"))
-        text = f"update {table} set touched = touched + 1 returning id"
-        assert not errors(client.ask(parse(text, "p") + bind(portal="q", statement="p") + wire.SYNC))
-        if forget:
+        bound(client, f"update {table} set touched = touched + 1 returning id")
+        if forget and b"fetch all" in run:
             client.ask(query("savepoint s"))
             assert errors(client.ask(query(forget)))
             client.ask(query("rollback to s"))
-        (error,) = errors(client.ask(query(run)))
-        assert "42501" in str(error.fields) or "not understood" in error.text, error
-        if run.startswith("fetch"):
-            client.ask(query("rollback"))
-            client.ask(query("begin"))
-            client.ask(parse(text, "p2") + bind(portal="q", statement="p2") + wire.SYNC)
-            (error,) = errors(client.ask(parse(run) + bind() + execute() + wire.SYNC))
-            assert "use Execute" in error.text
-        client.ask(query("commit"))
+        identifier = hold(weir, client, run)
+        (listed,) = [each for each in waiting(weir) if each["id"] == identifier]
+        assert listed["code"] == "bulk-write" and table in json.dumps(listed)
+        weir.as_person("lea", "approvals", "deny", identifier)
+        assert errors(client.until_ready())
+        client.ask(query("rollback"))
         assert touched() == 0
-        # A cursor of its own is as ever.
+
+
+@pytest.mark.parametrize("run", [f"close {'n' * 70}; fetch q", "select 1; fetch q", "fetch q; fetch q", "move what q", 'fetch "é"', f"fetch {'q' * 70}"])
+def test_what_is_not_sure_to_be_a_cursor_is_not_run(weir, table, touched, run):
+    with Wire(weir.endpoint) as client:
+        bound(client, f"update {table} set touched = touched + 1 returning id")
+        (error,) = errors(client.ask(query(run)))
+        assert "use Execute" in error.text or "not understood" in error.text
+        client.ask(query("rollback"))
+        assert touched() == 0
+
+
+def test_a_portal_that_reads_is_moved_and_fetched_as_ever(weir):
+    """asyncpg does."""
+    with Wire(weir.endpoint) as client:
+        bound(client, "select generate_series(1, 5)")
+        assert not errors(client.ask(query("move forward 2 in q")))
+        assert rows(client.ask(query("fetch q"))) == [("3",)]
+        assert rows(client.ask(execute("q", 1) + wire.SYNC)) == [("4",)]
+        client.ask(query("commit"))
         client.ask(query("begin"))
         assert rows(client.ask(query("declare own cursor for select 7; fetch own"))) == [("7",)]
         client.ask(query("rollback"))
-    assert not waiting(weir)
+    (moved,) = [each for each in weir.trail(kind="intent") if each["payload"].get("text") == "move forward 2 in q"]
+    assert {"name": "sql-executes", "value": "select generate_series(1, 5)"} in moved["payload"]["attributes"]
 
 
 def test_prepared_statement_replaced_while_it_waits(weir, table, touched, server):

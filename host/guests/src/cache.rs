@@ -119,14 +119,16 @@ impl CodeCache {
         if !opened.is_file() || opened.uid() != self.owner || opened.mode() & OTHERS_WRITE != 0 {
             return Err("the file is not ours alone".to_owned());
         }
-        let mut bytes = Vec::new();
-        file.take(MAX_BODY_BYTES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        let rest = bytes.strip_prefix(MAGIC.as_slice()).ok_or("the header is damaged")?;
-        let (hash, body) = rest.split_at_checked(HASH_BYTES).ok_or("the header is damaged")?;
-        if Sha256::digest(body).as_slice() != hash {
+        let mut header = [0; MAGIC.len() + HASH_BYTES];
+        (&file).read_exact(&mut header).map_err(|error| format!("the header is damaged: {error}"))?;
+        let hash = header.strip_prefix(MAGIC.as_slice()).ok_or("the header is damaged")?;
+        let most = opened.len().min(MAX_BODY_BYTES);
+        let mut body = Vec::with_capacity(usize::try_from(most).unwrap_or_default());
+        file.take(MAX_BODY_BYTES).read_to_end(&mut body).map_err(|error| error.to_string())?;
+        if Sha256::digest(&body).as_slice() != hash {
             return Err("the contents are damaged".to_owned());
         }
-        Ok(Some(body.to_vec()))
+        Ok(Some(body))
     }
 
     fn write(&self, path: &Path, body: &[u8]) -> io::Result<()> {

@@ -287,7 +287,7 @@ impl GuestMaskers {
                 .watched(member.ask_beside(shadow, info, next_id, planned.number, columns, operation).await)
             {
                 Ok((held, wish)) => {
-                    let names = masker_beside::names(columns);
+                    let names = masker_beside::names(columns, operation);
                     let Wish { wanted: own, rules, reusable } = wish;
                     let part = ShadowPart { member: index, held, wanted: own, rules, reusable, names };
                     told.extend(part.unseen(shadow, wanted));

@@ -10,7 +10,7 @@ use crate::edits::{self, Change, changes};
 use crate::load::Loaded;
 use crate::metrics::count;
 use std::collections::BTreeMap;
-use weir_model::{Applied, Column, Fault};
+use weir_model::{Applied, Column, Fault, Operation};
 use weir_session::traffic::{Batch, Masked};
 
 /// Longest name of a column that is told, and most digits in it: longer, it may be a value.
@@ -104,9 +104,16 @@ pub(crate) fn given(batch: &Batch, before: &Masked, part: &ShadowPart) -> Option
     edits::narrow(batch, before, &part.wanted)
 }
 
-/// What columns are called in a record.
-pub(crate) fn names(columns: &[Column]) -> Vec<String> {
-    columns.iter().enumerate().map(|(index, column)| name(index, column)).collect()
+/// What columns are called in a record. Those of a database have names that somebody has given them; the keys of an
+/// answer may be values.
+pub(crate) fn names(columns: &[Column], operation: &Operation) -> Vec<String> {
+    let is_database = operation.kind.starts_with("sql.");
+    let name = |(index, column)| if is_database { name(index, column) } else { number(index) };
+    columns.iter().enumerate().map(name).collect()
+}
+
+fn number(index: usize) -> String {
+    format!("column {}", index + 1)
 }
 
 fn name(index: usize, column: &Column) -> String {
@@ -115,7 +122,7 @@ fn name(index: usize, column: &Column) -> String {
         (true, true) => format!("{}.{own}", column.relation),
         (false, true) => own.clone(),
         // It may be a value: an alias, or a key of a JSON object.
-        _ => format!("column {}", index + 1),
+        _ => number(index),
     }
 }
 

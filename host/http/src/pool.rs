@@ -376,9 +376,10 @@ impl Pool {
     }
 }
 
-/// Twice is as good as once, and there is no body that would be gone.
+/// It changes nothing (RFC 9110, 9.2.1), so twice is as good as once, and there is no body that would be gone. To be
+/// idempotent is not enough: what was approved once runs once.
 fn may_repeat(head: &RequestHead) -> bool {
-    !head.has_body && matches!(&*head.method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
+    !head.has_body && matches!(&*head.method, "GET" | "HEAD" | "OPTIONS")
 }
 
 enum Sent {

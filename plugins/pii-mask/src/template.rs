@@ -50,6 +50,8 @@ impl Place {
 
     fn shows(self, text: &str, names: &Names) -> bool {
         match self {
+            // Among so many one could be any value.
+            _ if names.are_many() => false,
             Place::Name => names.has(text),
             Place::Made => names.has(text) || names.has_made(text),
             Place::Columns => {
@@ -109,7 +111,9 @@ fn read(text: &str, template: &str, names: &Names) -> Option<Vec<Part>> {
 
 fn is_type(text: &str, names: &Names) -> bool {
     let element = text.strip_suffix("[]").unwrap_or(text);
-    TYPES.contains(&element) || names.has(element)
+    // In quotes, with parentheses or spaces it could be several words of a value.
+    let is_plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '$'));
+    TYPES.contains(&element) || is_plain(element) && names.has(element)
 }
 
 /// `lower(integer)`.

@@ -53,7 +53,7 @@ impl Inspector {
     fn rewritten_query(&mut self, id: u32, text: &str) -> Option<(Substitute, Operation)> {
         let facts = sql::read(text.as_bytes(), self.reading, MaySet::Nothing);
         let copies = |copy: &Copy| matches!(copy, Copy::Out(_) | Copy::OutUnclear(_));
-        if self.masking && copies(&facts.copy) || self.runs_portal(&facts).is_some() {
+        if self.masking && copies(&facts.copy) || self.runs_unknown(&facts).is_some() {
             return None;
         }
         let changes = {
@@ -94,7 +94,7 @@ impl Inspector {
         text: &str,
     ) -> Option<(Substitute, Operation)> {
         let statement = statement(Parse { text: text.as_bytes(), ..parse }, self.reading, MaySet::Nothing);
-        if self.not_maskable(&statement).or_else(|| self.runs_portal(&statement.facts)).is_some() {
+        if self.not_maskable(&statement).is_some() || !statement.facts.fetches.is_empty() {
             return None;
         }
         let old = self.queue.of_operation(id).find_map(|entry| entry.statement.clone())?;

@@ -83,6 +83,12 @@ impl Guard {
                 self.executed(operation, classes);
             }
         }
+        // What a Bind has made waits, if it must, when something of it is fetched.
+        let runs_bound = matches!(statement.verb, Verb::Fetch | Verb::Move)
+            && operation.attributes.iter().any(|attribute| attribute.name.starts_with("sql-executes"));
+        if runs_bound {
+            self.executed(operation, classes);
+        }
     }
 
     /// What an operation executes that was prepared earlier: the inspector says it, text by text, or says that it

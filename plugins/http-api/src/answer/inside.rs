@@ -99,8 +99,27 @@ fn balanced(data: &[u8]) -> Option<usize> {
 /// Whether there is JSON with fields in a text.
 pub(super) fn any(text: &str) -> bool {
     let data = text.as_bytes();
-    let mut brackets = data.iter().enumerate().filter(|(_, byte)| matches!(byte, b'{' | b'['));
-    brackets.any(|(at, _)| holds_object(data.get(at..).unwrap_or_default()))
+    let mut at = 0;
+    while let Some(found) = opening(data, at) {
+        let rest = data.get(found..).unwrap_or_default();
+        if holds_object(rest) {
+            return true;
+        }
+        at = found + in_vain(rest);
+    }
+    false
+}
+
+/// The next opening bracket from `at` on.
+fn opening(data: &[u8], at: usize) -> Option<usize> {
+    data.get(at..)?.iter().position(|byte| matches!(byte, b'{' | b'[')).map(|found| at + found)
+}
+
+/// How much need not be looked at again when no object was found at its beginning: all brackets of a list that lead to
+/// the same place, or a text of brackets would be read once for each.
+fn in_vain(data: &[u8]) -> usize {
+    let run = data.iter().take_while(|byte| **byte == b'[' || byte.is_ascii_whitespace()).count();
+    run.max(1)
 }
 
 /// Adds the values of a text that stands in the body from `offset` on.
@@ -119,12 +138,11 @@ pub(super) fn add(
     // Each opening bracket may be followed to the end of the text in vain.
     let mut effort = data.len().saturating_mul(8).saturating_add(1 << 16);
     let (mut done, mut at) = (0, 0);
-    let is_open = |byte: &u8| matches!(byte, b'{' | b'[');
-    while let Some(found) = data.get(at..).and_then(|rest| rest.iter().position(is_open)) {
-        at += found;
+    while let Some(found) = opening(data, at) {
+        at = found;
         let rest = data.get(at..).unwrap_or_default();
         if !holds_object(rest) {
-            at += 1;
+            at += in_vain(rest);
             continue;
         }
         let length = balanced(rest);
@@ -177,6 +195,13 @@ pub(super) fn not_json(error: &weir_json::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn brackets_are_passed_in_one_go() {
+        assert_eq!([&b"[ [\n[x"[..], b"{x", b"[{"].map(in_vain), [5, 1, 1]);
+        assert!(any(&format!("{}x[{{\"a\":1}}]", "[".repeat(1 << 20))));
+        assert!(!any(&"[ ".repeat(1 << 20)));
+    }
 
     #[test]
     fn what_a_text_is_meant_to_be_is_seen_behind_guards_and_calls() {

@@ -196,13 +196,13 @@ impl Item {
     }
 }
 
-/// What it runs was written elsewhere, and may be about anything: EXECUTE, in whatever statement; FETCH, CALL, DO.
+/// What it runs was written elsewhere, and may be about anything: EXECUTE, in whatever statement; FETCH, MOVE, CALL, DO;
+/// the end of a transaction, which runs cursors WITH HOLD and what was deferred.
 fn runs_the_unseen(words: &[Word<'_>]) -> bool {
     let starts = |at: usize| at == 0 || is(words, at - 1, Kind::Semicolon);
-    words
-        .iter()
-        .enumerate()
-        .any(|(at, word)| word.is("execute") || (word.is_any(&["fetch", "call", "do"]) && starts(at)))
+    words.iter().enumerate().any(|(at, word)| {
+        word.is("execute") || (word.is_any(&["fetch", "move", "call", "do", "commit", "end"]) && starts(at))
+    })
 }
 
 /// A protected column or table is named, or text that looks like SQL names one.

@@ -16,6 +16,8 @@ pub struct Names {
     text: String,
 }
 
+/// Different names of one statement.
+const MANY: usize = 1000;
 /// `database.schema.table.column`.
 const MAX_QUALIFIED: usize = 4;
 /// Names between a table's name and the end of a constraint's.
@@ -47,6 +49,11 @@ impl Names {
         whole.sort_unstable();
         whole.dedup();
         Names { whole, text: text.to_owned() }
+    }
+
+    /// More than people write: a list of values, perhaps, to see which of them an error repeats.
+    pub fn are_many(&self) -> bool {
+        self.whole.len() > MANY
     }
 
     pub fn has(&self, name: &str) -> bool {

@@ -121,7 +121,7 @@ impl Inspector {
             return Step::Wait;
         }
         let facts = &portal.statement.facts;
-        if let Some(why) = self.runs_portal(facts).or_else(|| self.not_maskable(&portal.statement)) {
+        if let Some(why) = self.runs_unknown(facts).or_else(|| self.not_maskable(&portal.statement)) {
             let end = scan.at + header.total_bytes;
             return self.refuse_here(scan, scan.at, end, operation, why, Answer::Execute);
         }
@@ -194,7 +194,7 @@ impl Inspector {
             self.names.bound.note(bind.portal);
         }
         // What is only prepared or bound runs later, or never.
-        let runs = execute.and_then(|_| self.runs_portal(&statement.facts));
+        let runs = execute.and_then(|_| self.runs_unknown(&statement.facts));
         if let Some(why) = unreadable.or(too_many).or(runs).or_else(|| self.not_maskable(&statement)) {
             return self.refuse_here(scan, unit.start, end, operation, why, first);
         }

@@ -30,7 +30,7 @@ impl Inspector {
         }
         let end = scan.at + header.total_bytes;
         if let Some(why) =
-            unreadable.or_else(|| self.runs_portal(&facts)).or_else(|| self.query_not_maskable(&facts))
+            unreadable.or_else(|| self.runs_unknown(&facts)).or_else(|| self.query_not_maskable(&facts))
         {
             return self.refuse_here(scan, scan.at, end, operation, why, Answer::Query);
         }
@@ -81,10 +81,29 @@ impl Inspector {
         Step::Next
     }
 
-    /// Why this text cannot run: it would run what a Bind has made, of which it says nothing.
-    pub(crate) fn runs_portal(&self, facts: &Facts) -> Option<Fault> {
-        facts.fetches.iter().any(|cursor| self.names.bound.may_be(cursor.as_deref())).then(|| {
-            denied("FETCH and MOVE of a portal that was made by Bind are not possible: use Execute, or DECLARE a cursor")
+    /// What a FETCH or MOVE runs of what a Bind has made.
+    fn fetched(&self, facts: &Facts) -> Fetched {
+        let bound: Vec<_> =
+            facts.fetches.iter().filter(|cursor| self.names.bound.may_be(cursor.as_deref())).collect();
+        let cursor = match bound.as_slice() {
+            [] => return Fetched::Nothing,
+            [cursor] if facts.statements == 1 => cursor.as_deref().filter(|name| sql::is_plain(name)),
+            _ => None,
+        };
+        let Some(cursor) = cursor else { return Fetched::Unsure };
+        match self.names.portals.find(cursor.as_bytes(), self.client.segment) {
+            Found::Known(portal) if says_all(&portal.statement) => {
+                Fetched::Portal(Rc::clone(&portal.statement))
+            }
+            Found::NotYet => Fetched::NotYet,
+            Found::Known(_) | Found::Foreign(_) | Found::Nothing => Fetched::Unsure,
+        }
+    }
+
+    /// Why this text cannot run: it may run what a Bind has made, and it is not sure what that is.
+    pub(crate) fn runs_unknown(&self, facts: &Facts) -> Option<Fault> {
+        matches!(self.fetched(facts), Fetched::Unsure | Fetched::NotYet).then(|| {
+            denied("it is not sure what this FETCH or MOVE runs, since a Bind has used such a name: use Execute, or DECLARE a cursor")
         })
     }
 
@@ -145,13 +164,17 @@ impl Inspector {
         changes
     }
 
-    /// What EXECUTE runs was prepared before: says what it is, or that it is not known. `false` when that depends
-    /// on an answer to come.
+    /// What EXECUTE runs was prepared before, and what FETCH and MOVE run perhaps bound: says what it is, or that it is
+    /// not known. `false` when that depends on an answer to come.
     pub(crate) fn add_executed(&self, operation: &mut Operation, facts: &Facts) -> bool {
-        if facts.executes.is_empty() {
-            return true;
+        match self.fetched(facts) {
+            Fetched::NotYet => return false,
+            Fetched::Portal(statement) => {
+                operation.action = statement.facts.action.to_owned();
+                add_text(operation, &statement);
+            }
+            Fetched::Nothing | Fetched::Unsure => {}
         }
-        let mut objects: BTreeSet<String> = operation.objects.iter().cloned().collect();
         for name in &facts.executes {
             if !sql::is_plain(name) {
                 operation.attributes.push(attribute("sql-executes-unknown", name.as_str()));
@@ -165,25 +188,45 @@ impl Inspector {
                     continue;
                 }
             };
-            let doubtful = statement.facts.unsafe_reading
-                || statement.facts.not_utf8
-                || (statement.facts.old_strings && statement.text.contains('\\'));
-            if doubtful {
+            if is_doubtful(&statement) {
                 operation.attributes.push(attribute("sql-executes-unknown", name.as_str()));
                 continue;
             }
             if facts.only_executes {
                 operation.action = statement.facts.action.to_owned();
             }
-            operation.attributes.push(attribute("sql-executes", statement.text.as_str()));
-            for object in &statement.facts.objects {
-                if objects.insert(object.clone()) {
-                    operation.objects.push(object.clone());
-                }
-            }
+            add_text(operation, &statement);
         }
         true
     }
+}
+
+enum Fetched {
+    /// No portal of the protocol.
+    Nothing,
+    Portal(Rc<Statement>),
+    /// It depends on an answer to come.
+    NotYet,
+    Unsure,
+}
+
+/// The text tells what it does, and that it is read so.
+fn says_all(statement: &Statement) -> bool {
+    !is_doubtful(statement) && statement.facts.executes.is_empty() && statement.facts.fetches.is_empty()
+}
+
+fn is_doubtful(statement: &Statement) -> bool {
+    let facts = &statement.facts;
+    facts.unsafe_reading || facts.not_utf8 || (facts.old_strings && statement.text.contains('\\'))
+}
+
+/// Policies see also what this text does.
+fn add_text(operation: &mut Operation, statement: &Statement) {
+    operation.attributes.push(attribute("sql-executes", statement.text.as_str()));
+    let known: BTreeSet<&String> = operation.objects.iter().collect();
+    let more: Vec<_> =
+        statement.facts.objects.iter().filter(|object| !known.contains(object)).cloned().collect();
+    operation.objects.extend(more);
 }
 
 /// No segment: what is staged for it is only seen once its answer has come.

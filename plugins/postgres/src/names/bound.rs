@@ -1,9 +1,8 @@
-//! Which portals SQL must not run.
+//! Which cursors of SQL may be portals of the protocol.
 //!
 //! A Bind makes a portal without running it, and only what runs is judged as such. SQL's FETCH and MOVE run a portal as
-//! Execute does, and say nothing of what is in it. So they are refused for every name that a Bind of this session has
-//! used, whatever became of it since: a name more that is refused costs nobody anything, as drivers fetch from
-//! cursors that they have declared.
+//! Execute does (asyncpg moves so), and say nothing of what is in it. So for every name that a Bind of this session
+//! has used, whatever became of it since, it must be known what it stands for, or they are refused.
 
 use crate::sql;
 use std::collections::BTreeSet;

@@ -1,7 +1,8 @@
 //! Calls whose arguments are shown elsewhere.
 //!
 //! A setting is told to the client and shown by SHOW, the key of a lock stands in `pg_locks`, a sequence's
-//! value in the sequence. Whoever hides the columns of results never sees a value that leaves that way.
+//! value in the sequence, a seed in what `random()` says next, a channel in who is notified, a time slept in the clock,
+//! a large object in its number. Whoever hides the columns of results never sees a value that leaves that way.
 
 use super::class::Class;
 use super::parser::Parser;
@@ -10,7 +11,10 @@ use crate::lex::Kind;
 
 /// Is this a function (by its folded name) whose arguments others, or the session, can read back?
 fn shows_arguments(name: &str) -> bool {
-    name == "setval" || name.starts_with("pg_advisory_") || name.starts_with("pg_try_advisory_")
+    const NAMES: [&str; 7] =
+        ["setval", "setseed", "pg_notify", "lo_creat", "lo_create", "lo_from_bytea", "lo_put"];
+    const PREFIXES: [&str; 3] = ["pg_advisory_", "pg_try_advisory_", "pg_sleep"];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// What a call with an argument that was computed does, beside what the function does.
