@@ -17,6 +17,7 @@
 
 mod answer;
 mod aside;
+mod head;
 mod holds;
 mod judge;
 mod mask;

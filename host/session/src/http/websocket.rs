@@ -11,11 +11,12 @@
 //! never been. The operation of the handshake is open as long as the connection, and its outcome says how that ended.
 
 use super::answer::Stop;
+use super::head::{bound, change};
 use super::holds::{CLIENT_GONE, GivenUp};
 use super::judge::Judged;
 use super::outgoing::Outgoing;
 use super::reply::{Gone, Reply};
-use super::request::{Exchange, First, Shown, bound, change, from_body};
+use super::request::{Exchange, First, Shown, from_body};
 use super::session::{HttpPorts, lock};
 use super::spans::apply;
 use super::traffic::{
