@@ -425,6 +425,11 @@ impl<P: HttpPorts> Exchange<P> {
         lock(&self.forwarded).clone()
     }
 
+    /// The first of them, which values and bytes of the answer are counted for.
+    pub(super) fn current(&self) -> Option<u32> {
+        lock(&self.forwarded).first().copied()
+    }
+
     pub(super) fn ended(&self, operation: u32) {
         lock(&self.forwarded).retain(|open| *open != operation);
     }

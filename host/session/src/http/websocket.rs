@@ -449,7 +449,7 @@ impl<P: HttpPorts> Talk<'_, P> {
         let mut headers = [header];
         if self.exchange.session.masking {
             let mut desk = self.exchange.session.desk().await;
-            self.exchange.mask_trailers(&mut desk, &mut headers).await?;
+            self.exchange.mask_headers(&mut desk, &mut headers).await?;
         }
         let [header] = headers;
         Ok(header.text().into_owned())
