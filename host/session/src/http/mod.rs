@@ -34,3 +34,4 @@ mod websocket;
 
 pub use notes::Notes;
 pub use session::{HttpPorts, HttpSession, HttpStart, Totals};
+pub use spans::apply;
