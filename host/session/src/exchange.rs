@@ -87,6 +87,7 @@ pub struct Ended {
     pub bytes_to_client: u64,
 }
 
+/// One session's exchange, while it runs.
 pub struct Exchange<P: Ports> {
     info: SessionInfo,
     inspector: P::Inspector,
