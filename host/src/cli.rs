@@ -415,7 +415,7 @@ pub(crate) struct PluginReplay {
 pub(crate) struct PluginNew {
     /// `rust`, `python`, `js`, `c` or `go` (experimental)
     pub(crate) language: String,
-    /// `policy` or `masker`
+    /// `policy` or `masker`; in Rust also `inspector` or `http-inspector`
     pub(crate) kind: String,
     /// What the configuration will call it
     pub(crate) name: String,

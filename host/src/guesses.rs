@@ -9,9 +9,10 @@
 //!   passwords are hashed at once.
 //!
 //! An attempt is taken before the password is looked at, and given back when it was right: attempts at the same time
-//! cannot slip through together, and who knows the password never runs out. Where only attempts that are still under way
-//! are in the way, as when a pool opens all its connections at once, the next one waits for them. Names that do not exist are counted the
-//! same. A token cannot be guessed, so a right one always passes; a wrong one counts for its address.
+//! cannot slip through together, and who knows the password never runs out. Where only attempts that are still under
+//! way are in the way, as when a pool opens all its connections at once, the next one waits for them. Names that do not
+//! exist are counted the same. A token cannot be guessed, so a right one always passes; a wrong one counts for its
+//! address.
 //!
 //! The trail has each failed login of its own until there are too many; those and what was refused unread are one record
 //! for each network and [`WINDOW`], so that strangers cannot fill the disk.

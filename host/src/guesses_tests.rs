@@ -42,18 +42,18 @@ async fn attempts_at_the_same_time_wait_for_each_other() {
         held.push(guesses.take("ann", HERE).await.unwrap());
     }
     let mut next = std::pin::pin!(guesses.take("ann", HERE));
-    assert!(futures_are_pending(next.as_mut()));
+    assert!(is_pending(next.as_mut()));
     guesses.right(held.pop().unwrap(), Instant::now());
     held.push(next.await.unwrap());
     let mut last = std::pin::pin!(guesses.take("ann", HERE));
-    assert!(futures_are_pending(last.as_mut()));
+    assert!(is_pending(last.as_mut()));
     // All were wrong: nobody waits any more.
     drop(held);
     assert!(last.await.is_err());
     assert!(guesses.lock().pending.is_empty());
 }
 
-fn futures_are_pending(future: std::pin::Pin<&mut impl Future>) -> bool {
+fn is_pending(future: std::pin::Pin<&mut impl Future>) -> bool {
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending()
 }
 

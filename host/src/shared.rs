@@ -64,9 +64,7 @@ impl Running {
         }
         Ok(Self { config, users, resources })
     }
-}
 
-impl Running {
     /// Who reviews what waits on a resource, unless a policy says otherwise; nobody when it is gone.
     pub(crate) fn reviewers(&self, resource: &ResourceName) -> &[Grantee] {
         self.resources.get(resource).map_or(&[], |found| &found.settings.reviewers)

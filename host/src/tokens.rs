@@ -1,9 +1,9 @@
 //! The tokens of `state/tokens.toml`, followed while the gateway runs.
 //!
-//! A new token opens nothing before its making is in the trail; a revoked, expired or removed one opens nothing at once,
-//! and the sessions that came with it end, whether that can be recorded or not: what only narrows does not wait.
-//! Who is taken out of the users file loses them for good: they are revoked in the file, since the next user of that name is
-//! somebody else.
+//! A new token opens nothing before its making is in the trail; a revoked, expired or removed one opens nothing at
+//! once, and the sessions that came with it end, whether that can be recorded or not: what only narrows does not wait.
+//! Who is taken out of the users file loses them for good: they are revoked in the file, since the next user of that
+//! name is somebody else.
 //!
 //! When it is recorded, the file is told (`recorded`), so that the next start does not record it again, and so that
 //! `weir token` knows that it is done.

@@ -12,8 +12,8 @@
 //! * `rollout` is what is tried beside another or for it, and when that is over;
 //! * `instance` is one guest in its fence: a store per session and plugin, limits in memory, time and output;
 //! * `offline` runs plugins without a gateway, for commands;
-//! * `policy`, `masker`, `inspector`, `http` are the four worlds as sessions see them; `edits` applies what maskers
-//!   say.
+//! * `policy`, `masker`, `inspector`, `http` are the four worlds as sessions see them; `masker_instance` is one of the
+//!   instances a masker has, `masker_beside` what a shadow of it says, and `edits` applies what maskers say.
 //!
 //! Invariants:
 //!
@@ -40,6 +40,7 @@ mod log;
 mod look;
 mod masker;
 mod masker_beside;
+mod masker_instance;
 mod metrics;
 pub mod offline;
 mod outside;

@@ -1,8 +1,9 @@
 //! The policies of one session.
 //!
-//! Each holds one instance. With an operation's first round the session looks once at the generation in service
-//! and uses that for the whole operation, also when a rewritten text is judged again: an instance of another version or other settings is replaced before
-//! it is asked. An instance that stopped is dropped; the next operation gets a fresh one.
+//! Each holds one instance. With an operation's first round the session looks once at the generation in service and
+//! uses that for the whole operation, also when a rewritten text is judged again: an instance of another version or
+//! other settings is replaced before it is asked. An instance that stopped is dropped; the next operation gets a
+//! fresh one.
 
 use crate::contract::World;
 use crate::contract::v0_1::judge::exports::weir::plugin::decide;

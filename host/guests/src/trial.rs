@@ -7,7 +7,7 @@ use crate::contract::World;
 use crate::http::GuestHttpInspector;
 use crate::inspector::GuestInspector;
 use crate::load::Loaded;
-use crate::masker::MaskerInstance;
+use crate::masker_instance::MaskerInstance;
 use crate::pipeline::InspectorLimits;
 use crate::policy::PolicyInstance;
 use crate::problem::{LoadProblem, Stage};

@@ -14,24 +14,24 @@ mod client_side;
 mod held;
 mod records;
 mod server_side;
+mod transport;
 
-use crate::buffer::{Inlet, Outlet, READ_BYTES, Sent};
+use crate::buffer::{Inlet, Outlet};
 use crate::decide::Default as DefaultVerdict;
 use crate::ledger::Ledger;
 use crate::ports::{Ask, Inspector, Leave, PendingApproval, Ports, Review, Trail};
 use crate::running::Running;
 use crate::traffic::ClientOutcome;
-use bytes::BufMut;
 use client_side::Staged;
 pub(crate) use client_side::nonsense;
 use held::Held;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
+use transport::{receive, send, send_at_once};
 use weir_model::{EndReason, Fault, FaultSource, SessionInfo};
 
 /// Numbers that bound one session; from the configuration.
@@ -87,6 +87,7 @@ pub struct Ended {
     pub bytes_to_client: u64,
 }
 
+/// One session's exchange, while it runs.
 pub struct Exchange<P: Ports> {
     info: SessionInfo,
     inspector: P::Inspector,
@@ -458,44 +459,6 @@ fn parting_words(reason: &EndReason) -> Option<Fault> {
         EndReason::Revoked => host("57P01", "the session was ended by an operator"),
         EndReason::ClientClosed | EndReason::UpstreamClosed => None,
     }
-}
-
-/// Reads once. Cancel safe: what was read is in the buffer.
-async fn receive<R: AsyncRead + Unpin>(stream: &mut R, inlet: &mut Inlet) -> std::io::Result<usize> {
-    stream.read_buf(&mut inlet.room().limit(READ_BYTES)).await
-}
-
-/// Writes what there is; when there is nothing left, makes the transport let go of what it holds back.
-async fn send<W: AsyncWrite + Unpin>(out: &mut W, bytes: &[u8]) -> std::io::Result<Sent> {
-    if bytes.is_empty() {
-        return out.flush().await.map(|()| Sent::All);
-    }
-    match out.write(bytes).await? {
-        0 => Err(std::io::ErrorKind::WriteZero.into()),
-        count => Ok(Sent::Bytes(count)),
-    }
-}
-
-/// Writes and flushes as far as the transport takes it without waiting.
-async fn send_at_once<W: AsyncWrite + Unpin>(out: &mut W, outlet: &mut Outlet) -> std::io::Result<()> {
-    std::future::poll_fn(|context| {
-        while !outlet.is_done() {
-            let sent = match outlet.bytes() {
-                [] => Pin::new(&mut *out).poll_flush(context).map_ok(|()| Sent::All),
-                bytes => Pin::new(&mut *out).poll_write(context, bytes).map_ok(Sent::Bytes),
-            };
-            match sent {
-                Poll::Ready(Ok(Sent::Bytes(0))) => {
-                    return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
-                }
-                Poll::Ready(Ok(sent)) => outlet.sent(sent),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => break,
-            }
-        }
-        Poll::Ready(Ok(()))
-    })
-    .await
 }
 
 /// What was noted while something else was done, then what comes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use weir_model::{Applied, JudgedBy, Operation};
 
-/// Differences of shadows that one record tells.
+/// A record with so many lines of maskers tells no more of shadows.
 const MAX_NOTED: usize = 100;
 
 /// An operation that was forwarded and has not ended.

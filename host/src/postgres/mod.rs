@@ -1,8 +1,9 @@
 //! PostgreSQL at the door: the stages of `weir_session::life` for this protocol.
 //!
-//! `greet` settles TLS and reads the startup packet, `identify` checks the proof, `authorize` asks the access
-//! room, `connect` takes a seat, starts what judges, has the settings judged (`settings`) and logs in at the
-//! upstream, `open` starts the inspector, records the session and tells the client that it may speak. After that nothing here touches a byte.
+//! `greet` settles TLS and reads the startup packet, `identify` checks the proof, `authorize` asks the access room,
+//! `connect` takes a seat, starts what judges, has the settings judged (`settings`) and logs in at the upstream, `open`
+//! starts the inspector, records the session and tells the client that it may speak. After that nothing here touches a
+//! byte.
 
 pub(crate) mod catalog;
 mod connect;

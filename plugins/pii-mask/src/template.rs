@@ -131,7 +131,7 @@ fn is_function(text: &str, names: &Names) -> bool {
 const MARKS: &[&str] = &["(", ")", "[", "]", ",", ";", ".", ":", "::", "=", "<", ">", "*", "+", "-", "/"];
 
 /// Types every server has, as it writes them. Without lengths: those can be computed (`pg_catalog.varchar(x, 5, false)`).
-pub const TYPES: &[&str] = &[
+const TYPES: &[&str] = &[
     "integer",
     "bigint",
     "smallint",

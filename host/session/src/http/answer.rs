@@ -1,6 +1,7 @@
 //! The way of an answer: inspected, masked, and only then told.
 
-use super::reply::{Gone, Reply};
+use super::judge::Judged;
+use super::reply::{Gone, Reply, cut_short};
 use super::request::Exchange;
 use super::session::{Held, HttpPorts};
 use super::spans::apply;
@@ -312,7 +313,6 @@ impl<P: HttpPorts> Exchange<P> {
         asked: &[Request],
         given: &[u8],
     ) -> Result<Option<Bytes>, Fault> {
-        use super::judge::Judged;
         match self.judge(desk, asked.to_vec(), &|| given.to_vec(), None).await? {
             Judged::Go => {
                 self.session.holds.asked(asked.iter().map(|asked| asked.id));
@@ -328,7 +328,7 @@ impl<P: HttpPorts> Exchange<P> {
                 }
                 Ok(Some(instead.into()))
             }
-            Judged::Gone => Err(super::reply::cut_short()),
+            Judged::Gone => Err(cut_short()),
         }
     }
 
@@ -343,7 +343,7 @@ impl<P: HttpPorts> Exchange<P> {
     /// No inspector sees them: each is a value of its own, whole.
     async fn tell_trailers(&self, mut trailers: Vec<Header>, reply: &mut Reply) -> Result<(), Stop> {
         if self.session.masking {
-            self.mask_trailers(&mut *self.session.desk().await, &mut trailers).await?;
+            self.mask_headers(&mut *self.session.desk().await, &mut trailers).await?;
         }
         reply.push(Frame::Trailers(trailers)).await?;
         Ok(())
@@ -351,7 +351,7 @@ impl<P: HttpPorts> Exchange<P> {
 
     pub(super) fn count(&self, bytes: usize) {
         self.session.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
-        let Some(current) = self.open().first().copied() else { return };
+        let Some(current) = self.current() else { return };
         if let Some(running) = self.session.running().get_mut(&current) {
             running.bytes_to_client += bytes as u64;
         }

@@ -4,8 +4,9 @@
 //! It is never taken for one of the client's: its operation says who sent it, its body comes from the inspector alone,
 //! and what the upstream answers to it goes nowhere. Like everything, it is on disk before it is sent.
 
+use super::head::HOSTS_OWN;
 use super::judge::{Judged, are_new};
-use super::request::{Exchange, HOSTS_OWN};
+use super::request::Exchange;
 use super::session::HttpPorts;
 use super::traffic::{AnswerHead, Header, OwnRequest, Pipe, RequestHead, Source, Upstream};
 use crate::masking;

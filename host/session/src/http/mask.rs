@@ -67,7 +67,7 @@ const PLAIN: [&str; 48] = [
 ];
 
 impl<P: HttpPorts> Exchange<P> {
-    /// Headers of which the inspector says nothing: each is a value of its own, whole.
+    /// Headers of which the inspector says nothing, but for those that clients and caches work with.
     pub(super) async fn mask_unnamed(&self, desk: &mut Desk<P>, head: &mut AnswerHead) -> Result<(), Fault> {
         let is_plain = |name: &str| PLAIN.binary_search(&name).is_ok() || name.starts_with("access-control-");
         if head.headers.iter().all(|header| is_plain(&header.name)) {
@@ -75,9 +75,7 @@ impl<P: HttpPorts> Exchange<P> {
         }
         let (plain, mut others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut head.headers).into_iter().partition(|header| is_plain(&header.name));
-        if !others.is_empty() {
-            Box::pin(self.mask_trailers(desk, &mut others)).await?;
-        }
+        Box::pin(self.mask_headers(desk, &mut others)).await?;
         head.headers = plain;
         head.headers.extend(others);
         Ok(())
@@ -127,7 +125,7 @@ impl<P: HttpPorts> Exchange<P> {
         cell: impl Fn(u32, u32) -> Option<&'a [u8]>,
     ) -> Result<Spans, Fault> {
         let nothing = crate::masking::no_operation();
-        let current = self.open().first().copied();
+        let current = self.current();
         let Desk { inspector, maskers, .. } = desk;
         let running = self.operation(current);
         let operation = running.as_deref().unwrap_or(&nothing);
@@ -177,13 +175,10 @@ impl<P: HttpPorts> Exchange<P> {
         Ok(spans)
     }
 
-    pub(super) async fn mask_trailers(
-        &self,
-        desk: &mut Desk<P>,
-        trailers: &mut [Header],
-    ) -> Result<(), Fault> {
+    /// Headers or trailers that no inspector has said anything of: each is a value of its own, whole.
+    pub(super) async fn mask_headers(&self, desk: &mut Desk<P>, headers: &mut [Header]) -> Result<(), Fault> {
         let nothing = crate::masking::no_operation();
-        let current = self.open().first().copied();
+        let current = self.current();
         let maskers = &mut desk.maskers;
         let running = self.operation(current);
         let operation = running.as_deref().unwrap_or(&nothing);
@@ -194,7 +189,7 @@ impl<P: HttpPorts> Exchange<P> {
             type_name: String::new(),
             labels: vec!["header".to_owned()],
         };
-        let columns: Vec<_> = trailers.iter().map(column).collect();
+        let columns: Vec<_> = headers.iter().map(column).collect();
         let plan = maskers.plan(VALUES_SLOT, &columns, operation).await?;
         self.note(current, &plan.beside);
         if plan.wanted.is_empty() {
@@ -202,9 +197,9 @@ impl<P: HttpPorts> Exchange<P> {
         }
         let mut batch = Batch::default();
         for index in &plan.wanted {
-            let header = trailers.get(usize::from(*index));
-            let header = header.ok_or_else(|| nonsense("a masker wants a trailer that is not there"))?;
-            batch.push(header.text().as_bytes(), *index).map_err(|_| nonsense("trailers beyond counting"))?;
+            let header = headers.get(usize::from(*index));
+            let header = header.ok_or_else(|| nonsense("a masker wants a header that is not there"))?;
+            batch.push(header.text().as_bytes(), *index).map_err(|_| nonsense("headers beyond counting"))?;
         }
         let masked = maskers.mask(VALUES_SLOT, batch).await?;
         check_lists(&masked)?;
@@ -213,8 +208,8 @@ impl<P: HttpPorts> Exchange<P> {
             let text = masked.texts.get(from..*end as usize).unwrap_or_default();
             from = *end as usize;
             let index = plan.wanted.get((*cell & !TOP_BIT) as usize);
-            let header = index.and_then(|index| trailers.get_mut(usize::from(*index)));
-            let header = header.ok_or_else(|| nonsense("a masker edits a trailer that is not there"))?;
+            let header = index.and_then(|index| headers.get_mut(usize::from(*index)));
+            let header = header.ok_or_else(|| nonsense("a masker edits a header that is not there"))?;
             header.value = value_or_nothing(text);
         }
         self.masked(current, &masked.applied, &plan);

@@ -17,6 +17,7 @@
 
 mod answer;
 mod aside;
+mod head;
 mod holds;
 mod judge;
 mod mask;
@@ -33,3 +34,4 @@ mod websocket;
 
 pub use notes::Notes;
 pub use session::{HttpPorts, HttpSession, HttpStart, Totals};
+pub use spans::apply;

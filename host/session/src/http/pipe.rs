@@ -5,6 +5,7 @@ use bytes::Bytes;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
+/// The end that an upstream takes a request's body from.
 #[derive(Debug)]
 pub struct Pipe(Inner);
 
@@ -15,6 +16,7 @@ enum Inner {
 }
 
 impl Pipe {
+    /// No body.
     pub fn nothing() -> Self {
         Self::whole(Bytes::new())
     }
@@ -40,6 +42,7 @@ impl Pipe {
         std::future::poll_fn(|context| self.poll_recv(context)).await
     }
 
+    /// [`recv`](Self::recv) for who polls.
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame, Broken>>> {
         match &mut self.0 {
             Inner::Channel(receiver) => receiver.poll_recv(context),

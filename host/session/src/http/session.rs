@@ -128,6 +128,7 @@ impl<P: HttpPorts> Drop for Held<'_, P> {
     }
 }
 
+/// A session over HTTP: who is there, its plugins, and what its exchanges share.
 pub struct HttpSession<P: HttpPorts> {
     pub(super) info: SessionInfo,
     pub(super) limits: Limits,

@@ -13,7 +13,7 @@ impl Spans {
     }
 
     /// Start, stop and text of each change.
-    pub(super) fn changes(&self) -> impl Iterator<Item = (usize, usize, &[u8])> {
+    pub fn changes(&self) -> impl Iterator<Item = (usize, usize, &[u8])> {
         let mut from = 0;
         self.starts.iter().zip(&self.stops).zip(&self.ends).map(move |((start, stop), end)| {
             let text = self.texts.get(from..*end as usize).unwrap_or_default();
@@ -27,7 +27,7 @@ impl Spans {
 ///
 /// # Errors
 /// When they overlap or reach beyond.
-pub(super) fn apply(given: &[u8], release: usize, own: &Spans, masked: &Spans) -> Result<Vec<u8>, Fault> {
+pub fn apply(given: &[u8], release: usize, own: &Spans, masked: &Spans) -> Result<Vec<u8>, Fault> {
     let bytes = given.get(..release).ok_or_else(|| nonsense("more is released than there is"))?;
     let mut all: Vec<_> = own.changes().chain(masked.changes()).collect();
     all.sort_by_key(|(start, stop, _)| (*start, *stop));

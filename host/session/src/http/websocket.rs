@@ -11,11 +11,13 @@
 //! never been. The operation of the handshake is open as long as the connection, and its outcome says how that ended.
 
 use super::answer::Stop;
+use super::head::{bound, change};
 use super::holds::{CLIENT_GONE, GivenUp};
 use super::judge::Judged;
+use super::message::{close, code};
 use super::outgoing::Outgoing;
 use super::reply::{Gone, Reply};
-use super::request::{Exchange, First, Shown, bound, change, from_body};
+use super::request::{Exchange, First, Shown, from_body};
 use super::session::{HttpPorts, lock};
 use super::spans::apply;
 use super::traffic::{
@@ -342,7 +344,7 @@ impl<P: HttpPorts> Talk<'_, P> {
         let exchange = self.exchange;
         let session = &*exchange.session;
         *lock(&self.last) = Instant::now();
-        let (is_text, bytes) = parts(&message);
+        let (is_text, bytes) = message.parts();
         session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let judging = self.judging.lock().await;
         let calling = self.calling.lock().await;
@@ -411,7 +413,7 @@ impl<P: HttpPorts> Talk<'_, P> {
     async fn tell(&self, message: &Message, reply: &mut Reply) -> Result<(), Stop> {
         let exchange = self.exchange;
         *lock(&self.last) = Instant::now();
-        let (is_text, given) = parts(message);
+        let (is_text, given) = message.parts();
         let calling = self.calling.lock().await;
         let mut desk = exchange.session.desk().await;
         let outcome = desk.inspector.answer_message(exchange.number, is_text, &given).await?;
@@ -448,7 +450,7 @@ impl<P: HttpPorts> Talk<'_, P> {
         let mut headers = [header];
         if self.exchange.session.masking {
             let mut desk = self.exchange.session.desk().await;
-            self.exchange.mask_trailers(&mut desk, &mut headers).await?;
+            self.exchange.mask_headers(&mut desk, &mut headers).await?;
         }
         let [header] = headers;
         Ok(header.text().into_owned())
@@ -481,29 +483,6 @@ async fn last<S: Source>(side: &mut S) -> Result<Option<Goodbye>, Stop> {
     }
 }
 
-fn parts(message: &Message) -> (bool, Bytes) {
-    match message {
-        Message::Text(bytes) => (true, bytes.clone()),
-        Message::Binary(bytes) => (false, bytes.clone()),
-        Message::Close(_) => (false, Bytes::new()),
-    }
-}
-
-fn close(goodbye: Option<&Goodbye>, reason: &str) -> Frame {
-    let goodbye = goodbye.map(|goodbye| Goodbye { code: goodbye.code, reason: reason.to_owned() });
-    Frame::Message(Message::Close(goodbye))
-}
-
 fn upstream_gone() -> Fault {
     Fault::new(FaultSource::Upstream, "upstream-broken", "the upstream broke off without saying why")
-}
-
-/// What the close frame to the client says (RFC 6455, section 7.4.1).
-fn code(fault: &Fault) -> u16 {
-    match fault.source {
-        _ if fault.code == "idle" => 1001,
-        _ if matches!(&*fault.code, "too-large" | "answer-too-large") => 1009,
-        FaultSource::Client | FaultSource::Policy => 1008,
-        FaultSource::Upstream | FaultSource::Plugin | FaultSource::Host => 1011,
-    }
 }

@@ -1,17 +1,17 @@
 //! Exchanges before an HTTP inspector, without a session: bodies come in pieces of any size, and what it answers is
 //! carried out as the host would. What a case refuses is refused, what it masks is masked, everything else is allowed.
 
+use super::cases::{AnswerCase, Attributes, ExchangeCase, RefuseCase, RequestCase};
+use super::stream::{Masks, Split, shown, told};
 use serde_json::{Value, json};
 use weir_guests::GuestHttpInspector;
 use weir_model::{Fault, FaultSource};
+use weir_session::http::apply;
 use weir_session::http::traffic::{
     AnswerHead, AnswerOutcome, Header, HttpInspector as _, OwnAnswer, RequestHead, RequestOutcome, Show,
     Spans, Values,
 };
 use weir_session::traffic::{Request, TOP_BIT};
-
-use super::cases::{AnswerCase, Attributes, ExchangeCase, RefuseCase, RequestCase};
-use super::stream::{Masks, Split, shown, told};
 
 pub(super) struct Exchanges<'c> {
     inspector: GuestHttpInspector,
@@ -175,7 +175,7 @@ impl<'c> Exchanges<'c> {
         let texts: Vec<_> = head.headers.iter().map(|header| header.text().into_owned()).collect();
         let cell = |start: usize, _: usize| texts.get(start).map(|text| text.as_bytes().to_vec());
         let masked = self.mask(number, &outcome.values, cell).await?;
-        for (index, _, text) in changes(&masked) {
+        for (index, _, text) in masked.changes() {
             let header = head.headers.get_mut(index).ok_or("a change of a header that is not there")?;
             header.value = text.to_vec().into();
         }
@@ -194,7 +194,7 @@ impl<'c> Exchanges<'c> {
             let cell =
                 |start: usize, length: usize| Some(buffer.get(start..start.checked_add(length)?)?.to_vec());
             let masked = self.mask(number, &outcome.values, cell).await?;
-            let bytes = applied(&buffer, release, &[&outcome.changes, &masked])?;
+            let bytes = apply(&buffer, release, &outcome.changes, &masked).map_err(|no| no.detail)?;
             if let Some(why) = outcome.refusal {
                 return self.cut_off(number, &why).await;
             }
@@ -287,31 +287,6 @@ fn more(
     }
 }
 
-fn changes(spans: &Spans) -> impl Iterator<Item = (usize, usize, &[u8])> {
-    let mut from = 0;
-    spans.starts.iter().zip(&spans.stops).zip(&spans.ends).map(move |((start, stop), end)| {
-        let text = spans.texts.get(from..*end as usize).unwrap_or_default();
-        from = *end as usize;
-        (*start as usize, *stop as usize, text)
-    })
-}
-
-/// The first `release` bytes with all changes.
-fn applied(given: &[u8], release: usize, all: &[&Spans]) -> Result<Vec<u8>, String> {
-    let mut sorted: Vec<_> = all.iter().flat_map(|spans| changes(spans)).collect();
-    sorted.sort_by_key(|(start, stop, _)| (*start, *stop));
-    let bytes = given.get(..release).ok_or("more is released than there is")?;
-    let (mut out, mut done) = (Vec::new(), 0);
-    for (start, stop, text) in sorted {
-        let kept = bytes.get(done..start).filter(|_| start <= stop && stop <= bytes.len());
-        out.extend_from_slice(kept.ok_or("changes overlap or lie outside of what is released")?);
-        out.extend_from_slice(text);
-        done = stop;
-    }
-    out.extend_from_slice(bytes.get(done..).unwrap_or_default());
-    Ok(out)
-}
-
 fn headers(written: &Attributes) -> Vec<Header> {
     let list = written.list();
     list.iter().map(|each| Header::new(&each.name.to_ascii_lowercase(), each.value.clone())).collect()
@@ -327,19 +302,6 @@ fn answer(status: u16, headers: &[Header], body: &[u8]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn spans(start: u32, stop: u32, text: &str) -> Spans {
-        let ends = vec![text.len() as u32];
-        Spans { starts: vec![start], stops: vec![stop], texts: text.as_bytes().to_vec(), ends }
-    }
-
-    #[test]
-    fn changes_of_both_kinds_are_made_and_the_rest_stays() {
-        let (own, masked) = (spans(4, 6, ""), spans(0, 2, "***"));
-        assert_eq!(applied(b"abcdefgh", 7, &[&own, &masked]).unwrap(), b"***cdg");
-        assert!(applied(b"abcdefgh", 7, &[&spans(1, 5, ""), &spans(4, 6, "")]).is_err());
-        assert!(applied(b"abc", 2, &[&spans(1, 3, "")]).is_err());
-    }
 
     #[test]
     fn a_body_that_is_wanted_whole_comes_whole_and_a_growing_one_as_it_is_needed() {

@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod cases;
+mod differ;
 mod exchange;
 mod glob;
 mod inspect;

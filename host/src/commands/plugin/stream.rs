@@ -1,15 +1,14 @@
 //! A recorded conversation before a stream inspector, without a session: bytes come in pieces of any size, and events are
 //! carried out as the host would. What a case refuses is refused, what it masks is masked, everything else is allowed.
 
+use super::cases::{RefuseCase, Side};
+use super::glob;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use weir_guests::{GuestInspector, InspectorLimits};
 use weir_model::{Fault, FaultSource, Operation};
 use weir_session::ports::Inspector as _;
 use weir_session::traffic::{Event, Masked, NULL_LENGTH, ServerOutcome, Substitute, TOP_BIT, kind};
-
-use super::cases::{RefuseCase, Side};
-use super::glob;
 
 /// What becomes of the values of a column: another text, or nothing.
 pub(super) type Masks = BTreeMap<String, Option<String>>;

@@ -40,6 +40,9 @@ pub struct CancelKeyLength {
 
 impl CancelKey {
     /// Takes a key of 4 to 256 bytes.
+    ///
+    /// # Errors
+    /// When it is shorter or longer.
     pub fn new(key: impl Into<Vec<u8>>) -> Result<Self, CancelKeyLength> {
         let key = Zeroizing::new(key.into());
         if (MIN_CANCEL_KEY_BYTES..=MAX_CANCEL_KEY_BYTES).contains(&key.len()) {

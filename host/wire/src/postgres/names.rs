@@ -47,6 +47,9 @@ pub struct UserName(String);
 
 impl UserName {
     /// Takes a name of 1 to 63 bytes without NUL.
+    ///
+    /// # Errors
+    /// When it is anything else.
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidName> {
         let name = name.into();
         check_name(&name).map(|()| Self(name))
@@ -70,6 +73,9 @@ pub struct DatabaseName(String);
 
 impl DatabaseName {
     /// Takes a name of 1 to 63 bytes without NUL.
+    ///
+    /// # Errors
+    /// When it is anything else.
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidName> {
         let name = name.into();
         check_name(&name).map(|()| Self(name))
@@ -117,6 +123,9 @@ impl StartupParameters {
     }
 
     /// Adds a setting after the others. A name given twice is kept twice, and the last one counts, as in PostgreSQL.
+    ///
+    /// # Errors
+    /// When the name is empty, either text holds a NUL, or the name is one that the protocol gives a meaning of its own.
     pub fn push(
         &mut self,
         name: impl Into<String>,

@@ -100,6 +100,9 @@ pub enum InvalidVerifier {
 impl ScramVerifier {
     /// Reads the form PostgreSQL keeps in `pg_authid.rolpassword`:
     /// `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`, salt and keys in base64.
+    ///
+    /// # Errors
+    /// When a part of it is not of that form, or the iterations are too many.
     pub fn parse(text: &str) -> Result<Self, InvalidVerifier> {
         let rest = text.strip_prefix("SCRAM-SHA-256$").ok_or(InvalidVerifier::Shape)?;
         let (cost, keys) = rest.split_once('$').ok_or(InvalidVerifier::Shape)?;
@@ -127,6 +130,9 @@ impl ScramVerifier {
     }
 
     /// The verifier of a password. Slow by design: 0.2 to 0.6 µs per iteration; run it where it may block.
+    ///
+    /// # Errors
+    /// When there are no iterations or too many, or the salt has no bytes or more than 256.
     pub fn derive(password: &Password, salt: &[u8], iterations: u32) -> Result<Self, InvalidVerifier> {
         if iterations == 0 || iterations > MAX_VERIFIER_ITERATIONS {
             return Err(InvalidVerifier::Iterations);

@@ -1,4 +1,4 @@
-//! A JSON text on each line (NDJSON, JSON Lines).
+//! A JSON text on each line (NDJSON, JSON Lines; JSON sequences, whose separators stay where they are).
 
 use super::inside;
 use super::json::{self, NoValues, Origin};
