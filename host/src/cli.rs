@@ -50,6 +50,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// What is loaded: calls, times, traps, refusals (by version: `weir plugin status`)
+    ///
+    /// `ready`: it serves. `kept`: a newer file or settings were refused, and the old ones serve. `set-aside`: a try
+    /// that is over. `missing`: there is none that could serve. What is wrong with one is told below the table.
     Plugins {
         /// As JSON, for machines
         #[arg(long)]
@@ -59,7 +62,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
-    /// Add a user; the password is asked for, or read from standard input
+    /// Add a user; the password is asked for, or read from standard input with `--password-stdin`
     #[command(group(ArgGroup::new("other-proof").args(["tokens", "certificates"]).multiple(true)))]
     Add {
         /// The name that the client logs in with
@@ -415,7 +418,7 @@ pub(crate) struct PluginReplay {
 pub(crate) struct PluginNew {
     /// `rust`, `python`, `js`, `c` or `go` (experimental)
     pub(crate) language: String,
-    /// `policy` or `masker`; in Rust also `inspector` or `http-inspector`
+    /// `policy` or `masker`; in Rust also `inspector` (of a stream) and `http-inspector`
     pub(crate) kind: String,
     /// What the configuration will call it
     pub(crate) name: String,

@@ -83,7 +83,7 @@ pub enum ReviewRefused {
 /// Why a session was not ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KillRefused {
-    #[error("no session has this id (any more)")]
+    #[error("no session has this id (any more): `weir sessions list` shows them")]
     NoSuchSession,
     #[error("it could not be recorded, so the session goes on: {0}")]
     NotRecorded(String),

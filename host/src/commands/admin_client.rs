@@ -3,9 +3,11 @@
 use super::load::Refused;
 use super::password;
 use crate::cli::As;
+use anyhow::anyhow;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
-use weir_admin::{AdminClient, Credentials, load_token};
+use weir_admin::{AdminClient, Credentials, TokenError, load_token};
 use weir_config::Client;
 
 /// Runs `work` with a client; a configuration that does not load is told and ends with its own exit code.
@@ -36,6 +38,12 @@ fn credentials(gateway: &Client, who: Option<As>) -> anyhow::Result<Credentials>
         };
         return Ok(Credentials::Reviewer { name, password });
     }
-    let token = load_token(&gateway.state.join("admin.token"))?;
+    let token = load_token(&gateway.state.join("admin.token")).map_err(|error| match error {
+        TokenError::Io { path, source } if source.kind() == ErrorKind::NotFound => {
+            anyhow!("there is no {} yet: has `weir run` been started?", path.display())
+        }
+        TokenError::Io { path, source } => anyhow!("{}: {source}", path.display()),
+        other => anyhow!(other),
+    })?;
     Ok(Credentials::Operator(token))
 }

@@ -59,7 +59,7 @@ async fn show(trail: &Reader, what: &str, json: bool) -> anyhow::Result<ExitCode
         trail.of_session(what, None, 0, 10_000).await?
     };
     if records.is_empty() {
-        bail!("the trail knows nothing of `{what}`");
+        bail!("the trail knows nothing of `{what}`: `weir audit search` shows what there is");
     }
     for record in &records {
         if json {

@@ -75,6 +75,6 @@ fn origin(at: &At<String>, report: &Report) -> Option<String> {
     }
     report
         .error(code::HTTP_ORIGIN, at.span, format!("`{text}` is not an origin that a plugin may be granted"))
-        .help("write scheme and host in lower case, and the port where it is not the usual one: \"https://risk.internal:8443\"");
+        .help("write scheme and host in lower case, no path, and the port where it is not the usual one: \"https://risk.internal:8443\"");
     None
 }

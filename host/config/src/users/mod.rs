@@ -66,7 +66,14 @@ pub fn load(path: &Path, outside: &dyn Outside) -> Result<(Vec<User>, Problems),
     match outside.read(path).map(String::from_utf8) {
         Ok(Ok(text)) => parse_text(path, text),
         Ok(Err(_)) => Err(Problems::new(crate::config::not_text(path))),
-        Err(error) => Err(Problems::new(crate::config::unreadable(path, &error))),
+        Err(error) => {
+            let mut problems = crate::config::unreadable(path, &error);
+            if error.kind() == std::io::ErrorKind::NotFound {
+                let help = "add the first user with `weir user add`";
+                problems.iter_mut().for_each(|problem| problem.help = Some(help.to_owned()));
+            }
+            Err(Problems::new(problems))
+        }
     }
 }
 

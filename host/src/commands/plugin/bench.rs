@@ -86,6 +86,9 @@ fn text(costs: &Costs) -> String {
         ("memory", format!("{} KiB", costs.memory_bytes / 1024)),
     ];
     match costs.calls {
+        0 if costs.world == "http-inspector" => {
+            rows.push(("calls", "none: calls of HTTP inspectors are not measured".to_owned()));
+        }
         0 => rows.push(("calls", "none: an inspector is measured with cases (--cases)".to_owned())),
         calls => {
             rows.push(("calls", format!("{calls}, {}", costs.with)));

@@ -89,7 +89,11 @@ fn source(folder: &Path) -> anyhow::Result<Source> {
     }
     let name = folder.file_name().context("the root is no plugin")?.to_string_lossy().into_owned();
     if !folder.join("Cargo.toml").is_file() {
-        bail!("{} has no {MARKER}, as `weir plugin new` makes it, and no Cargo.toml", folder.display());
+        bail!(
+            "{} has no {MARKER}, as `weir plugin new` makes it, and no Cargo.toml; what was made by hand is built with \
+             sdk/LANGUAGE/build, and the file it makes can be given in place of the folder",
+            folder.display()
+        );
     }
     // A crate within a checkout.
     let checkout = folder.ancestors().find(|above| above.join("plugins/build").is_file());

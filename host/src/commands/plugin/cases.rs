@@ -411,10 +411,12 @@ pub(super) fn read(place: &Path) -> anyhow::Result<Vec<(PathBuf, CaseFile)>> {
 
 /// Where the cases of a plugin are looked for when nothing is said: beside its source, or beside the file.
 pub(super) fn beside(plugin: &Path) -> Option<PathBuf> {
-    let name = plugin.file_stem()?;
     let folder = if plugin.is_dir() { plugin } else { plugin.parent()? };
-    [folder.join("tests/cases"), folder.join("cases").join(name), folder.join("cases")]
-        .into_iter()
+    // `.` and `..` have no name.
+    let own = plugin.file_stem().map(|name| folder.join("cases").join(name));
+    std::iter::once(folder.join("tests/cases"))
+        .chain(own)
+        .chain([folder.join("cases")])
         .find(|place| place.is_dir())
 }
 

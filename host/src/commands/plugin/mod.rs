@@ -68,7 +68,9 @@ fn spec_of(file: &Path) -> anyhow::Result<PluginSpec> {
     let stem = file.file_stem().and_then(|stem| stem.to_str());
     let name = stem.with_context(|| format!("{}: not a file's name", file.display()))?;
     let spec = PluginSpec::new(PluginName::new(name), file.to_owned());
-    Ok(PluginSpec { capabilities: Capability::ALL.to_vec(), ..spec })
+    // Nothing is behind it: a request is answered with the fault `no-session`.
+    let http = vec!["https://nowhere.invalid".to_owned()];
+    Ok(PluginSpec { capabilities: Capability::ALL.to_vec(), http, ..spec })
 }
 
 fn refused(file: &Path, problem: &LoadProblem) -> anyhow::Error {

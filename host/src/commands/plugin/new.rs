@@ -69,11 +69,15 @@ pub(super) fn new(asked: &PluginNew) -> anyhow::Result<ExitCode> {
         write_sdk(&folder.join(SDK), language)?;
     }
     let shown = folder.display();
+    let (article, place) = match kind.ends_with("inspector") {
+        true => ("an", "first in a resource's `pipeline`, in place of the inspector there"),
+        false => ("a", "into a `pipeline`"),
+    };
     match json {
         true => print_json(&json!({ "folder": folder, "language": language, "kind": kind, "name": name }))?,
         false => println!(
-            "{shown} is a {kind} in {language}. Next:\n  weir plugin build {shown}\n  weir plugin test {shown}\nThen \
-             copy {shown}/{name}.wasm into the gateway's plugins folder, and put \"{name}\" into a `pipeline`."
+            "{shown} is {article} {kind} in {language}. Next:\n  weir plugin build {shown}\n  weir plugin test {shown}\nThen \
+             copy {shown}/{name}.wasm into the gateway's plugins folder, and put \"{name}\" {place}."
         ),
     }
     Ok(ExitCode::SUCCESS)

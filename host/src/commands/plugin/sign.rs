@@ -17,6 +17,9 @@ pub(super) fn sign(key: &Path, new: bool, files: &[PathBuf], json: bool) -> anyh
     let told = || key.display().to_string();
     if new {
         let mut options = std::fs::OpenOptions::new();
+        if key.exists() {
+            bail!("{}: there is a key already; leave --new-key out, or name another file", key.display());
+        }
         let mut file = options.write(true).create_new(true).mode(0o600).open(key).with_context(told)?;
         file.write_all(SigningKey::generate()?.as_bytes())?;
     }

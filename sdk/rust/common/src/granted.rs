@@ -1,5 +1,5 @@
-//! What a plugin may use when the configuration grants it: random bytes, a store, metrics, HTTP. What is not used is not
-//! imported, and need not be granted. Each has its limits in `wit/host.wit`.
+//! What a plugin may use when the configuration grants it: the time, random bytes, a store, metrics, HTTP. What is not used
+//! is not imported, and need not be granted. Each has its limits in `wit/host.wit`.
 //!
 //! Natively, for tests, the store is a map of the thread, metrics are kept in one, and HTTP is answered by what the test
 //! gives to [`http::answer_with`].
@@ -15,6 +15,19 @@ mod bindings {
         world: "granted",
         with: { "weir:plugin/types@0.1.0": crate::bindings::weir::plugin::types },
     });
+}
+
+/// Grant: `capabilities = ["clock"]`. `std::time` does not know the time in a plugin.
+pub mod clock {
+    /// Milliseconds since 1970-01-01 UTC. Natively the machine's.
+    pub fn unix_ms() -> u64 {
+        #[cfg(target_arch = "wasm32")]
+        return crate::bindings::weir::plugin::host_clock::unix_ms();
+        #[cfg(not(target_arch = "wasm32"))]
+        std::time::UNIX_EPOCH
+            .elapsed()
+            .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
 }
 
 /// Grant: `capabilities = ["random"]`.
