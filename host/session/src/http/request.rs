@@ -371,14 +371,14 @@ impl<P: HttpPorts> Exchange<P> {
         while !shown.ended {
             match body.next().await {
                 None => shown.ended = true,
-                Some(Ok(Frame::Data(bytes))) => {
-                    self.session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                    if outgoing.push(Frame::Data(bytes)).await.is_err() {
+                Some(Ok(frame)) => {
+                    if let Frame::Data(bytes) = &frame {
+                        self.session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    }
+                    if outgoing.push(frame).await.is_err() {
                         return Ok(());
                     }
                 }
-                // Nobody has judged these fields, and no verdict means no forwarding.
-                Some(Ok(Frame::Trailers(_) | Frame::Message(_))) => {}
                 Some(Err(broken)) => return Err(from_body(&broken)),
             }
         }

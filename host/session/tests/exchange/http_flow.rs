@@ -71,24 +71,6 @@ async fn nothing_of_a_growing_body_goes_before_its_operation_is_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trailers_of_a_body_that_nobody_looks_at_stay_behind() {
-    let mut scene = HttpScene::start(false);
-    let (sender, receiver) = mpsc::channel(8);
-    let answer = scene.asks("POST /push", &["x-growing"], Some(Body(receiver)));
-    sender.send(Ok(Frame::Data("main\npack".into()))).await.unwrap();
-    sender.send(Ok(Frame::Trailers(vec![Header::new("x-after", "unjudged")]))).await.unwrap();
-    drop(sender);
-    let mut arrived = scene.arrived().await;
-    let mut frames = Vec::new();
-    while let Some(frame) = arrived.body.recv().await {
-        frames.push(frame.unwrap());
-    }
-    assert!(frames.iter().all(|frame| matches!(frame, Frame::Data(_))), "{frames:?}");
-    arrived.answers("unseen", &["done"]);
-    assert_eq!(read(answer).await, (200, "done".into()));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_request_larger_than_what_is_inspected_is_refused() {
     let mut scene = HttpScene::start(false);
     let large = "x".repeat(65);
