@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use weir_guests::{Mode, SessionGuests};
-use weir_model::{Applied, Column};
+use weir_model::{Applied, Column, Operation};
 use weir_session::ports::{MaskPlan, Maskers};
 use weir_session::traffic::{Batch, TOP_BIT};
 
@@ -39,7 +39,9 @@ async fn session(house: &House, id: &str) -> SessionGuests {
 }
 
 async fn plan(session: &mut SessionGuests, slot: u32, text: &str, names: &[&str]) -> MaskPlan {
-    session.maskers.plan(slot, &columns(names), &operation(text)).await.unwrap()
+    // Of a database: the columns of others may be called by values, and are told by their places.
+    let operation = Operation { kind: "sql.query".into(), ..operation(text) };
+    session.maskers.plan(slot, &columns(names), &operation).await.unwrap()
 }
 
 /// Answer, words and cells of what shadows would have done.

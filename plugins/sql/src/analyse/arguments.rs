@@ -36,6 +36,12 @@ impl Parser<'_> {
         self.called("set_config".to_owned(), Some(class));
     }
 
+    /// Is the first of several a literal or parameter alone? Who is notified tells something, what they are told is masked.
+    pub(super) fn is_first_argument_written(&self) -> bool {
+        let is_value = self.kind_at(1).is_some_and(|kind| kind.is_text() || kind == Kind::Param);
+        is_value && self.kind_at(2) == Some(Kind::Comma)
+    }
+
     /// Are the arguments of the call whose parenthesis comes here made of nothing but literals, parameters,
     /// operators and casts? Names of anything else, functions included, may bring a value from a row.
     pub(super) fn are_arguments_written(&self) -> bool {

@@ -274,7 +274,9 @@ impl Parser<'_> {
             self.called(name.clone().into_owned(), Some(Class::FunctionCall));
         } else {
             self.function(schema.as_deref(), &name);
-            if let Some(class) = class_of_computed(&name).filter(|_| !self.are_arguments_written()) {
+            let is_written =
+                || self.are_arguments_written() || name == "pg_notify" && self.is_first_argument_written();
+            if let Some(class) = class_of_computed(&name).filter(|_| !is_written()) {
                 self.called(name.clone().into_owned(), Some(class));
             }
         }

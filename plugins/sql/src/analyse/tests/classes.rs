@@ -247,7 +247,15 @@ fn the_others() {
     );
     check(
         Listen,
-        &["listen a", "unlisten a", "unlisten *", "notify a", "notify a, 'x'", "select pg_notify('a', 'b')"],
+        &[
+            "listen a",
+            "unlisten a",
+            "unlisten *",
+            "notify a",
+            "notify a, 'x'",
+            "select pg_notify('a', 'b')",
+            "select pg_notify('a', x::text) from t",
+        ],
     );
     check(
         Maintenance,
