@@ -77,4 +77,4 @@ pub use policy::GuestPolicies;
 pub use problem::{LoadProblem, Stage};
 pub use registry::{Generation, GuestEvent, ReloadOutcome, Version};
 pub use rollout::Mode;
-pub use surface::Capability;
+pub use surface::{Capability, HTTP_GRANT};

@@ -64,6 +64,8 @@ pub(crate) struct Surface {
 
 /// Longest part of a guest's own name that a message repeats.
 const NAME_CHARS: usize = 120;
+/// The line of TOML that grants requests over HTTP, which no word in `capabilities` does.
+pub const HTTP_GRANT: &str = "http = [\"https://api.example\"]   # the origins it may send requests to";
 /// Imports that are named when they are not offered.
 const MAX_TOLD: usize = 10;
 /// The first four bytes of every module and component.
@@ -189,7 +191,8 @@ impl Surface {
         }
         if self.wishes.contains(&Capability::Http) && !http {
             wrong.push("it wants to send HTTP requests, and no origin is granted".to_owned());
-            lines.push_str("\nhttp = [\"https://api.example\"]   # the origins it may send requests to");
+            lines.push('\n');
+            lines.push_str(HTTP_GRANT);
         }
         if wrong.is_empty() {
             return Ok(());

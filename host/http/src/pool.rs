@@ -1,8 +1,8 @@
 //! Connections to one upstream, and one request over one of them.
 //!
 //! A request is sent once, with two exceptions, both for a connection that was used before and that the upstream closed
-//! meanwhile: hyper gave the request back untouched; or nothing of an answer came, and the request is one that may be
-//! repeated (RFC 9110, section 9.2.2) and has no body. Then it is sent once more, over a new connection. A connection
+//! meanwhile: hyper gave the request back untouched; or nothing of an answer came, and the request is of a method that
+//! changes nothing (RFC 9110, section 9.2.1) and has no body. Then it is sent once more, over a new connection. A connection
 //! of HTTP/1 is used again when the whole answer was read and nobody said `close`; one of HTTP/2 carries as many
 //! requests as the upstream allows.
 

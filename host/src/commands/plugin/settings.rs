@@ -7,6 +7,7 @@ use anyhow::Context;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 use weir_admin::render::line;
+use weir_guests::{Capability, HTTP_GRANT};
 
 /// Schemas refer to parts of themselves, perhaps in a circle.
 const MAX_DEPTH: usize = 8;
@@ -18,9 +19,16 @@ const MAX_DEPTH: usize = 8;
 pub(super) fn block(name: &str, capabilities: &[&str], schema: &str) -> anyhow::Result<String> {
     let mut out = format!("[plugin.{}]\n", key_of(name));
     if !capabilities.is_empty() {
-        let words: Vec<_> = capabilities.iter().map(|word| format!("\"{word}\"")).collect();
+        let (http, named): (Vec<&&str>, Vec<&&str>) =
+            capabilities.iter().partition(|word| **word == Capability::Http.as_word());
+        let words: Vec<_> = named.iter().map(|word| format!("\"{word}\"")).collect();
         let _ = writeln!(out, "# It asks for these; leave out what you do not grant, and it will not load.");
-        let _ = writeln!(out, "capabilities = [{}]", words.join(", "));
+        if !words.is_empty() {
+            let _ = writeln!(out, "capabilities = [{}]", words.join(", "));
+        }
+        if !http.is_empty() {
+            let _ = writeln!(out, "{HTTP_GRANT}");
+        }
     }
     if schema.trim().is_empty() {
         out.push_str("# It takes no settings.\n");
@@ -279,6 +287,9 @@ columns = [""]
         let schema = r##"{"properties": {"a": {"$ref": "#/properties/a"}, "b": {"type": "array", "items": {"$ref": "#/properties/b"}}}}"##;
         assert!(block("p", &[], schema).unwrap().contains("#a = "));
         assert!(block("p", &[], "").unwrap().contains("takes no settings"));
+        let asks = block("p", &["clock", "http"], "").unwrap();
+        assert!(asks.contains("capabilities = [\"clock\"]\nhttp = [\"https://"), "{asks}");
+        assert!(!block("p", &["http"], "").unwrap().contains("capabilities"));
         assert!(block("p", &[], "{").is_err());
     }
 }
