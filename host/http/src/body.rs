@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use weir_model::RefusedBy;
-use weir_session::http::traffic::{Broken, Frame, Header, Pipe, Source};
+use weir_session::http::traffic::{Broken, Frame, Header, Pipe, Sight, Source};
 
 /// The body of a request, as it comes from the client.
 pub type ClientBody = Body;
@@ -35,6 +35,7 @@ pub struct Body {
     kept: Option<Box<dyn Send>>,
     /// What nobody reads is read and thrown away, for a while.
     lingers: bool,
+    sight: Sight,
 }
 
 /// How much of a body, and for how long, is read when nobody wants it.
@@ -67,7 +68,16 @@ impl Body {
         if body.is_end_stream() {
             let state = State::Over;
             let codings = Ok(Vec::new());
-            return Self { state, codings, from, patience, waits_since: None, kept: None, lingers: false };
+            return Self {
+                state,
+                codings,
+                from,
+                patience,
+                waits_since: None,
+                kept: None,
+                lingers: false,
+                sight: Sight::default(),
+            };
         }
         let raw = body.map_err(move |error| broke_off(from, &error)).boxed_unsync();
         Self::from_raw(raw, headers, from, patience)
@@ -88,7 +98,14 @@ impl Body {
             waits_since: None,
             kept: None,
             lingers: false,
+            sight: Sight::default(),
         }
+    }
+
+    /// How far its sender is seen.
+    pub(crate) fn in_sight(mut self, sight: Sight) -> Self {
+        self.sight = sight;
+        self
     }
 
     /// Over HTTP/2, a body that is dropped before its end resets its stream. The answer is whole by then, but some
@@ -100,6 +117,7 @@ impl Body {
 
     /// What comes behind a switch to WebSocket.
     pub(crate) fn messages(took: Took, start: Start) -> Self {
+        let sight = took.sight();
         Self {
             state: State::Messages(took, Some(start)),
             codings: Ok(Vec::new()),
@@ -108,6 +126,7 @@ impl Body {
             waits_since: None,
             kept: None,
             lingers: false,
+            sight,
         }
     }
 
@@ -205,6 +224,10 @@ impl Source for Body {
             State::Messages(took, _) => took.closing().await,
             _ => std::future::pending().await,
         }
+    }
+
+    fn sight(&self) -> Sight {
+        self.sight.clone()
     }
 
     fn decode(&mut self) -> Result<(), Broken> {

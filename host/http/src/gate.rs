@@ -2,6 +2,7 @@
 
 use crate::Refusal;
 use crate::screen::Screen;
+use crate::server::Exchanges;
 use bytes::{Buf, Bytes};
 use std::future::Future;
 use std::io::{Error, ErrorKind, Result as IoResult};
@@ -12,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
+use weir_session::http::traffic::Sight;
 
 /// Read at once.
 const READ_BYTES: usize = 16 * 1024;
@@ -30,6 +32,10 @@ struct Inner<S> {
     head_time: Duration,
     /// Runs while a head has begun and is not whole.
     late: Option<Pin<Box<Sleep>>>,
+    exchanges: Arc<Exchanges>,
+    sight: Sight,
+    /// Requests that somebody answers, or has.
+    begun: u64,
 }
 
 impl<S> Clone for Gate<S> {
@@ -39,19 +45,32 @@ impl<S> Clone for Gate<S> {
 }
 
 impl<S> Gate<S> {
-    pub(crate) fn new(first: Vec<u8>, stream: S, head_time: Duration) -> Self {
+    pub(crate) fn new(
+        first: Vec<u8>,
+        stream: S,
+        head_time: Duration,
+        exchanges: Arc<Exchanges>,
+    ) -> Self {
         let mut screen = Screen::default();
         screen.take(&first);
-        Self(Arc::new(Mutex::new(Inner { stream, screen, ended: false, head_time, late: None })))
+        let (sight, ended, late, begun) = (Sight::new(), false, None, 0);
+        Self(Arc::new(Mutex::new(Inner { stream, screen, ended, head_time, late, exchanges, sight, begun })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What request number `number` (from 0) is to be answered with, when it is the one that was not understood.
-    pub(crate) fn refusal_of(&self, number: u64) -> Option<Refusal> {
-        self.lock().screen.refusal().filter(|(at, _)| *at == number).map(|(_, refusal)| refusal.clone())
+    /// Whether this client is in sight while a request of it runs.
+    pub(crate) fn sight(&self) -> Sight {
+        self.lock().sight.clone()
+    }
+
+    /// Request number `number` (from 0) is to be answered: with what, when it is the one that was not understood.
+    pub(crate) fn begins(&self, number: u64) -> Option<Refusal> {
+        let mut inner = self.lock();
+        inner.begun = number.saturating_add(1);
+        inner.screen.refusal().filter(|(at, _)| *at == number).map(|(_, refusal)| refusal.clone())
     }
 
     /// Request number `number` was answered; see [`Screen::decided`].
@@ -67,20 +86,14 @@ impl<S> Gate<S> {
 
 impl<S: AsyncRead + Unpin> Gate<S> {
     /// Ready when the client closed or broke off while an exchange runs; reads ahead a little to see it.
-    pub(crate) fn poll_gone(&self, context: &mut Context<'_>, exchange_runs: bool) -> Poll<()> {
+    pub(crate) fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut inner = self.lock();
-        let mut news = false;
-        while inner.screen.ready().len() < AHEAD_BYTES && !inner.ended {
-            match inner.poll_fill(context) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => inner.ended = true,
-                Poll::Pending => break,
-            }
-            news = true;
-        }
-        if inner.ended && exchange_runs {
+        let news = inner.poll_ahead(context);
+        if inner.is_gone() {
             return Poll::Ready(());
         }
+        let is_followed = inner.screen.has_more_than(inner.begun);
+        inner.sight.set_blocked(is_followed && inner.screen.ready().len() >= AHEAD_BYTES);
         if news {
             // hyper, of the same task, waits for it.
             context.waker().wake_by_ref();
@@ -105,6 +118,29 @@ impl<S: AsyncRead + Unpin> Gate<S> {
 }
 
 impl<S: AsyncRead + Unpin> Inner<S> {
+    /// Reads as much as may be read ahead, and behind the end of a request what comes there; whether anything came.
+    fn poll_ahead(&mut self, context: &mut Context<'_>) -> bool {
+        let mut news = false;
+        while !self.ended {
+            let is_followed = self.screen.has_more_than(self.begun);
+            if self.screen.ready().len() >= AHEAD_BYTES && (is_followed || !self.screen.is_between()) {
+                break;
+            }
+            match self.poll_fill(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => self.ended = true,
+                Poll::Pending => break,
+            }
+            news = true;
+        }
+        news
+    }
+
+    /// The client has closed or broken off under an exchange.
+    fn is_gone(&self) -> bool {
+        self.ended && self.exchanges.idle_after().is_none()
+    }
+
     /// One read of the client, through the screen.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<IoResult<()>> {
         // Not zeroed: it is looked at each time the connection's task runs, and mostly there is nothing to read.
@@ -155,6 +191,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                 return Poll::Ready(Ok(()));
             }
             ready!(inner.poll_fill(context))?;
+        }
+        // A request that was held goes on now. If its client has gone meanwhile, that shows behind the last of its bytes:
+        // so they are given only when it is known what comes behind them.
+        inner.poll_ahead(context);
+        if inner.is_gone() {
+            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
         }
         let length = inner.screen.ready().len().min(buffer.remaining());
         buffer.put_slice(inner.screen.ready().get(..length).unwrap_or_default());

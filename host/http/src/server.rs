@@ -27,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weir_model::RefusedBy;
-use weir_session::http::traffic::{Answer, Pipe, RequestHead};
+use weir_session::http::traffic::{Answer, Pipe, RequestHead, Sight};
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,8 @@ pub async fn serve_connection<S, H>(
     if version_2 {
         version_two(Prefixed::new(first, stream), door, stopping).await;
     } else {
-        version_one(Gate::new(first, stream, limits.head_time), door, stopping).await;
+        let gate = Gate::new(first, stream, limits.head_time, Arc::clone(&door.exchanges));
+        version_one(gate, door, stopping).await;
     }
 }
 
@@ -158,7 +159,7 @@ struct Door<H> {
 
 /// Counts, so that idleness is seen.
 #[derive(Default)]
-struct Exchanges {
+pub(crate) struct Exchanges {
     begun: AtomicU64,
     over: AtomicU64,
 }
@@ -173,7 +174,7 @@ impl Exchanges {
     }
 
     /// How many there were, if none runs.
-    fn idle_after(&self) -> Option<u64> {
+    pub(crate) fn idle_after(&self) -> Option<u64> {
         let over = self.over.load(Ordering::Relaxed);
         (over == self.begun.load(Ordering::Relaxed)).then_some(over)
     }
@@ -200,9 +201,9 @@ where
         let number = served.fetch_add(1, Ordering::Relaxed);
         let (door, verdicts, slot) = (Arc::clone(&door), verdicts.clone(), Arc::clone(&slot));
         async move {
-            let response = match verdicts.refusal_of(number) {
+            let response = match verdicts.begins(number) {
                 Some(refusal) => door.refuse(&refusal, Version::HTTP_11),
-                None => door.answer(request, Some(&slot)).await,
+                None => door.answer(request, Some((&slot, verdicts.sight()))).await,
             };
             verdicts.decided(number, response.status() == StatusCode::SWITCHING_PROTOCOLS);
             Ok::<_, Infallible>(response)
@@ -227,12 +228,12 @@ where
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        () = client_gone(&gate, &exchanges) => return,
+        () = client_gone(&gate) => return,
         () = enough.as_mut() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection.as_mut() => ended,
-                () = client_gone(&gate, &exchanges) => return,
+                () = client_gone(&gate) => return,
             }
         }
     };
@@ -270,8 +271,8 @@ impl Switched {
 }
 
 /// Resolves when the client closes while an exchange runs: also when hyper does not read, because nobody takes the body.
-async fn client_gone<S: AsyncRead + Unpin>(gate: &Gate<S>, exchanges: &Exchanges) {
-    std::future::poll_fn(|context| gate.poll_gone(context, exchanges.idle_after().is_none())).await;
+async fn client_gone<S: AsyncRead + Unpin>(gate: &Gate<S>) {
+    std::future::poll_fn(|context| gate.poll_gone(context)).await;
 }
 
 async fn stop(mut stopping: watch::Receiver<bool>) {
@@ -359,8 +360,9 @@ async fn idle(exchanges: &Exchanges, time: Duration) {
 }
 
 impl<H: Handler> Door<H> {
-    /// `slot`: for a connection that switches.
-    async fn answer(&self, request: Request<HyperBody>, slot: Option<&Slot>) -> Response<PipeBody> {
+    /// `line`: of HTTP/1, for a connection that switches, and how far its client is seen. HTTP/2 sees it always.
+    async fn answer(&self, request: Request<HyperBody>, line: Option<(&Slot, Sight)>) -> Response<PipeBody> {
+        let (slot, sight) = line.map_or((None, Sight::default()), |(slot, sight)| (Some(slot), sight));
         let running = self.exchanges.begin();
         let (mut parts, body) = request.into_parts();
         let version_2 = parts.version >= Version::HTTP_2;
@@ -377,7 +379,7 @@ impl<H: Handler> Door<H> {
         let (body, offered) = match (judged.offer, upgrade) {
             (None, _) => {
                 let body = Body::new(body, &judged.head.headers, RefusedBy::Client, self.limits.body_time);
-                (if version_2 { body.linger() } else { body }, None)
+                (if version_2 { body.linger() } else { body.in_sight(sight) }, None)
             }
             (Some(offer), Some(upgrade)) => {
                 let (leg, took, start) = websocket::pair(Side::Client);

@@ -455,6 +455,34 @@ def test_a_push_whose_client_has_gone_is_never_done(weir, server, name, work):
     assert pushes(server) == [] and server.refs(name)["refs/heads/main"] == head(work, "HEAD~1")
 
 
+@pytest.mark.parametrize("size", [40_000, 70_000, 300_000, 900_000])
+def test_a_push_that_was_sent_whole_is_not_done_for_a_client_that_has_gone(weir, server, name, work, size):
+    """Nobody has read its pack, and so not its end either: that is seen only behind the approval."""
+    commit(work, "large", size)
+    before = server.refs(name)
+    with Pushing(weir, work, "origin", "main") as pushing:
+        os.killpg(pushing.process.pid, signal.SIGKILL)
+        pushing.process.wait(10)
+        (held,) = [each["body"] for each in weir.trail(kind="held") if each["body"]["detail"]["approval"] == pushing.request["id"]]
+        operation = {"session": held["session"], "operation": held["operation"]}
+        weir.as_person("lea", "approvals", "approve", pushing.request["id"], check=False)
+
+        def is_over() -> bool:
+            return any(each["body"]["kind"] in ("refused", "outcome") for each in weir.trail(**operation))
+
+        weir.wait_for("its end", is_over)
+    assert server.refs(name) == before
+
+
+@pytest.mark.parametrize("size", [40_000, 70_000, 300_000, 900_000])
+def test_a_push_of_any_size_is_done_when_approved(weir, server, name, work, size):
+    commit(work, "large", size)
+    with Pushing(weir, work, "origin", "main") as pushing:
+        weir.as_person("lea", "approvals", "approve", pushing.request["id"])
+    assert pushing.code == 0, pushing.printed
+    assert server.refs(name)["refs/heads/main"] == head(work)
+
+
 # --- refused, whoever asks
 
 

@@ -185,6 +185,34 @@ def test_an_approval_is_for_one_request(api):
             assert again.returncode != 0
 
 
+@pytest.mark.parametrize("stays", [False, True], ids=["gone", "there"])
+def test_nothing_runs_for_a_client_that_is_out_of_sight(api, stays):
+    """Its end would stand behind all that it has sent already, which nobody reads."""
+    with Weir(resources=[http("crm", api.url, pipeline=["http-api", "change-guard"])], plugins=SETTINGS) as weir:
+        with RawHttp(*weir.address("crm")) as client:
+            client.send(post(weir, "/customers", b'{"a":1}'))
+            identifier = one_waiting(weir)
+            client.send(get(weir, f"/customers?{'x' * 1000}") * 150)
+            if not stays:
+                client.socket.close()
+            weir.as_person("lea", "approvals", "approve", identifier)
+            refused = weir.wait_for("its record", lambda: weir.trail(kind="refused"))
+            assert [each["body"]["detail"]["refusal_code"] for each in refused] == ["overrun"]
+            if stays:
+                assert client.answer().status == 403
+        assert api.asked("POST", "/customers") == []
+
+
+def test_what_a_client_in_sight_sends_behind_is_served(api):
+    with Weir(resources=[http("crm", api.url, pipeline=["http-api", "change-guard"])], plugins=SETTINGS) as weir:
+        with RawHttp(*weir.address("crm")) as client:
+            client.send(post(weir, "/customers", b'{"a":1}'))
+            identifier = one_waiting(weir)
+            client.send(get(weir, f"/customers?{'x' * 1000}") * 50)
+            weir.as_person("lea", "approvals", "approve", identifier)
+            assert [client.answer().status for _ in range(51)] == [201] + [200] * 50
+
+
 # --- revoked, replaced, configured anew
 
 

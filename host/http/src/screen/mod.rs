@@ -124,6 +124,16 @@ impl Screen {
         self.broken.as_ref()
     }
 
+    /// Whether there is a head behind so many requests.
+    pub(crate) fn has_more_than(&self, requests: u64) -> bool {
+        self.heads > requests
+    }
+
+    /// Whether the last request that began has come to its end.
+    pub(crate) fn is_between(&self) -> bool {
+        self.at == At::Head
+    }
+
     pub(crate) fn is_inside_head(&self) -> bool {
         self.at == At::Head && !self.pending.is_empty()
     }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use weir_model::RefusedBy;
-use weir_session::http::traffic::{Broken, Frame, Goodbye, Message, Pipe};
+use weir_session::http::traffic::{Broken, Frame, Goodbye, Message, Pipe, Sight};
 
 const READ_BYTES: usize = 16 * 1024;
 /// Messages that nobody has taken, together; a larger one stands there alone.
@@ -50,6 +50,7 @@ pub(crate) type Start = oneshot::Sender<usize>;
 pub(crate) struct Took {
     pieces: mpsc::UnboundedReceiver<Piece>,
     closing: watch::Receiver<bool>,
+    sight: Sight,
 }
 
 impl Took {
@@ -65,6 +66,11 @@ impl Took {
             std::future::pending().await
         }
     }
+
+    /// Blocked while so much is there that nothing more is read.
+    pub(crate) fn sight(&self) -> Sight {
+        self.sight.clone()
+    }
 }
 
 pub(crate) struct Leg {
@@ -72,6 +78,7 @@ pub(crate) struct Leg {
     start: oneshot::Receiver<usize>,
     to: mpsc::UnboundedSender<Piece>,
     closing: watch::Sender<bool>,
+    sight: Sight,
 }
 
 /// A leg before its connection is there, and what a session gets of it.
@@ -79,7 +86,9 @@ pub(crate) fn pair(side: Side) -> (Leg, Took, Start) {
     let (to, took) = mpsc::unbounded_channel();
     let (told, start) = oneshot::channel();
     let (close, closing) = watch::channel(false);
-    (Leg { side, start, to, closing: close }, Took { pieces: took, closing }, told)
+    let sight = Sight::new();
+    let leg = Leg { side, start, to, closing: close, sight: sight.clone() };
+    (leg, Took { pieces: took, closing, sight }, told)
 }
 
 /// How reading ended.
@@ -100,14 +109,14 @@ enum Control {
 impl Leg {
     /// Runs the leg to its end. `from`: what the session sends.
     pub(crate) async fn run(self, stream: impl AsyncRead + AsyncWrite + Send, mut from: Pipe) {
-        let Self { side, start, to, closing } = self;
+        let Self { side, start, to, closing, sight } = self;
         // A session that lets go before it has begun says nothing more.
         let Ok(most) = start.await else { return };
         let (read, write) = tokio::io::split(stream);
         let (ask, asked) = mpsc::channel(CONTROLS);
         let decoder = Decoder::new(side == Side::Client, most);
         let room = Arc::new(Semaphore::new(AHEAD_BYTES));
-        let reader = Reader { side, decoder, stream: read, to, closing, ask, room };
+        let reader = Reader { side, decoder, stream: read, to, closing, sight, ask, room };
         let mut writer = Writer { side, stream: write, is_cut: false, has_closed: false };
         let ended = {
             let reading = std::pin::pin!(reader.run());
@@ -149,6 +158,7 @@ struct Reader<S> {
     stream: ReadHalf<S>,
     to: mpsc::UnboundedSender<Piece>,
     closing: watch::Sender<bool>,
+    sight: Sight,
     ask: mpsc::Sender<Control>,
     room: Arc<Semaphore>,
 }
@@ -221,6 +231,7 @@ impl<S: AsyncRead> Reader<S> {
                     Ok(0) | Err(_) => return Some(Ended::Gone),
                     Ok(count) => {
                         ahead += count;
+                        self.sight.set_blocked(ahead >= OVERFLOW_BYTES);
                         self.decoder.take(&space);
                     }
                 },
@@ -230,6 +241,7 @@ impl<S: AsyncRead> Reader<S> {
                 }
             }
         };
+        self.sight.set_blocked(false);
         // When nobody takes it any more, the end is still waited for.
         let _ = self.to.send((Ok(Frame::Message(message)), permit));
         None
@@ -398,6 +410,22 @@ mod tests {
         }
         assert!((20..=AHEAD_BYTES / 10_000).contains(&messages), "{messages}");
         assert!(matches!(last, Some(Err(Broken { by: RefusedBy::Inspector, .. }))), "{last:?}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_has_sent_more_than_is_read_is_out_of_sight_until_it_is_taken() {
+        let (mut client, mut took, _tell) = leg();
+        let sight = took.sight();
+        client.write_all(&masked(&text(10_000))).await.unwrap();
+        assert!(took.next().await.is_some_and(|next| next.is_ok()) && !sight.is_blocked());
+        let flood = tokio::spawn(async move { while client.write_all(&masked(&text(10_000))).await.is_ok() {} });
+        while !sight.is_blocked() {
+            tokio::task::yield_now().await;
+        }
+        while sight.is_blocked() {
+            assert!(took.next().await.is_some_and(|next| next.is_ok()));
+        }
+        flood.abort();
     }
 
     #[tokio::test(start_paused = true)]

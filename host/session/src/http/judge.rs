@@ -308,6 +308,9 @@ impl<P: HttpPorts> Exchange<P> {
                     refuse(RefusedBy::Approval, "not-approved", "the approval is for something else")
                 } else if SystemTime::now() >= expires_at {
                     refuse(RefusedBy::Approval, "not-approved", "the approval of this operation has expired")
+                } else if self.sight.is_blocked() {
+                    let message = "more was sent behind this operation than is kept while it waits for approval";
+                    refuse(RefusedBy::Client, "overrun", message)
                 } else {
                     match self.fate(&mut self.session.desk().await, &case.request).await {
                         Fate::Ask(latest) if !same_reviewers(&latest, &held) => {
@@ -365,6 +368,7 @@ impl<P: HttpPorts> Exchange<P> {
     pub(super) async fn go(&self, requests: Vec<Request>, intents: Vec<Intent>) -> Result<Judged, Fault> {
         let session = &*self.session;
         let entries = intents.into_iter().map(Entry::Intent).collect();
+        let _recording = self.recording.lock().await;
         if let Err(why) = session.record(entries).await {
             let ids = requests.iter().map(|request| request.id).collect();
             return Ok(Judged::Refused { ids, why });

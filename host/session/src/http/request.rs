@@ -8,7 +8,7 @@ use super::reply::{Reply, by, cut_short, plain};
 use super::session::{Held, HttpPorts, HttpSession, lock};
 use super::traffic::{
     Answer, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, OwnAnswer, Pipe, RequestHead,
-    RequestOutcome, Show, Source, Upstream,
+    RequestOutcome, Show, Sight, Source, Upstream,
 };
 use crate::exchange::nonsense;
 use crate::ports::RefusedBy;
@@ -38,6 +38,10 @@ pub(super) struct Exchange<P: HttpPorts> {
     refused: Mutex<Option<OwnAnswer>>,
     /// where requests of our own go, once this one goes
     aside: OnceLock<Aside>,
+    /// of the client
+    pub(super) sight: Sight,
+    /// held while intents are on their way to the disk, and until it is known here that they run
+    pub(super) recording: tokio::sync::Mutex<()>,
 }
 
 /// What is known of a request's body so far.
@@ -75,11 +79,11 @@ pub(super) enum First {
 }
 
 impl<P: HttpPorts> Exchange<P> {
-    pub(super) fn new(session: Arc<HttpSession<P>>, number: u32, head: &RequestHead) -> Self {
+    pub(super) fn new(session: Arc<HttpSession<P>>, number: u32, head: &RequestHead, sight: Sight) -> Self {
         session.begin();
         let asked = (head.method.clone(), head.path.clone());
         let (forwarded, refused, aside) = (Mutex::default(), Mutex::default(), OnceLock::new());
-        Self { session, number, asked, forwarded, refused, aside }
+        Self { session, number, asked, forwarded, refused, aside, sight, recording: tokio::sync::Mutex::default() }
     }
 
     /// Runs the exchange to its end. Every path out of it closes what it opened.
@@ -93,9 +97,20 @@ impl<P: HttpPorts> Exchange<P> {
         let session = Arc::clone(&self.session);
         let mut reply = Reply::new(tell);
         let is_socket = head.asks_for_socket();
-        let broken = tokio::select! {
-            () = self.drive(head, body, upstream, &mut reply) => None,
-            reason = session.ended() => Some(reason),
+        let broken = {
+            let mut driven = std::pin::pin!(self.drive(head, body, upstream, &mut reply));
+            tokio::select! {
+                () = driven.as_mut() => None,
+                reason = session.ended() => {
+                    // An intent that gets on disk gets its outcome there.
+                    tokio::select! {
+                        biased;
+                        () = driven => {}
+                        _ = self.recording.lock() => {}
+                    }
+                    Some(reason)
+                }
+            }
         };
         if let Some(reason) = &broken {
             let fault = of_end(reason);

@@ -202,7 +202,7 @@ impl<P: HttpPorts> HttpSession<P> {
     ) -> Answer {
         let (tell, told) = oneshot::channel();
         let number = self.exchanges.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let exchange = Exchange::new(Arc::clone(self), number, &head);
+        let exchange = Exchange::new(Arc::clone(self), number, &head, body.sight());
         let mut exchange = Surviving(Some(Box::pin(exchange.run(head, body, upstream, tell))));
         let mut told = std::pin::pin!(told);
         let told = std::future::poll_fn(|context| {

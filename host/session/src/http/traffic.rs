@@ -9,6 +9,8 @@ use crate::ports::RefusedBy;
 use crate::traffic::{Request, ResultInfo};
 use bytes::Bytes;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use weir_model::{Column, Fault};
 
 /// Headers that describe a body as it was encoded: none of them is true of its decoded or changed bytes.
@@ -98,6 +100,32 @@ pub trait Source: Send + 'static {
     /// Resolves when the last message has come, whether or not those before it were asked for. Cancel safe.
     fn closing(&mut self) -> impl Future<Output = ()> + Send {
         std::future::pending()
+    }
+    /// Whether its sender is in sight, from now to the end of the exchange.
+    fn sight(&self) -> Sight {
+        Sight::default()
+    }
+}
+
+/// Whether a client is in sight. Its end shows only in a read, and stands behind everything that is not read: of one that
+/// has sent more than is read ahead, nobody can tell whether it is still there. Clones are the same one; in sight at first.
+#[derive(Clone, Debug, Default)]
+pub struct Sight(Option<Arc<AtomicBool>>);
+
+impl Sight {
+    /// One that can be blocked.
+    pub fn new() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    pub fn set_blocked(&self, is_blocked: bool) {
+        if let Some(blocked) = &self.0 {
+            blocked.store(is_blocked, Ordering::Release);
+        }
+    }
+
+    pub fn is_blocked(&self) -> bool {
+        self.0.as_ref().is_some_and(|blocked| blocked.load(Ordering::Acquire))
     }
 }
 
