@@ -104,8 +104,12 @@ pub(crate) enum UserCommand {
         /// The user, as `weir user list` shows it
         name: String,
     },
-    /// List the users
-    List,
+    /// List the users; nothing of their passwords is shown
+    List {
+        /// As JSON, for machines
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn certificate(text: &str) -> Result<CertificateName, String> {

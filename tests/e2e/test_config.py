@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -280,5 +281,9 @@ def test_short_passwords_are_refused(configured):
     done = weir.command("user", "add", "zoe", "--password-stdin", input="seven77\n", check=False)
     assert done.returncode != 0 and "needs 8" in done.stderr and "seven77" not in done.stderr
     assert "zoe" not in weir.command("user", "list").stdout
-    weir.command("user", "add", "zoe", "--password-stdin", input="eight888\n")
+    weir.command("user", "add", "zoe", "--group", "staff", "--password-stdin", input="eight888\n")
     assert "zoe" in weir.command("user", "list").stdout
+    shown = weir.command("user", "list", "--json").stdout
+    (zoe,) = [user for user in json.loads(shown) if user["name"] == "zoe"]
+    assert (zoe["kind"], zoe["groups"], zoe["has_password"], zoe["expires"]) == ("human", ["staff"], True, None)
+    assert "SCRAM" not in shown

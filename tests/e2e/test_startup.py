@@ -155,6 +155,7 @@ def test_a_taken_address_is_told_once_with_its_key(gateway):
         assert done.returncode == 1
         (line,) = [line for line in done.stderr.splitlines() if "cannot listen" in line]
         assert line.startswith(f"weir: {key}: cannot listen on 127.0.0.1:{port}: ") and line.count("os error") == 1
+        assert "another program listens there" in line
 
 
 def at_once(weir: Weir) -> str | None:

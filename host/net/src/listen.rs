@@ -20,11 +20,25 @@ pub struct Arrival {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {cause}")]
+#[error("cannot listen on {address}: {cause}{}", help(.cause.kind()))]
 pub struct BindError {
     pub address: SocketAddr,
     /// Told by the message already, so it is not a source: it would be told twice.
     pub cause: std::io::Error,
+}
+
+/// How to go on.
+fn help(kind: std::io::ErrorKind) -> &'static str {
+    match kind {
+        std::io::ErrorKind::AddrInUse => {
+            ": another program listens there, perhaps another weir (`ss -ltnp` tells which)"
+        }
+        std::io::ErrorKind::AddrNotAvailable => ": that is no address of this machine (`ip address` lists them)",
+        std::io::ErrorKind::PermissionDenied => {
+            ": ports below 1024 are not everybody's; take another one, or grant CAP_NET_BIND_SERVICE"
+        }
+        _ => "",
+    }
 }
 
 /// Connections the kernel may keep waiting for us.

@@ -219,9 +219,13 @@ fn line(record: &Record) -> String {
     let payload: serde_json::Value =
         record.payload.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let body: serde_json::Value = serde_json::from_str(&record.body).unwrap_or_default();
+    let detail = |key: &str| body.get("detail").and_then(|detail| detail.get(key));
+    for name in ["plugin", "token"].into_iter().filter_map(|key| detail(key)?.as_str()) {
+        let _ = write!(line, " {}", weir_admin::render::line(name));
+    }
     let shown = ["text", "message", "reason", "comment"]
         .iter()
-        .find_map(|key| payload.get(key).or_else(|| body.get("detail").and_then(|detail| detail.get(key))))
+        .find_map(|key| payload.get(key).or_else(|| detail(key)))
         .and_then(serde_json::Value::as_str)
         .filter(|text| !text.is_empty());
     if let Some(text) = shown {

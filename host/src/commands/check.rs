@@ -39,13 +39,17 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<ExitCode> {
         many => format!("can be used, with the {many} warnings above"),
     };
     println!(
-        "{} {verdict}: {} resource(s), {} plugin(s), {} user(s)",
+        "{} {verdict}: {}, {}, {}",
         path.display(),
-        settings.resources.len(),
-        plugins::specs(&config).len(),
-        config.users().len()
+        counted(settings.resources.len(), "resource"),
+        counted(plugins::specs(&config).len(), "plugin"),
+        counted(config.users().len(), "user")
     );
     Ok(ExitCode::SUCCESS)
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Certificates, keys and authorities that cannot be used.

@@ -6,6 +6,7 @@ use crate::cli::{Kind, UserCommand};
 use anyhow::Context;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 use weir_config::users::{self, User};
 use weir_config::{Machine, Secret};
 use weir_model::PrincipalKind;
@@ -83,20 +84,16 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
                 )
             })?;
         }
-        UserCommand::List => match users::load(&file, &Machine) {
+        UserCommand::List { json } => match users::load(&file, &Machine) {
             Ok((all, warnings)) => {
                 if !warnings.is_empty() {
                     eprintln!("{warnings}");
                 }
-                for user in all {
-                    let owner = user.on_behalf_of.map(|owner| format!(" for {owner}")).unwrap_or_default();
-                    let state = if user.disabled { " (disabled)" } else { "" };
-                    println!(
-                        "{}\t{}{owner}\t{}{state}",
-                        user.name,
-                        user.kind.as_word(),
-                        user.groups.join(",")
-                    );
+                if json {
+                    let all: Vec<_> = all.iter().map(as_json).collect();
+                    println!("{}", serde_json::to_string_pretty(&all)?);
+                } else {
+                    all.iter().for_each(|user| println!("{}", line(user)));
                 }
             }
             Err(problems) => {
@@ -106,6 +103,31 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
         },
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn line(user: &User) -> String {
+    let owner = user.on_behalf_of.as_ref().map(|owner| format!(" for {owner}")).unwrap_or_default();
+    let state = if user.disabled { " (disabled)" } else { "" };
+    format!("{}\t{}{owner}\t{}{state}", user.name, user.kind.as_word(), user.groups.join(","))
+}
+
+fn as_json(user: &User) -> serde_json::Value {
+    serde_json::json!({
+        "name": user.name,
+        "kind": user.kind.as_word(),
+        "groups": user.groups,
+        "on_behalf_of": user.on_behalf_of,
+        "has_password": user.password.is_some(),
+        "tokens": user.tokens,
+        "certificates": user.certificates.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "disabled": user.disabled,
+        "expires": user.expires.map(rfc3339),
+    })
+}
+
+fn rfc3339(at: SystemTime) -> String {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    weir_audit::clock::rfc3339(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// What is stored of a password: nothing that lets anybody log in elsewhere.
