@@ -23,6 +23,7 @@ use weir_guests::Guests;
 use weir_identity::{Account, Tokens, Users, Verifier};
 use weir_model::{EndReason, Grantee, Principal, ResourceName, SessionId, SessionInfo, TOKEN_ID};
 use weir_net::ClientCertificate;
+use weir_session::http::Room;
 use weir_wire::postgres::MockScram;
 
 /// Built once, by `commands::run`; passed down, never global.
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) log: LogControl,
     /// what the pool for instances was made for, so it stays when the configuration changes
     pub(crate) max_sessions: usize,
+    /// for messages over HTTP that are inspected whole
+    pub(crate) room: Room,
 }
 
 /// One configuration in effect. Sessions keep the one they began with.
@@ -99,6 +102,9 @@ impl Shared {
     ) -> Self {
         Self {
             max_sessions: running.config.settings().server.max_sessions,
+            room: Room::new(
+                usize::try_from(running.config.settings().server.max_inspected_bytes).unwrap_or(usize::MAX),
+            ),
             running: ArcSwap::from_pointee(running),
             tokens: ArcSwap::default(),
             approvals: Arc::new(Approvals::new(ApprovalsTrail(audit.clone()))),

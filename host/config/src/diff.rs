@@ -35,10 +35,11 @@ pub enum Effect {
 }
 
 /// What is set up once: memory for so many sessions, queues, folders, addresses.
-const RESTART: [&str; 8] = [
+const RESTART: [&str; 9] = [
     "server.plugins",
     "server.state",
     "server.max_sessions",
+    "server.max_inspected_bytes",
     "admin.listen",
     "log.format",
     "audit.queue_records",

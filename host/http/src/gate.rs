@@ -45,12 +45,7 @@ impl<S> Clone for Gate<S> {
 }
 
 impl<S> Gate<S> {
-    pub(crate) fn new(
-        first: Vec<u8>,
-        stream: S,
-        head_time: Duration,
-        exchanges: Arc<Exchanges>,
-    ) -> Self {
+    pub(crate) fn new(first: Vec<u8>, stream: S, head_time: Duration, exchanges: Arc<Exchanges>) -> Self {
         let mut screen = Screen::default();
         screen.take(&first);
         let (sight, ended, late, begun) = (Sight::new(), false, None, 0);

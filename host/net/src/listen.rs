@@ -33,7 +33,9 @@ fn help(kind: std::io::ErrorKind) -> &'static str {
         std::io::ErrorKind::AddrInUse => {
             ": another program listens there, perhaps another weir (`ss -ltnp` tells which)"
         }
-        std::io::ErrorKind::AddrNotAvailable => ": that is no address of this machine (`ip address` lists them)",
+        std::io::ErrorKind::AddrNotAvailable => {
+            ": that is no address of this machine (`ip address` lists them)"
+        }
         std::io::ErrorKind::PermissionDenied => {
             ": ports below 1024 are not everybody's; take another one, or grant CAP_NET_BIND_SERVICE"
         }

@@ -324,6 +324,7 @@ async fn open(
     let notes = shared.http.notes(&info, &guests.inspector);
     let session = HttpSession::new(HttpStart {
         notes,
+        room: shared.room.clone(),
         inspector: guests.inspector,
         policies: guests.policies,
         maskers: guests.maskers,

@@ -5,7 +5,7 @@ use super::files::Absent;
 use crate::document::At;
 use crate::problem::code;
 use crate::raw;
-use crate::settings::{DRAIN_TIMEOUT, MAX_SESSIONS, PLUGINS, STATE, Server, USERS};
+use crate::settings::{DRAIN_TIMEOUT, MAX_INSPECTED_BYTES, MAX_SESSIONS, PLUGINS, STATE, Server, USERS};
 
 /// `[server]`, with whatever is wrong replaced by its default.
 pub(crate) fn server(written: &raw::Server, context: Context<'_>) -> Server {
@@ -20,6 +20,10 @@ pub(crate) fn server(written: &raw::Server, context: Context<'_>) -> Server {
         plugin_keys: plugin_keys(written, context),
         drain_timeout: written.drain_timeout.as_ref().map_or(DRAIN_TIMEOUT.default, |at| at.value),
         max_sessions: written.max_sessions.as_ref().map_or(MAX_SESSIONS.default, |at| at.value),
+        max_inspected_bytes: written
+            .max_inspected_bytes
+            .as_ref()
+            .map_or(MAX_INSPECTED_BYTES.default, |at| at.value),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::document::{At, Fields};
-use crate::settings::{DRAIN_TIMEOUT, MAX_SESSIONS};
+use crate::settings::{DRAIN_TIMEOUT, MAX_INSPECTED_BYTES, MAX_SESSIONS};
 
 #[derive(Debug, Default)]
 pub(crate) struct Server {
@@ -13,6 +13,7 @@ pub(crate) struct Server {
     pub(crate) plugin_keys: Option<At<Vec<At<String>>>>,
     pub(crate) drain_timeout: Option<At<Duration>>,
     pub(crate) max_sessions: Option<At<usize>>,
+    pub(crate) max_inspected_bytes: Option<At<u64>>,
 }
 
 impl Server {
@@ -24,6 +25,7 @@ impl Server {
             plugin_keys: fields.different_texts("plugin_keys"),
             drain_timeout: fields.duration("drain_timeout", &DRAIN_TIMEOUT),
             max_sessions: fields.count("max_sessions", &MAX_SESSIONS),
+            max_inspected_bytes: fields.size("max_inspected_bytes", &MAX_INSPECTED_BYTES),
         };
         fields.finish();
         server

@@ -69,13 +69,15 @@ impl<'f> Section<'f> {
     }
 
     fn server(mut self, server: &Server) {
-        let Server { plugins, state, users, plugin_keys, drain_timeout, max_sessions } = server;
+        let Server { plugins, state, users, plugin_keys, drain_timeout, max_sessions, max_inspected_bytes } =
+            server;
         self.path("plugins", plugins);
         self.path("state", state);
         self.path("users", users);
         self.list("plugin_keys", plugin_keys);
         self.put("drain_timeout", show_duration(*drain_timeout));
         self.put("max_sessions", max_sessions.to_string());
+        self.put("max_inspected_bytes", show_size(*max_inspected_bytes));
     }
 
     fn log(mut self, log: &Log) {

@@ -41,7 +41,7 @@ pub use plugin::{
     START_TIME, Setting,
 };
 pub use resource::{ClientAuthorities, ClientProof, Fallback, ListenerTls, Protocol, Resource, ResourceKind};
-pub use server::{DRAIN_TIMEOUT, MAX_SESSIONS, Server};
+pub use server::{DRAIN_TIMEOUT, MAX_INSPECTED_BYTES, MAX_SESSIONS, Server};
 pub(crate) use server::{PLUGINS, STATE, USERS};
 pub(crate) use upstream::POSTGRES_PORT;
 pub use upstream::{Endpoint, OwnCertificate, PostgresUpstream, TlsMode};

@@ -20,6 +20,8 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// More clients than this at once are refused.
     pub max_sessions: usize,
+    /// Bytes of HTTP messages that are inspected whole, of all sessions together. Messages below 64 KiB are not counted.
+    pub max_inspected_bytes: u64,
 }
 
 pub(crate) const PLUGINS: &str = "plugins";
@@ -34,3 +36,7 @@ pub const DRAIN_TIMEOUT: Knob<Duration> =
 /// An idle session costs some 50 KiB per plugin. The pool of instances for this many fits below Debian's default of
 /// `vm.max_map_count` (65530); for more than some 1900 that has to be raised, or instances are made on demand.
 pub const MAX_SESSIONS: Knob<usize> = Knob { default: 1000, least: 1, most: 1_000_000 };
+
+/// A hundred of the largest requests at once. One session may have a quarter, so the least still takes the largest answer
+/// of the defaults.
+pub const MAX_INSPECTED_BYTES: Knob<u64> = Knob { default: 1 << 30, least: 64 << 20, most: 1 << 40 };

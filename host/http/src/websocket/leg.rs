@@ -418,7 +418,8 @@ mod tests {
         let sight = took.sight();
         client.write_all(&masked(&text(10_000))).await.unwrap();
         assert!(took.next().await.is_some_and(|next| next.is_ok()) && !sight.is_blocked());
-        let flood = tokio::spawn(async move { while client.write_all(&masked(&text(10_000))).await.is_ok() {} });
+        let flood =
+            tokio::spawn(async move { while client.write_all(&masked(&text(10_000))).await.is_ok() {} });
         while !sight.is_blocked() {
             tokio::task::yield_now().await;
         }

@@ -3,6 +3,7 @@
 use super::judge::Judged;
 use super::reply::{Gone, Reply, cut_short};
 use super::request::Exchange;
+use super::room::Place;
 use super::session::{Held, HttpPorts};
 use super::spans::apply;
 use super::traffic::{
@@ -182,7 +183,7 @@ impl<P: HttpPorts> Exchange<P> {
         reply: &mut Reply,
         mut desk: Option<Held<'_, P>>,
     ) -> Result<(), Stop> {
-        let mut whole = BytesMut::new();
+        let (mut whole, mut place) = (BytesMut::new(), Place::default());
         let mut trailers = None;
         loop {
             let came = match desk.is_some().then(|| body.next()) {
@@ -203,6 +204,7 @@ impl<P: HttpPorts> Exchange<P> {
                 Some(Frame::Message(_)) => return Err(nonsense("a message where there is a body").into()),
                 Some(Frame::Data(bytes)) => {
                     self.check_size(whole.len() + bytes.len())?;
+                    self.session.room.grow(&mut place, whole.len() + bytes.len()).await?;
                     whole.extend_from_slice(&bytes);
                     if whole.len() > HELD_BYTES {
                         // Others must not wait while much comes.
@@ -229,7 +231,7 @@ impl<P: HttpPorts> Exchange<P> {
         mut need: usize,
         reply: &mut Reply,
     ) -> Result<(), Stop> {
-        let mut buffer = BytesMut::new();
+        let (mut buffer, mut place) = (BytesMut::new(), Place::default());
         loop {
             let (end, trailers) = match next(body, reply).await? {
                 None => (true, None),
@@ -237,6 +239,7 @@ impl<P: HttpPorts> Exchange<P> {
                 Some(Frame::Message(_)) => return Err(nonsense("a message where there is a body").into()),
                 Some(Frame::Data(bytes)) => {
                     self.check_size(buffer.len() + bytes.len())?;
+                    self.session.room.grow(&mut place, buffer.len() + bytes.len()).await?;
                     buffer.extend_from_slice(&bytes);
                     (false, None)
                 }

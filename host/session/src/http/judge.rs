@@ -309,7 +309,8 @@ impl<P: HttpPorts> Exchange<P> {
                 } else if SystemTime::now() >= expires_at {
                     refuse(RefusedBy::Approval, "not-approved", "the approval of this operation has expired")
                 } else if self.sight.is_blocked() {
-                    let message = "more was sent behind this operation than is kept while it waits for approval";
+                    let message =
+                        "more was sent behind this operation than is kept while it waits for approval";
                     refuse(RefusedBy::Client, "overrun", message)
                 } else {
                     match self.fate(&mut self.session.desk().await, &case.request).await {

@@ -27,11 +27,13 @@ mod outgoing;
 mod pipe;
 mod reply;
 mod request;
+mod room;
 mod session;
 mod spans;
 pub mod traffic;
 mod websocket;
 
 pub use notes::Notes;
+pub use room::Room;
 pub use session::{HttpPorts, HttpSession, HttpStart, Totals};
 pub use spans::apply;

@@ -5,6 +5,7 @@ use super::head::{HOSTS_OWN, bound, change, readable};
 use super::judge::Judged;
 use super::outgoing::Outgoing;
 use super::reply::{Reply, by, cut_short, plain};
+use super::room::Place;
 use super::session::{Held, HttpPorts, HttpSession, lock};
 use super::traffic::{
     Answer, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, OwnAnswer, Pipe, RequestHead,
@@ -53,6 +54,7 @@ pub(super) struct Shown {
     pub(super) has_operation: bool,
     decoded: bool,
     pub(super) headers: Vec<Header>,
+    place: Place,
 }
 
 impl Shown {
@@ -66,6 +68,7 @@ impl Shown {
             has_operation: false,
             decoded: false,
             headers: Vec::new(),
+            place: Place::default(),
         }
     }
 }
@@ -83,7 +86,16 @@ impl<P: HttpPorts> Exchange<P> {
         session.begin();
         let asked = (head.method.clone(), head.path.clone());
         let (forwarded, refused, aside) = (Mutex::default(), Mutex::default(), OnceLock::new());
-        Self { session, number, asked, forwarded, refused, aside, sight, recording: tokio::sync::Mutex::default() }
+        Self {
+            session,
+            number,
+            asked,
+            forwarded,
+            refused,
+            aside,
+            sight,
+            recording: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Runs the exchange to its end. Every path out of it closes what it opened.
@@ -311,6 +323,8 @@ impl<P: HttpPorts> Exchange<P> {
                             format!("the request is larger than the {most} bytes that are inspected");
                         return Err(Fault::new(FaultSource::Client, "too-large", message));
                     }
+                    let length = shown.buffer.len() + bytes.len();
+                    self.session.room.grow(&mut shown.place, length).await?;
                     shown.buffer.extend_from_slice(&bytes);
                 }
                 Some(Err(broken)) => return Err(from_body(&broken)),

@@ -3,6 +3,7 @@
 use super::holds::Holds;
 use super::notes::Notes;
 use super::request::Exchange;
+use super::room::{Room, Share};
 use super::traffic::{Answer, HttpInspector, RequestHead, Source, Upstream};
 use crate::decide::Default as DefaultVerdict;
 use crate::exchange::Limits;
@@ -44,6 +45,8 @@ pub struct HttpStart<P: HttpPorts> {
     pub default: DefaultVerdict,
     /// what sessions of this principal on this resource have noted
     pub notes: Arc<Notes>,
+    /// for messages that are inspected whole
+    pub room: Room,
 }
 
 /// What a session has done; for the record of its end.
@@ -143,6 +146,7 @@ pub struct HttpSession<P: HttpPorts> {
     pub(super) judged_by: JudgedBy,
     pub(super) masking: bool,
     pub(super) notes: Arc<Notes>,
+    pub(super) room: Share,
     pub(super) holds: Arc<Holds>,
     trail: P::Trail,
     ledger: Mutex<Ledger<<P::Trail as Trail>::Receipt>>,
@@ -158,10 +162,11 @@ pub struct HttpSession<P: HttpPorts> {
 
 impl<P: HttpPorts> HttpSession<P> {
     pub fn new(start: HttpStart<P>) -> Self {
-        let HttpStart { info, inspector, policies, maskers, trail, approvals, limits, default, notes } =
+        let HttpStart { info, inspector, policies, maskers, trail, approvals, limits, default, notes, room } =
             start;
         let (judged_by, masking) = (inspector.judged_by(), maskers.active());
         let desk = Desk { inspector, policies, maskers, noted: 0 };
+        let room = room.share(limits.max_operation_bytes.max(limits.max_answer_bytes));
         Self {
             info,
             limits,
@@ -174,6 +179,7 @@ impl<P: HttpPorts> HttpSession<P> {
             judged_by,
             masking,
             notes,
+            room,
             holds: Arc::default(),
             trail,
             ledger: Mutex::new(Ledger::new()),

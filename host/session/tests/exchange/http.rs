@@ -23,7 +23,7 @@ use weir_session::http::traffic::{
     Answer, AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, OwnAnswer, OwnRequest, Pipe,
     RequestHead, RequestOutcome, Show, Source, Spans, Upstream, Values,
 };
-use weir_session::http::{HttpPorts, HttpSession, HttpStart, Notes};
+use weir_session::http::{HttpPorts, HttpSession, HttpStart, Notes, Room};
 use weir_session::traffic::{Request, TOP_BIT};
 
 pub(crate) struct ToyHttpPorts;
@@ -374,6 +374,7 @@ impl HttpScene {
             },
             default: DefaultVerdict::Deny,
             notes,
+            room: Room::new(usize::MAX),
         });
         Self { hub, session: Arc::new(session), ended, noted, asked: asked_receiver, arrivals, upstream }
     }
