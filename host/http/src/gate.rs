@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io::{Error, ErrorKind, Result as IoResult};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -131,9 +132,9 @@ impl<S: AsyncRead + Unpin> Inner<S> {
         news
     }
 
-    /// The client has closed or broken off under an exchange.
+    /// The client has closed or broken off under an exchange. Who speaks WebSocket may end behind its last words.
     fn is_gone(&self) -> bool {
-        self.ended && self.exchanges.idle_after().is_none()
+        self.ended && !self.screen.has_switched() && self.exchanges.idle_after().is_none()
     }
 
     /// One read of the client, through the screen.
@@ -189,7 +190,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
         }
         // A request that was held goes on now. If its client has gone meanwhile, that shows behind the last of its bytes:
         // so they are given only when it is known what comes behind them.
-        inner.poll_ahead(context);
+        if !inner.screen.has_switched() {
+            inner.poll_ahead(context);
+        }
         if inner.is_gone() {
             return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
         }
@@ -214,15 +217,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     }
 }
 
-/// A stream whose first bytes were read already.
+/// A connection of HTTP/2, whose first bytes were read already.
 pub(crate) struct Prefixed<S> {
     first: Bytes,
     stream: S,
+    waits: Waits,
+}
+
+/// Whether a connection waits for its client: it has read everything that has come. Clones are the same one.
+#[derive(Clone, Default)]
+pub(crate) struct Waits(Arc<AtomicBool>);
+
+impl Waits {
+    pub(crate) fn set(&self, waits: bool) {
+        self.0.store(waits, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl<S> Prefixed<S> {
-    pub(crate) fn new(first: Vec<u8>, stream: S) -> Self {
-        Self { first: first.into(), stream }
+    pub(crate) fn new(first: Vec<u8>, stream: S, waits: Waits) -> Self {
+        Self { first: first.into(), stream, waits }
     }
 }
 
@@ -233,7 +251,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<IoResult<()>> {
         if self.first.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
+            let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+            self.waits.set(polled.is_pending());
+            return polled;
         }
         let length = self.first.len().min(buffer.remaining());
         buffer.put_slice(self.first.get(..length).unwrap_or_default());

@@ -4,7 +4,7 @@
 //! whoever drops the future, ends the connection. A handler's future is dropped when its client goes away.
 
 use crate::body::PipeBody;
-use crate::gate::{Gate, Prefixed};
+use crate::gate::{Gate, Prefixed, Waits};
 use crate::hygiene::{self, MAX_HEADERS};
 use crate::screen::MAX_HEAD_BYTES;
 use crate::websocket::{self, Leg, Offer, Side};
@@ -20,8 +20,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
@@ -126,7 +128,8 @@ pub async fn serve_connection<S, H>(
     };
     let door = Arc::new(Door { peer, limits, handler, exchanges: Arc::default() });
     if version_2 {
-        version_two(Prefixed::new(first, stream), door, stopping).await;
+        let waits = Waits::default();
+        version_two(Prefixed::new(first, stream, waits.clone()), waits, door, stopping).await;
     } else {
         let gate = Gate::new(first, stream, limits.head_time, Arc::clone(&door.exchanges));
         version_one(gate, door, stopping).await;
@@ -203,7 +206,7 @@ where
         async move {
             let response = match verdicts.begins(number) {
                 Some(refusal) => door.refuse(&refusal, Version::HTTP_11),
-                None => door.answer(request, Some((&slot, verdicts.sight()))).await,
+                None => door.answer(request, Some(&slot), verdicts.sight()).await,
             };
             verdicts.decided(number, response.status() == StatusCode::SWITCHING_PROTOCOLS);
             Ok::<_, Infallible>(response)
@@ -282,16 +285,22 @@ async fn stop(mut stopping: watch::Receiver<bool>) {
     }
 }
 
-async fn version_two<S, H>(stream: Prefixed<S>, door: Arc<Door<H>>, stopping: watch::Receiver<bool>)
-where
+async fn version_two<S, H>(
+    stream: Prefixed<S>,
+    waits: Waits,
+    door: Arc<Door<H>>,
+    stopping: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
     let limits = door.limits;
     let exchanges = Arc::clone(&door.exchanges);
+    let sight = Sight::new();
+    let seen = sight.clone();
     let service = service_fn(move |request: Request<HyperBody>| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(door.answer(request, None).await) }
+        let (door, sight) = (Arc::clone(&door), seen.clone());
+        async move { Ok::<_, Infallible>(door.answer(request, None, sight).await) }
     });
     let streams = Streams::default();
     let _ends = EndsAll(streams.clone());
@@ -315,15 +324,35 @@ where
             () = idle(&exchanges, limits.keep_alive_time) => {}
         }
     };
+    // A client that does not take our answers to its pings is not read any further: its end would not be seen.
+    let mut connection = std::pin::pin!(Watched { connection: connection.as_mut(), waits, sight });
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = enough => {
-            connection.as_mut().graceful_shutdown();
+            connection.connection.as_mut().graceful_shutdown();
             connection.as_mut().await
         }
     };
     if let Err(error) = ended {
         tracing::debug!(error = crate::refusal::causes(&error), "client connection ended badly");
+    }
+}
+
+/// A connection of HTTP/2, and whether its client is in sight.
+struct Watched<C> {
+    connection: C,
+    waits: Waits,
+    sight: Sight,
+}
+
+impl<C: Future + Unpin> Future for Watched<C> {
+    type Output = C::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
+        self.waits.set(false);
+        let polled = Pin::new(&mut self.connection).poll(context);
+        self.sight.set_blocked(!self.waits.get());
+        polled
     }
 }
 
@@ -360,9 +389,13 @@ async fn idle(exchanges: &Exchanges, time: Duration) {
 }
 
 impl<H: Handler> Door<H> {
-    /// `line`: of HTTP/1, for a connection that switches, and how far its client is seen. HTTP/2 sees it always.
-    async fn answer(&self, request: Request<HyperBody>, line: Option<(&Slot, Sight)>) -> Response<PipeBody> {
-        let (slot, sight) = line.map_or((None, Sight::default()), |(slot, sight)| (Some(slot), sight));
+    /// `slot`: for a connection that switches. `sight`: of its client.
+    async fn answer(
+        &self,
+        request: Request<HyperBody>,
+        slot: Option<&Slot>,
+        sight: Sight,
+    ) -> Response<PipeBody> {
         let running = self.exchanges.begin();
         let (mut parts, body) = request.into_parts();
         let version_2 = parts.version >= Version::HTTP_2;
@@ -379,7 +412,7 @@ impl<H: Handler> Door<H> {
         let (body, offered) = match (judged.offer, upgrade) {
             (None, _) => {
                 let body = Body::new(body, &judged.head.headers, RefusedBy::Client, self.limits.body_time);
-                (if version_2 { body.linger() } else { body.in_sight(sight) }, None)
+                (if version_2 { body.linger() } else { body }.in_sight(sight), None)
             }
             (Some(offer), Some(upgrade)) => {
                 let (leg, took, start) = websocket::pair(Side::Client);

@@ -27,7 +27,7 @@ impl Hint {
                 Some(Says::Version) => hint.not.insert(Kind::Ip),
                 // The value is about the thing, not the thing.
                 Some(Says::About) => about = true,
-                None if text.len() > 8 && COMPOUNDS.iter().any(|part| text.contains(part)) => {
+                None if text.len() > 8 && COMPOUNDS.iter().any(|part| has_part(text, part)) => {
                     hint.kinds.insert(Kind::Secret);
                 }
                 None => {}
@@ -47,6 +47,12 @@ impl Hint {
     pub fn or(self, other: Hint) -> Hint {
         Hint { kinds: self.kinds.or(other.kinds), not: self.not.or(other.not) }
     }
+}
+
+/// Names and parts are short: what a search needs to prepare would cost more than it does.
+pub(crate) fn has_part(name: &str, part: &str) -> bool {
+    let part = part.as_bytes();
+    name.as_bytes().windows(part.len()).any(|window| window.first() == part.first() && window == part)
 }
 
 /// What a word of a name says.

@@ -17,6 +17,8 @@ use http::StatusCode;
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Of the room that a head needed, so much is kept for the next one.
 const KEPT_BYTES: usize = 2 * 1024;
+/// Bytes that were given are thrown away together, once there are so many.
+const KEPT_GIVEN_BYTES: usize = 64 * 1024;
 /// Trailers carry a checksum or a status.
 const MAX_TRAILER_BYTES: usize = 8 * 1024;
 /// A size of 16 digits, and room for an extension, which nobody uses.
@@ -106,6 +108,11 @@ impl Screen {
         if self.given >= self.ready.len() {
             self.ready.clear();
             self.given = 0;
+        } else if self.given >= KEPT_GIVEN_BYTES {
+            // Of one that sends without a pause, something is ready always.
+            self.ready.drain(..self.given);
+            self.switch = self.switch.map(|start| start - self.given);
+            self.given = 0;
         }
     }
 
@@ -132,6 +139,11 @@ impl Screen {
     /// Whether the last request that began has come to its end.
     pub(crate) fn is_between(&self) -> bool {
         self.at == At::Head
+    }
+
+    /// Whether the connection is no longer HTTP.
+    pub(crate) fn has_switched(&self) -> bool {
+        self.at == At::Switched
     }
 
     pub(crate) fn is_inside_head(&self) -> bool {

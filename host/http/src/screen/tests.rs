@@ -82,6 +82,19 @@ fn an_extension_of_a_chunk_is_left_out_and_a_trailer_passes() {
 }
 
 #[test]
+fn what_was_given_is_not_kept_while_more_comes() {
+    let mut screen = Screen::default();
+    screen.take(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n");
+    for _ in 0..10_000 {
+        // Something is left always.
+        screen.take(&[b'x'; 1000]);
+        screen.given(1000);
+        assert!(!screen.ready().is_empty());
+    }
+    assert!(screen.ready.capacity() < 1 << 20, "{}", screen.ready.capacity());
+}
+
+#[test]
 fn an_empty_line_in_front_of_a_head_is_left_out_once() {
     assert_eq!(passes("\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"), "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(refused("\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"), 400);

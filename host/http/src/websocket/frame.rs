@@ -80,6 +80,11 @@ impl Decoder {
         }
     }
 
+    /// Bytes that were taken and not asked for yet.
+    pub(crate) fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// What the bytes so far say; `None` when more must come.
     ///
     /// # Errors

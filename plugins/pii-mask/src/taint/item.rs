@@ -131,7 +131,7 @@ pub(super) fn is_count(item: &[Word<'_>]) -> bool {
 }
 
 pub(super) fn takes_rows(name: &str) -> bool {
-    TAKE_ROWS.iter().any(|part| name.contains(part))
+    TAKE_ROWS.iter().any(|part| crate::hint::has_part(name, part))
         || matches!(name, "min" | "max" | "first_value" | "last_value")
 }
 
