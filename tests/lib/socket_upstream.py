@@ -87,6 +87,10 @@ class SocketUpstream:
         for message in self._messages(connection):
             connection.send(message)
 
+    def at_silent(self, connection: ServerConnection) -> None:
+        for _ in self._messages(connection):
+            pass
+
     def at_pieces(self, connection: ServerConnection) -> None:
         """The same in fragments."""
         for message in self._messages(connection):

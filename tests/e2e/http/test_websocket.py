@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import ssl
+import struct
 import threading
 import uuid
 
@@ -16,6 +17,7 @@ import pytest
 from http_upstream import PERSONAL, HttpUpstream
 from raw_http import RawHttp, request
 from socket_upstream import CUSTOMER, SocketUpstream
+from test_hostile_upstream import memory
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from weir import Weir, http
@@ -136,6 +138,39 @@ def test_a_client_sees_the_same_as_without_the_gateway(weir, server, path, said)
     server.wait_for(lambda: server.closed)
     assert server.received == received
     assert [code for code, _ in server.closed] == [code for code, _ in closed] == [4321]
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """Of a client, masked with zeros (RFC 6455, section 5.2)."""
+    length = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + struct.pack("!H", len(payload))
+    return bytes([0x80 | opcode]) + length + b"\0" * 4 + payload
+
+
+@pytest.mark.parametrize("count, size", [(3, 10), (100, 9_000)])
+@pytest.mark.parametrize("how", ["close", "end"])
+def test_what_a_client_says_last_arrives_though_it_is_gone(weir, server, how, count, size):
+    said = [f"{number} ".ljust(size, "x") for number in range(count)]
+    with RawHttp(*weir.address("open")) as client:
+        client.send(request("GET /open/silent HTTP/1.1", ("Host", "localhost"), ("Authorization", weir.basic("ann")),
+                            ("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Key", KEY), ("Sec-WebSocket-Version", "13")))
+        assert client.head().status == 101
+        client.send(b"".join(frame(1, text.encode()) for text in said) + frame(8, struct.pack("!H", 1000)))
+        client.socket.close() if how == "close" else client.end()
+        server.wait_for(lambda: server.closed)
+    assert server.received == said
+    assert [code for code, _ in server.closed] == [1000]
+
+
+def test_a_client_that_sends_without_a_pause_is_not_read_without_end(weir):
+    message = frame(1, b"x" * 60_000)
+    with RawHttp(*weir.address("open")) as client:
+        client.send(request("GET /open/silent HTTP/1.1", ("Host", "localhost"), ("Authorization", weir.basic("ann")),
+                            ("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Key", KEY), ("Sec-WebSocket-Version", "13")))
+        assert client.head().status == 101
+        before = memory(weir)
+        for _ in range(2000):
+            client.socket.sendall(message)
+        assert memory(weir) - before < 100
 
 
 @pytest.mark.parametrize("code,reason", [(1000, ""), (1001, "going"), (3000, "mine"), (4999, "ä" * 61)])

@@ -95,7 +95,9 @@ pub(crate) fn pair(side: Side) -> (Leg, Took, Start) {
 enum Ended {
     /// With a close frame.
     Closed,
-    /// Without.
+    /// Without, but behind everything that it has said.
+    Left,
+    /// It broke off, or nobody knows what it does.
     Gone,
     Wrong(Wrong),
 }
@@ -116,7 +118,7 @@ impl Leg {
         let (ask, asked) = mpsc::channel(CONTROLS);
         let decoder = Decoder::new(side == Side::Client, most);
         let room = Arc::new(Semaphore::new(AHEAD_BYTES));
-        let reader = Reader { side, decoder, stream: read, to, closing, sight, ask, room };
+        let reader = Reader { side, decoder, stream: read, to, closing, sight, ask, room, is_over: false };
         let mut writer = Writer { side, stream: write, is_cut: false, has_closed: false };
         let ended = {
             let reading = std::pin::pin!(reader.run());
@@ -126,7 +128,7 @@ impl Leg {
         let last = match &ended {
             Ended::Wrong(wrong) => goodbye(wrong.code, wrong.what),
             Ended::Closed => goodbye(1000, ""),
-            Ended::Gone => goodbye(1001, ""),
+            Ended::Left | Ended::Gone => goodbye(1001, ""),
         };
         let _ = timeout(LINGER, writer.end(&last)).await;
         if matches!(ended, Ended::Wrong(_)) {
@@ -142,8 +144,8 @@ async fn meet(
 ) -> Ended {
     tokio::select! {
         ended = reading.as_mut() => {
-            if matches!(ended, Ended::Closed) {
-                // What the session still has to say, and its close frame.
+            if matches!(ended, Ended::Closed | Ended::Left) {
+                // What it said last is looked at still; what the session has to say, and its close frame.
                 let _ = timeout(CLOSE_TIME, writing).await;
             }
             ended
@@ -161,6 +163,8 @@ struct Reader<S> {
     sight: Sight,
     ask: mpsc::Sender<Control>,
     room: Arc<Semaphore>,
+    /// Nothing more comes.
+    is_over: bool,
 }
 
 impl<S: AsyncRead> Reader<S> {
@@ -181,6 +185,9 @@ impl<S: AsyncRead> Reader<S> {
                     }
                 }
             }
+            if self.is_over {
+                return Ended::Left;
+            }
             space.clear();
             space.reserve(READ_BYTES);
             let read = match timeout(PING_EVERY, self.stream.read_buf(&mut space)).await {
@@ -195,10 +202,17 @@ impl<S: AsyncRead> Reader<S> {
                 }
             };
             match read {
-                Ok(0) | Err(_) => return Ended::Gone,
+                Ok(0) => self.leaves(),
                 Ok(_) => self.decoder.take(&space),
+                Err(_) => return Ended::Gone,
             }
         }
+    }
+
+    /// Whoever has sent its last byte does not wait for anything.
+    fn leaves(&mut self) {
+        self.is_over = true;
+        self.closing.send_replace(true);
     }
 
     /// How it ended, if that was the end.
@@ -227,12 +241,14 @@ impl<S: AsyncRead> Reader<S> {
             space.clear();
             space.reserve(READ_BYTES);
             tokio::select! {
+                biased;
                 permit = permit.as_mut() => break permit.ok(),
-                read = self.stream.read_buf(&mut space), if !is_full => match read {
-                    Ok(0) | Err(_) => return Some(Ended::Gone),
+                read = self.stream.read_buf(&mut space), if !is_full && !self.is_over => match read {
+                    Ok(0) => self.leaves(),
+                    Err(_) => return Some(Ended::Gone),
                     Ok(_) => self.decoder.take(&space),
                 },
-                () = tokio::time::sleep(OVERFLOW_TIME), if is_full => {
+                () = tokio::time::sleep(OVERFLOW_TIME), if is_full || self.is_over => {
                     self.broken("too much of it waits behind a message that is held or not taken");
                     return Some(Ended::Gone);
                 }
