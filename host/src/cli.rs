@@ -395,7 +395,7 @@ pub(crate) struct PluginReplay {
     /// more policy
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Its settings, a JSON file; without: those of the configuration
+    /// Its settings, a JSON file (`{}` for none); without: those that the configuration has for that name
     #[arg(long)]
     pub(crate) settings: Option<PathBuf>,
     /// From this moment on: RFC 3339, or an age like `2h`

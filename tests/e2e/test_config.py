@@ -220,7 +220,7 @@ def test_the_example_is_fine_with_what_it_names(tmp_path):
         (tmp_path / folder).mkdir()
     for name in ("postgres", "sql-guard", "http-api", "git"):
         shutil.copy(PLUGINS / f"{name}.wasm", tmp_path / "plugins")
-    shutil.copy(PLUGINS / "pii-mask.wasm", tmp_path / "pii-mask-2.wasm")
+    shutil.copy(PLUGINS / "pii-mask.wasm", tmp_path / "plugins/pii-mask-2.wasm")
     shutil.copy(PLUGINS / "sql-guard.wasm", tmp_path / "plugins/sql-guard-next.wasm")
     shutil.copy(made.authority, tmp_path / "certificates/internal-ca.pem")
     shutil.copy(made.certificate, tmp_path / "certificates/weir.pem")

@@ -49,7 +49,7 @@ fn load(text: &str) -> Config {
         .with_file("certificates/clients-ca.pem", "certificate", 0o644)
         .with_file("certificates/clients.crl", "list", 0o644)
         .with_file("secrets/orders", "s3cret\n", 0o600)
-        .with_file("pii-mask-2.wasm", "component", 0o644)
+        .with_file("plugins/pii-mask-2.wasm", "component", 0o644)
         .with_file("weir.toml", text.replace("\"weir-secret\"", "\"prints\""), 0o644);
     weir_config::load(Path::new("weir.toml"), &world).unwrap_or_else(|problems| panic!("{problems}"))
 }

@@ -90,8 +90,9 @@ fn pinned(lock: &Path, name: &str, digest: &Digest) -> Result<(), LoadProblem> {
         Some(wanted) if wanted == digest.to_string() => Ok(()),
         Some(wanted) => {
             let wanted = clean(wanted.to_owned(), 80);
-            Err(problem(format!("its digest is {digest}; the lock file {shown} pins {wanted}"))
-                .help(format!("to see what changes and take it: weir plugin lock --upgrade {name}")))
+            Err(problem(format!("its digest is {digest}; the lock file {shown} pins {wanted}")).help(
+                format!("weir plugin lock tells what changes; to take it: weir plugin lock --upgrade {name}"),
+            ))
         }
         None => Err(damaged(&format!("{name} has no sha256"))),
     }

@@ -21,7 +21,7 @@ pub(crate) fn audit(config: &Path, command: AuditCommand) -> anyhow::Result<Exit
     runtime.block_on(async {
         let trail = Reader::open(&gateway.state)
             .await
-            .context("there is no trail to read yet: has `weir run` been started?")?;
+            .context("there is no trail to read yet (has `weir run` been started?)")?;
         match command {
             AuditCommand::Tail { lines, follow, json } => tail(&trail, lines, follow, json).await,
             AuditCommand::Search { filter, json } => {

@@ -98,7 +98,11 @@ fn source(folder: &Path) -> anyhow::Result<Source> {
     // A crate within a checkout.
     let checkout = folder.ancestors().find(|above| above.join("plugins/build").is_file());
     let checkout = checkout.with_context(|| {
-        format!("{} has no {MARKER} and is in no checkout of weir: its SDK is not known", folder.display())
+        format!(
+            "{} has no {MARKER} and is in no checkout of weir: its SDK is not known; `plugins/build --out . FOLDER` \
+             of a checkout builds it, and the file it makes can be given in place of the folder",
+            folder.display()
+        )
     })?;
     Ok(Source { language: "rust".to_owned(), name, sdk: checkout.to_owned() })
 }

@@ -49,7 +49,7 @@ pub(super) fn replay(config: &Path, asked: PluginReplay) -> anyhow::Result<ExitC
     let (mut tally, read) = runtime()?.block_on(async {
         let trail = Reader::open(&gateway.state)
             .await
-            .context("there is no trail to read yet: has `weir run` been started?")?;
+            .context("there is no trail to read yet (has `weir run` been started?)")?;
         let bench = super::workbench(true)?;
         let candidate = bench.load(&spec).await.map_err(|problem| refused(&asked.plugin, &problem))?;
         if !matches!(candidate.world, World::Policy | World::Masker) {
