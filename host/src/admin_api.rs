@@ -182,7 +182,8 @@ impl AdminApi for Api {
 
     async fn approvals(&self) -> Vec<ApprovalView> {
         let running = self.shared.running();
-        self.shared.approvals.list().iter().map(|request| approval(request, &running)).collect()
+        let all = self.shared.approvals.list();
+        all.iter().map(|request| approval(request, &running).shortened()).collect()
     }
 
     async fn approval(&self, id: &str) -> Option<ApprovalView> {
@@ -274,6 +275,7 @@ fn approval(request: &Requested, running: &Running) -> ApprovalView {
         reviewers_now: has_changed.then(|| listed(now)),
         asked_at: moment(request.asked_at),
         expires_at: moment(request.expires_at),
+        is_shortened: false,
     }
 }
 

@@ -131,6 +131,7 @@ async fn exchange(pool: &Arc<Pool>, request: HttpRequest) -> Result<HttpAnswer, 
         headers: headers.iter().map(|(name, value)| Header::new(name, value.clone().into_bytes())).collect(),
         has_body: !body.is_empty(),
         length: Some(length),
+        runs_once: false,
     };
     let (head, mut rest) =
         pool.exchange(head, Pipe::whole(body.into()), Some(length)).await.map_err(failed)?;

@@ -127,9 +127,46 @@ pub struct ApprovalView {
     pub reviewers_now: Option<Vec<String>>,
     pub asked_at: Timestamp,
     pub expires_at: Timestamp,
+    /// In a list, long texts are cut: the request by itself has all of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_shortened: bool,
 }
 
+/// Characters of a text in a list, and texts of each sort.
+const LISTED_CHARS: usize = 4096;
+const LISTED_TEXTS: usize = 64;
+
 impl ApprovalView {
+    /// As part of a list: one large request must not keep reviewers from seeing the others.
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        let mut is_shortened = false;
+        let mut cut = |text: &mut String| {
+            if let Some((at, _)) = text.char_indices().nth(LISTED_CHARS) {
+                text.truncate(at);
+                text.push('…');
+                is_shortened = true;
+            }
+        };
+        cut(&mut self.text);
+        let counts = [self.parameters.len(), self.objects.len(), self.attributes.len(), self.claimed.len()];
+        self.parameters.truncate(LISTED_TEXTS);
+        self.objects.truncate(LISTED_TEXTS);
+        self.attributes.truncate(LISTED_TEXTS);
+        self.claimed.truncate(LISTED_TEXTS);
+        for parameter in &mut self.parameters {
+            cut(&mut parameter.name);
+            parameter.value.iter_mut().for_each(&mut cut);
+        }
+        self.objects.iter_mut().for_each(&mut cut);
+        for attribute in self.attributes.iter_mut().chain(&mut self.claimed) {
+            cut(&mut attribute.name);
+            cut(&mut attribute.value);
+        }
+        self.is_shortened = is_shortened || counts.iter().any(|count| *count > LISTED_TEXTS);
+        self
+    }
+
     /// Whether this person is among the reviewers, or has asked (or their agent has).
     pub(crate) fn concerns(&self, who: &Principal) -> bool {
         self.is_reviewer(who) || self.is_own(who)

@@ -383,9 +383,9 @@ impl Pool {
 }
 
 /// It changes nothing (RFC 9110, 9.2.1), so twice is as good as once, and there is no body that would be gone. To be
-/// idempotent is not enough: what was approved once runs once.
+/// idempotent is not enough, and what was approved once runs once.
 fn may_repeat(head: &RequestHead) -> bool {
-    !head.has_body && matches!(&*head.method, "GET" | "HEAD" | "OPTIONS")
+    !head.has_body && !head.runs_once && matches!(&*head.method, "GET" | "HEAD" | "OPTIONS")
 }
 
 enum Sent {

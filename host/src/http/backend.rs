@@ -288,6 +288,7 @@ mod tests {
             ],
             has_body: false,
             length: None,
+            runs_once: false,
         };
         let backend = backend("/crm", true, "/base", Cookies::Drop);
         let out = backend.outward(backend.as_asked(head));

@@ -55,6 +55,7 @@ fn asked(text: &str) -> ApprovalView {
         reviewers_now: None,
         asked_at: Timestamp::from_ms(NOW - 125_000),
         expires_at: Timestamp::from_ms(NOW + 775_000),
+        is_shortened: false,
     }
 }
 
@@ -332,4 +333,24 @@ proptest! {
         let bare = |text: &str| text.replace(' ', "");
         prop_assert_eq!(bare(&read), bare(&text.replace("\\u{", "\\u{5c}u{")));
     }
+}
+
+#[test]
+fn a_list_has_the_beginning_of_a_long_request() {
+    let short = asked("select 1");
+    assert_eq!(short.clone().shortened(), short);
+    let mut long = asked(&"ä".repeat(100_000));
+    long.parameters = vec![
+        long.parameters.first().cloned().unwrap_or(crate::views::ParameterView {
+            name: "p".into(),
+            type_name: "text".into(),
+            value: None
+        });
+        1000
+    ];
+    long.parameters[0].value = Some("x".repeat(10_000_000));
+    let listed = long.clone().shortened();
+    assert!(listed.is_shortened && long.text.starts_with(listed.text.trim_end_matches('…')));
+    assert!(serde_json::to_string(&listed).unwrap().len() < 100_000);
+    assert_eq!(listed.id, long.id);
 }

@@ -66,6 +66,7 @@ fn waiting(id: &str, reviewers: &[&str]) -> ApprovalView {
         reviewers_now: (id == CHANGED).then(|| vec!["user:max".to_owned()]),
         asked_at: Timestamp::from_ms(1_790_000_000_000),
         expires_at: Timestamp::from_ms(1_790_000_900_000),
+        is_shortened: false,
     }
 }
 

@@ -127,6 +127,7 @@ async fn the_http_inspector_finds_requests_and_puts_values_and_refusals_back() {
         headers: vec![],
         has_body,
         length: None,
+        runs_once: false,
     };
     let asked = inspector.request(1, &head("GET", None, false)).await.unwrap();
     assert_eq!(asked.operations[0].operation.text, "GET /notes/1");

@@ -146,6 +146,7 @@ async fn http(inspector: &mut impl HttpInspector, function: &str) -> Result<(), 
         headers: vec![],
         has_body: true,
         length: None,
+        runs_once: false,
     };
     let answer = AnswerHead { status: 200, headers: vec![], has_body: true, length: None };
     match function {

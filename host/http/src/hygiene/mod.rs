@@ -123,6 +123,7 @@ pub(crate) fn request_head(parts: &request::Parts, ends: bool) -> Result<Judged,
         headers,
         has_body: !ends,
         length: if ends { Some(0) } else { length },
+        runs_once: false,
     };
     Ok(Judged { head, credentials, offer })
 }

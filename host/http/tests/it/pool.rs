@@ -98,6 +98,7 @@ fn get(path: &str) -> RequestHead {
         headers: Vec::new(),
         has_body: false,
         length: Some(0),
+        runs_once: false,
     }
 }
 

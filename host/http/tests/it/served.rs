@@ -72,6 +72,7 @@ async fn a_handler_sees_no_credentials_no_hops_and_no_hearsay() {
         headers: vec![Header::new("accept", &b"a"[..]), Header::new("accept", &b"b"[..])],
         has_body: false,
         length: Some(0),
+        runs_once: false,
     };
     assert_eq!(head, expected);
 }

@@ -58,6 +58,7 @@ async fn spoken(offered: &'static [&'static str], wanted: &[&str], http2: Http2)
         headers: Vec::new(),
         has_body: false,
         length: Some(0),
+        runs_once: false,
     };
     match pool.exchange(head, mpsc::channel(1).1.into(), Some(0)).await {
         Ok((_, mut body)) => String::from_utf8(read(&mut body).await.0).unwrap(),

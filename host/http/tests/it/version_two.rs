@@ -251,6 +251,7 @@ fn head(method: &str, path: &str) -> RequestHead {
         headers: Vec::new(),
         has_body: method == "POST",
         length: None,
+        runs_once: false,
     }
 }
 

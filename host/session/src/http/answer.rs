@@ -213,7 +213,7 @@ impl<P: HttpPorts> Exchange<P> {
                 }
             }
         }
-        let (bytes, outcome) = self.show(desk, &whole, true).await?;
+        let (bytes, outcome) = self.show(desk, &whole, true, reply).await?;
         if outcome.release as usize != whole.len() {
             return Err(nonsense("it keeps part of a whole answer").into());
         }
@@ -247,7 +247,7 @@ impl<P: HttpPorts> Exchange<P> {
             if !end && buffer.len() < need {
                 continue;
             }
-            let (bytes, outcome) = self.show(None, &buffer, end).await?;
+            let (bytes, outcome) = self.show(None, &buffer, end, reply).await?;
             buffer.advance((outcome.release as usize).min(buffer.len()));
             need = outcome.need as usize;
             self.tell(bytes, reply).await?;
@@ -277,6 +277,7 @@ impl<P: HttpPorts> Exchange<P> {
         desk: Option<Held<'_, P>>,
         given: &[u8],
         end: bool,
+        reply: &mut Reply,
     ) -> Result<(Bytes, AnswerOutcome), Stop> {
         let mut desk = match desk {
             Some(desk) => desk,
@@ -290,7 +291,9 @@ impl<P: HttpPorts> Exchange<P> {
         let mut bytes = Bytes::from(apply(given, release, &outcome.changes, &masked)?);
         if outcome.operations.is_empty() {
             drop(desk);
-        } else if let Some(instead) = Box::pin(self.take_asked(desk, &outcome.operations, given)).await? {
+        } else if let Some(instead) =
+            Box::pin(self.take_asked(desk, &outcome.operations, given, reply)).await?
+        {
             bytes = instead;
         }
         // They belong to the operations that end with them.
@@ -315,8 +318,13 @@ impl<P: HttpPorts> Exchange<P> {
         desk: Held<'_, P>,
         asked: &[Request],
         given: &[u8],
+        reply: &mut Reply,
     ) -> Result<Option<Bytes>, Fault> {
-        match self.judge(desk, asked.to_vec(), &|| given.to_vec(), None).await? {
+        // Whom it is asked of may go while others decide whether it may be.
+        let was_silent = reply.set_silent(true);
+        let judged = self.judge(desk, asked.to_vec(), &|| given.to_vec(), Some(reply)).await;
+        reply.set_silent(was_silent);
+        match judged? {
             Judged::Go => {
                 self.session.holds.asked(asked.iter().map(|asked| asked.id));
                 Ok(None)

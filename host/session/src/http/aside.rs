@@ -38,6 +38,7 @@ impl Aside {
             headers: head.headers.iter().filter(|header| header.name == "cookie").cloned().collect(),
             has_body: true,
             length: None,
+            runs_once: false,
         };
         let send = move |head: RequestHead, body: Vec<u8>| -> Sent {
             let upstream = upstream.clone();

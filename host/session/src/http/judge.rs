@@ -368,6 +368,9 @@ impl<P: HttpPorts> Exchange<P> {
 
     pub(super) async fn go(&self, requests: Vec<Request>, intents: Vec<Intent>) -> Result<Judged, Fault> {
         let session = &*self.session;
+        if intents.iter().any(|intent| intent.approval.is_some()) {
+            self.is_approved.store(true, Ordering::Relaxed);
+        }
         let entries = intents.into_iter().map(Entry::Intent).collect();
         let _recording = self.recording.lock().await;
         if let Err(why) = session.record(entries).await {

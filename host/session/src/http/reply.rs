@@ -32,6 +32,11 @@ impl Reply {
         Self { tell: None, body: self.body.clone(), left: None, is_silent: true }
     }
 
+    /// Whether nothing is to be said through it while somebody waits; what it was before.
+    pub(super) fn set_silent(&mut self, is_silent: bool) -> bool {
+        std::mem::replace(&mut self.is_silent, is_silent)
+    }
+
     pub(super) fn is_silent(&self) -> bool {
         self.is_silent
     }

@@ -15,7 +15,7 @@ use crate::exchange::nonsense;
 use crate::ports::RefusedBy;
 use crate::traffic::Request;
 use bytes::{Bytes, BytesMut};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -43,6 +43,8 @@ pub(super) struct Exchange<P: HttpPorts> {
     pub(super) sight: Sight,
     /// held while intents are on their way to the disk, and until it is known here that they run
     pub(super) recording: tokio::sync::Mutex<()>,
+    /// somebody has approved something of it
+    pub(super) is_approved: AtomicBool,
 }
 
 /// What is known of a request's body so far.
@@ -95,6 +97,7 @@ impl<P: HttpPorts> Exchange<P> {
             aside,
             sight,
             recording: tokio::sync::Mutex::default(),
+            is_approved: AtomicBool::new(false),
         }
     }
 
@@ -181,6 +184,7 @@ impl<P: HttpPorts> Exchange<P> {
         // What will not be looked at any more needs no approval.
         let bound = if shown.show == Show::Unseen { Vec::new() } else { bound(&head) };
         change(&mut head.headers, &shown.headers);
+        head.runs_once = self.is_approved.load(Ordering::Relaxed);
         if shown.decoded {
             head.headers.retain(|header| !OF_THE_ENCODING.contains(&&*header.name));
         }

@@ -44,6 +44,8 @@ pub struct RequestHead {
     pub headers: Vec<Header>,
     pub has_body: bool,
     pub length: Option<u64>,
+    /// Somebody has approved it: it is not sent once more, whatever becomes of it.
+    pub runs_once: bool,
 }
 
 impl RequestHead {

@@ -428,7 +428,7 @@ impl<P: HttpPorts> Talk<'_, P> {
         let mut bytes = Bytes::from(apply(&given, release, &outcome.changes, &masked)?);
         if !outcome.operations.is_empty() {
             let desk = exchange.session.desk().await;
-            if let Some(instead) = exchange.take_asked(desk, &outcome.operations, &given).await? {
+            if let Some(instead) = exchange.take_asked(desk, &outcome.operations, &given, reply).await? {
                 if instead.is_empty() {
                     return Ok(());
                 }

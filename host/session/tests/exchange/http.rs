@@ -395,6 +395,7 @@ impl HttpScene {
             headers: headers.iter().map(|name| Header::new(name, "1")).collect(),
             has_body: body.is_some(),
             length: None,
+            runs_once: false,
         };
         let (session, upstream) = (Arc::clone(&self.session), ToyUpstream(self.upstream.clone()));
         let body = body.unwrap_or_else(|| self::body(&[]));
@@ -415,6 +416,7 @@ impl HttpScene {
             headers: vec![Header::new("upgrade", "websocket")],
             has_body: false,
             length: Some(0),
+            runs_once: false,
         };
         let (session, upstream) = (Arc::clone(&self.session), ToyUpstream(self.upstream.clone()));
         tokio::spawn(async move { session.exchange(head, client, upstream).await })

@@ -80,6 +80,7 @@ impl<'c> Exchanges<'c> {
             headers: headers(&case.headers),
             has_body: body.is_some(),
             length: body.as_ref().map(|body| body.len() as u64),
+            runs_once: false,
         };
         let mut outcome = self.inspector.request(number, &head).await.map_err(|no| told(&no))?;
         outcome.release = 0;
