@@ -341,7 +341,7 @@ impl Maskers for GuestMaskers {
             }
         }
         let wanted = (0..=u16::MAX).zip(wanted).filter_map(|(index, wanted)| wanted.then_some(index));
-        let mut plan = MaskPlan { wanted: wanted.collect(), by, reusable, beside: Vec::new() };
+        let mut plan = MaskPlan { wanted: wanted.collect(), by: by.into(), reusable, beside: Vec::new() };
         let made_of = || Reusable {
             generation: Arc::clone(&generation),
             asked,
