@@ -169,7 +169,7 @@ async fn masked(session: &mut SessionJudges, case: &Value) -> Outcome<Value> {
         changed.push(json!([cell & (u32::MAX >> 1), (!is_null).then_some(new)]));
     }
     let applied: Vec<_> = masked.applied.iter().map(|each| json!([each.rule, each.cells])).collect();
-    Ok(json!({ "wanted": plan.wanted, "changed": changed, "applied": applied }))
+    Ok(json!({ "wanted": *plan.wanted, "changed": changed, "applied": applied }))
 }
 
 async fn measure(folder: &Path, names: &[String]) -> Outcome<()> {

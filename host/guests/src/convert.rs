@@ -2,7 +2,10 @@
 
 use crate::contract::v0_1::inspect::weir::plugin::types as owned;
 use crate::contract::v0_1::judge::weir::plugin::types as lent;
+use crate::limits::MAX_WORD_CHARS;
+use crate::text::clean;
 use weir_model::{Action, Attribute, Column, Operation, Parameter, SessionInfo, Status};
+use weir_session::traffic::ResultInfo;
 
 /// The human an agent acts for, as an attribute of its principal.
 const ON_BEHALF_OF: &str = "on-behalf-of";
@@ -163,8 +166,20 @@ pub(crate) fn take_operation(given: owned::Operation) -> Operation {
     }
 }
 
-/// How an operation ended, by the number inspectors have for it.
-pub(crate) fn take_status(given: u8) -> Result<Status, &'static str> {
+/// How an operation ended. The two kinds of inspectors have a record each for it, of the same fields.
+pub(crate) fn take_result(
+    operation: u32,
+    status: u8,
+    rows: u64,
+    (tag, code): (String, String),
+    message: String,
+) -> Result<ResultInfo, &'static str> {
+    let (tag, code) = (clean(tag, MAX_WORD_CHARS), clean(code, MAX_WORD_CHARS));
+    Ok(ResultInfo { operation, status: take_status(status)?, rows, tag, code, message })
+}
+
+/// By the number inspectors have for it.
+fn take_status(given: u8) -> Result<Status, &'static str> {
     match given {
         0 => Ok(Status::Ok),
         1 => Ok(Status::Error),

@@ -13,7 +13,7 @@ use crate::instance::Fenced;
 use crate::load::{Exports, Loaded};
 use crate::pipeline::InspectorLimits;
 use crate::state::Visit;
-use crate::trial::{StartFault, configured};
+use crate::trial::{StartFault, configured, took_session};
 use said::{Given, MAX_OPERATIONS, answer_outcome, own_answer, own_request, request_outcome, spans};
 use weir_model::{Fault, JudgedBy};
 use weir_session::http::traffic::{
@@ -44,24 +44,18 @@ impl GuestHttpInspector {
             guest::Limits { max_operation: limits.max_operation_bytes, max_answer: limits.max_answer_bytes };
         let given = give_session(info);
         let opened = match indices.load(&mut guest.store, &instance) {
-            Ok(calls) => {
-                calls.call_open(&mut guest.store, &given, limits, masking).await.map(|said| (calls, said))
-            }
+            Ok(calls) => calls
+                .call_open(&mut guest.store, &given, limits, masking)
+                .await
+                .map(|said| (calls, said.map_err(|no| (no.code, no.message)))),
             Err(error) => Err(error),
         };
-        let (calls, said) = guest.finish("open", started, opened)?;
-        said.map_err(|no| fault::said_no(&guest.bounds, "open", no.code, no.message))
-            .map_err(StartFault::in_open)?;
+        let calls = took_session(&mut guest, started, opened)?;
         Ok(Self { guest, calls, judged_by: loaded.judged_by("inspect") })
     }
 
     fn said_no(&self, call: &str, no: guest::Fault) -> Fault {
         fault::said_no(&self.guest.bounds, call, no.code, no.message)
-    }
-
-    fn lied(&mut self, call: &str, what: &str) -> Fault {
-        self.guest.condemn();
-        fault::lie(&self.guest.bounds, call, what)
     }
 }
 
@@ -87,7 +81,7 @@ impl HttpInspector for GuestHttpInspector {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_request(&mut self.guest.store, exchange, &given).await;
         match self.guest.finish("request", started, said)? {
-            Ok(outcome) => request_outcome(outcome, 0, true).map_err(|what| self.lied("request", what)),
+            Ok(outcome) => request_outcome(outcome, 0, true).map_err(|what| self.guest.lied("request", what)),
             Err(no) => Err(self.said_no("request", no)),
         }
     }
@@ -96,9 +90,8 @@ impl HttpInspector for GuestHttpInspector {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_request_body(&mut self.guest.store, exchange, data, end).await;
         match self.guest.finish("request-body", started, said)? {
-            Ok(outcome) => {
-                request_outcome(outcome, data.len(), false).map_err(|what| self.lied("request-body", what))
-            }
+            Ok(outcome) => request_outcome(outcome, data.len(), false)
+                .map_err(|what| self.guest.lied("request-body", what)),
             Err(no) => Err(self.said_no("request-body", no)),
         }
     }
@@ -114,7 +107,7 @@ impl HttpInspector for GuestHttpInspector {
         let said = self.calls.call_answer(&mut self.guest.store, exchange, &given).await;
         match self.guest.finish("answer", started, said)? {
             Ok(outcome) => answer_outcome(outcome, Given::Headers(head.headers.len()))
-                .map_err(|what| self.lied("answer", what)),
+                .map_err(|what| self.guest.lied("answer", what)),
             Err(no) => Err(self.said_no("answer", no)),
         }
     }
@@ -124,7 +117,7 @@ impl HttpInspector for GuestHttpInspector {
         let said = self.calls.call_answer_body(&mut self.guest.store, exchange, data, end).await;
         match self.guest.finish("answer-body", started, said)? {
             Ok(outcome) => answer_outcome(outcome, Given::Bytes(data.len()))
-                .map_err(|what| self.lied("answer-body", what)),
+                .map_err(|what| self.guest.lied("answer-body", what)),
             Err(no) => Err(self.said_no("answer-body", no)),
         }
     }
@@ -134,7 +127,7 @@ impl HttpInspector for GuestHttpInspector {
         let said = self.calls.call_message(&mut self.guest.store, exchange, text, data).await;
         match self.guest.finish("message", started, said)? {
             Ok(outcome) => {
-                request_outcome(outcome, data.len(), false).map_err(|what| self.lied("message", what))
+                request_outcome(outcome, data.len(), false).map_err(|what| self.guest.lied("message", what))
             }
             Err(no) => Err(self.said_no("message", no)),
         }
@@ -150,7 +143,7 @@ impl HttpInspector for GuestHttpInspector {
         let said = self.calls.call_answer_message(&mut self.guest.store, exchange, text, data).await;
         match self.guest.finish("answer-message", started, said)? {
             Ok(outcome) => answer_outcome(outcome, Given::Bytes(data.len()))
-                .map_err(|what| self.lied("answer-message", what)),
+                .map_err(|what| self.guest.lied("answer-message", what)),
             Err(no) => Err(self.said_no("answer-message", no)),
         }
     }
@@ -166,7 +159,7 @@ impl HttpInspector for GuestHttpInspector {
         let said = self.calls.call_encode(&mut self.guest.store, exchange, cells, texts, ends).await;
         match self.guest.finish("encode", started, said)? {
             // How far they may reach, the session knows.
-            Ok(said) => spans(said, usize::MAX).map_err(|what| self.lied("encode", what)),
+            Ok(said) => spans(said, usize::MAX).map_err(|what| self.guest.lied("encode", what)),
             Err(no) => Err(self.said_no("encode", no)),
         }
     }
@@ -176,7 +169,7 @@ impl HttpInspector for GuestHttpInspector {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_refuse(&mut self.guest.store, exchange, refused, &why).await;
         let said = self.guest.finish("refuse", started, said)?;
-        own_answer(said).map_err(|what| self.lied("refuse", what))
+        own_answer(said).map_err(|what| self.guest.lied("refuse", what))
     }
 
     async fn refuse_asked(&mut self, exchange: u32, refused: &[u32], why: &Fault) -> Result<Vec<u8>, Fault> {
@@ -197,10 +190,10 @@ impl HttpInspector for GuestHttpInspector {
         let said = self.calls.call_answer_asked(&mut self.guest.store, exchange, refused, &why).await;
         let said = self.guest.finish("answer-asked", started, said)?;
         if said.len() > MAX_OPERATIONS {
-            return Err(self.lied("answer-asked", "too many requests of its own"));
+            return Err(self.guest.lied("answer-asked", "too many requests of its own"));
         }
         let all: Result<_, _> = said.into_iter().map(own_request).collect();
-        all.map_err(|what| self.lied("answer-asked", what))
+        all.map_err(|what| self.guest.lied("answer-asked", what))
     }
 
     async fn noted(&mut self, notes: &[String]) -> Result<(), Fault> {
@@ -213,7 +206,7 @@ impl HttpInspector for GuestHttpInspector {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_waiting(&mut self.guest.store, exchange, message).await;
         let said = self.guest.finish("waiting", started, said)?;
-        said.map(own_answer).transpose().map_err(|what| self.lied("waiting", what))
+        said.map(own_answer).transpose().map_err(|what| self.guest.lied("waiting", what))
     }
 
     async fn end(&mut self, exchange: u32) {

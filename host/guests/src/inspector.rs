@@ -9,7 +9,7 @@
 //! buffers by the session.
 
 use crate::contract::v0_1::inspect::exports::weir::plugin::stream_inspect as guest;
-use crate::convert::{give_session, take_operation, take_status};
+use crate::convert::{give_session, take_operation, take_result};
 use crate::fault;
 use crate::instance::Fenced;
 use crate::limits::{MAX_SENTENCE_CHARS, MAX_WORD_CHARS};
@@ -17,7 +17,7 @@ use crate::load::{Exports, Loaded};
 use crate::pipeline::InspectorLimits;
 use crate::state::Visit;
 use crate::text::clean;
-use crate::trial::{StartFault, configured};
+use crate::trial::{StartFault, configured, took_session};
 use weir_model::{Fault, FaultSource, JudgedBy, Operation};
 use weir_session::ports::Inspector;
 use weir_session::traffic::{
@@ -52,12 +52,10 @@ impl GuestInspector {
             Ok(calls) => calls
                 .call_open(&mut guest.store, &given, parameters, limits, masking)
                 .await
-                .map(|said| (calls, said)),
+                .map(|said| (calls, said.map_err(|no| (no.code, no.message)))),
             Err(error) => Err(error),
         };
-        let (calls, said) = guest.finish("open", started, opened)?;
-        said.map_err(|no| fault::said_no(&guest.bounds, "open", no.code, no.message))
-            .map_err(StartFault::in_open)?;
+        let calls = took_session(&mut guest, started, opened)?;
         Ok(Self { guest, calls, judged_by: loaded.judged_by("inspect") })
     }
 
@@ -74,11 +72,6 @@ impl GuestInspector {
     fn said_no(&self, call: &str, no: guest::Fault) -> Fault {
         fault::said_no(&self.guest.bounds, call, no.code, no.message)
     }
-
-    fn lied(&mut self, call: &str, what: &str) -> Fault {
-        self.guest.condemn();
-        fault::lie(&self.guest.bounds, call, what)
-    }
 }
 
 impl Inspector for GuestInspector {
@@ -90,7 +83,7 @@ impl Inspector for GuestInspector {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_client(&mut self.guest.store, data, eof).await;
         match self.guest.finish("client", started, said)? {
-            Ok(outcome) => client_outcome(outcome).map_err(|what| self.lied("client", what)),
+            Ok(outcome) => client_outcome(outcome).map_err(|what| self.guest.lied("client", what)),
             Err(no) => Err(self.said_no("client", no)),
         }
     }
@@ -99,7 +92,9 @@ impl Inspector for GuestInspector {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_server(&mut self.guest.store, data, eof).await;
         match self.guest.finish("server", started, said)? {
-            Ok(outcome) => server_outcome(outcome, data.len()).map_err(|what| self.lied("server", what)),
+            Ok(outcome) => {
+                server_outcome(outcome, data.len()).map_err(|what| self.guest.lied("server", what))
+            }
             Err(no) => Err(self.said_no("server", no)),
         }
     }
@@ -269,14 +264,7 @@ fn wire_column(said: guest::WireColumn) -> WireColumn {
 }
 
 fn result_info(said: guest::ResultInfo) -> Result<ResultInfo, &'static str> {
-    Ok(ResultInfo {
-        operation: said.operation,
-        status: take_status(said.status)?,
-        rows: said.rows,
-        tag: clean(said.tag, MAX_WORD_CHARS),
-        code: clean(said.code, MAX_WORD_CHARS),
-        message: said.message,
-    })
+    take_result(said.operation, said.status, said.rows, (said.tag, said.code), said.message)
 }
 
 #[cfg(test)]

@@ -175,9 +175,10 @@ impl Fenced {
         }
     }
 
-    /// Never to be used again: it broke the contract.
-    pub(crate) fn condemn(&mut self) {
+    /// It broke the contract: never to be used again.
+    pub(crate) fn lied(&mut self, call: &str, what: &str) -> Fault {
         self.life = Life::Dead;
+        fault::lie(&self.bounds, call, what)
     }
 
     pub(crate) fn is_usable(&self) -> bool {

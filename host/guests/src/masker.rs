@@ -23,7 +23,7 @@ use weir_session::ports::{MaskPlan, Maskers};
 use weir_session::traffic::{Batch, Masked};
 
 /// An instance with the version it is of.
-struct Held {
+struct Resident {
     id: u64,
     loaded: Arc<Loaded>,
     instance: MaskerInstance,
@@ -31,15 +31,15 @@ struct Held {
 
 struct Member {
     name: PluginName,
-    held: Vec<Held>,
+    residents: Vec<Resident>,
     /// what is tried beside it, in its newest version
-    shadow: Option<Held>,
+    shadow: Option<Resident>,
 }
 
 /// A masker's part in a slot's plan.
 struct Part {
     member: usize,
-    held: u64,
+    resident: u64,
     wanted: Vec<bool>,
     rules: Vec<String>,
 }
@@ -120,13 +120,14 @@ impl GuestMaskers {
         generation: &Generation,
         names: Vec<PluginName>,
     ) -> Result<Self, Fault> {
-        let members = names.into_iter().map(|name| Member { name, held: Vec::new(), shadow: None }).collect();
+        let members =
+            names.into_iter().map(|name| Member { name, residents: Vec::new(), shadow: None }).collect();
         let mut maskers = Self { info, current, members, slots: BTreeMap::new(), next_id: 0 };
         for member in &mut maskers.members {
             if let Some(loaded) = generation.serving(&member.name, &maskers.info.id) {
-                let held = member.hold(loaded, &maskers.info, &mut maskers.next_id).await;
+                let resident = member.place_of(loaded, &maskers.info, &mut maskers.next_id).await;
                 // A session that a canary does not take is not refused: it has the old one.
-                if let Err(fault) = loaded.watched(held)
+                if let Err(fault) = loaded.watched(resident)
                     && loaded.probation.is_none()
                 {
                     return Err(fault);
@@ -146,8 +147,13 @@ impl GuestMaskers {
         slot.plans.get_mut(..=place)?.rotate_right(1);
         let planned = slot.latest()?;
         let is_there = |part: &Part| {
-            let held = self.members.get(part.member)?.held.iter().find(|held| held.id == part.held)?;
-            (held.instance.guest.is_usable() && held.loaded.is_trusted()).then_some(())
+            let resident = self
+                .members
+                .get(part.member)?
+                .residents
+                .iter()
+                .find(|resident| resident.id == part.resident)?;
+            (resident.instance.guest.is_usable() && resident.loaded.is_trusted()).then_some(())
         };
         if planned.parts.iter().all(|part| is_there(part).is_some()) {
             return planned.reusable.as_ref().map(|kept| kept.plan.clone());
@@ -188,10 +194,10 @@ impl GuestMaskers {
             match shadow
                 .watched(member.ask_beside(shadow, info, next_id, planned.number, columns, operation).await)
             {
-                Ok((held, wish)) => {
+                Ok((resident, wish)) => {
                     let names = masker_beside::names(columns, operation);
                     let Wish { wanted: own, rules, reusable } = wish;
-                    let part = ShadowPart { member: index, held, wanted: own, rules, reusable, names };
+                    let part = ShadowPart { member: index, resident, wanted: own, rules, reusable, names };
                     told.extend(part.unseen(shadow, wanted));
                     planned.shadows.push(part);
                 }
@@ -210,10 +216,10 @@ impl GuestMaskers {
         let slots = &self.slots;
         for (index, member) in self.members.iter_mut().enumerate() {
             let newest = generation.serving(&member.name, &self.info.id);
-            member.held.retain(|held| {
-                let is_newest = newest.is_some_and(|newest| Arc::ptr_eq(newest, &held.loaded));
-                let is_bound = || parts(slots).any(|part| part.is(index, held.id));
-                held.instance.guest.is_usable() && (is_newest || is_bound())
+            member.residents.retain(|resident| {
+                let is_newest = newest.is_some_and(|newest| Arc::ptr_eq(newest, &resident.loaded));
+                let is_bound = || parts(slots).any(|part| part.is(index, resident.id));
+                resident.instance.guest.is_usable() && (is_newest || is_bound())
             });
         }
     }
@@ -224,22 +230,29 @@ fn parts(slots: &BTreeMap<u32, Slot>) -> impl Iterator<Item = &Part> {
 }
 
 impl Part {
-    fn is(&self, member: usize, held: u64) -> bool {
-        self.member == member && self.held == held
+    fn is(&self, member: usize, resident: u64) -> bool {
+        self.member == member && self.resident == resident
     }
 }
 
 impl Member {
     /// The place of a usable instance of exactly that version.
-    async fn hold(&mut self, loaded: &Arc<Loaded>, info: &Visit, next_id: &mut u64) -> Result<usize, Fault> {
-        let usable = |held: &Held| Arc::ptr_eq(&held.loaded, loaded) && held.instance.guest.is_usable();
-        if let Some(place) = self.held.iter().position(usable) {
+    async fn place_of(
+        &mut self,
+        loaded: &Arc<Loaded>,
+        info: &Visit,
+        next_id: &mut u64,
+    ) -> Result<usize, Fault> {
+        let usable = |resident: &Resident| {
+            Arc::ptr_eq(&resident.loaded, loaded) && resident.instance.guest.is_usable()
+        };
+        if let Some(place) = self.residents.iter().position(usable) {
             return Ok(place);
         }
         let instance = Box::pin(MaskerInstance::open(loaded, info)).await?;
         *next_id += 1;
-        self.held.push(Held { id: *next_id, loaded: Arc::clone(loaded), instance });
-        Ok(self.held.len() - 1)
+        self.residents.push(Resident { id: *next_id, loaded: Arc::clone(loaded), instance });
+        Ok(self.residents.len() - 1)
     }
 
     /// What the shadow wants of these columns, and the number of the instance that said so.
@@ -252,22 +265,24 @@ impl Member {
         columns: &[Column],
         operation: &Operation,
     ) -> Result<(u64, Wish), Fault> {
-        let usable = |held: &Held| Arc::ptr_eq(&held.loaded, shadow) && held.instance.guest.is_usable();
+        let usable = |resident: &Resident| {
+            Arc::ptr_eq(&resident.loaded, shadow) && resident.instance.guest.is_usable()
+        };
         if !self.shadow.as_ref().is_some_and(usable) {
             self.shadow = None;
             let instance = MaskerInstance::open(shadow, info).await?;
             *next_id += 1;
-            self.shadow = Some(Held { id: *next_id, loaded: Arc::clone(shadow), instance });
+            self.shadow = Some(Resident { id: *next_id, loaded: Arc::clone(shadow), instance });
         }
-        let held = self.shadow.as_mut().ok_or_else(|| fault::gone(&shadow.name))?;
+        let resident = self.shadow.as_mut().ok_or_else(|| fault::gone(&shadow.name))?;
         let (columns, operation) = (LentColumns::new(columns), LentOperation::new(operation));
-        Ok((held.id, held.instance.plan(number, &columns, &operation).await?))
+        Ok((resident.id, resident.instance.plan(number, &columns, &operation).await?))
     }
 
     /// The instance that a shadow's part speaks of, if it can still be asked.
-    fn shadow_of(&mut self, part: &ShadowPart) -> Option<&mut Held> {
-        let held = self.shadow.as_mut().filter(|held| held.id == part.held)?;
-        (held.instance.guest.is_usable() && held.loaded.is_trusted()).then_some(held)
+    fn shadow_of(&mut self, part: &ShadowPart) -> Option<&mut Resident> {
+        let resident = self.shadow.as_mut().filter(|resident| resident.id == part.resident)?;
+        (resident.instance.guest.is_usable() && resident.loaded.is_trusted()).then_some(resident)
     }
 }
 
@@ -308,19 +323,25 @@ impl Maskers for GuestMaskers {
         for (index, member) in self.members.iter_mut().enumerate() {
             let loaded = generation.serving(&member.name, &self.info.id);
             let loaded = loaded.ok_or_else(|| fault::missing(&member.name))?;
-            let place = loaded.watched(member.hold(loaded, &self.info, &mut self.next_id).await)?;
-            let held = member.held.get_mut(place).ok_or_else(|| fault::gone(&member.name))?;
-            let wish = loaded.watched(held.instance.plan(number, &lent_columns, &lent_operation).await)?;
+            let place = loaded.watched(member.place_of(loaded, &self.info, &mut self.next_id).await)?;
+            let resident = member.residents.get_mut(place).ok_or_else(|| fault::gone(&member.name))?;
+            let wish =
+                loaded.watched(resident.instance.plan(number, &lent_columns, &lent_operation).await)?;
             by.push(loaded.judged_by("mask"));
             asked.push(Arc::clone(loaded));
             reusable &= wish.reusable;
             if wish.wanted.contains(&true) {
                 wanted.iter_mut().zip(&wish.wanted).for_each(|(all, one)| *all |= one);
-                parts.push(Part { member: index, held: held.id, wanted: wish.wanted, rules: wish.rules });
+                parts.push(Part {
+                    member: index,
+                    resident: resident.id,
+                    wanted: wish.wanted,
+                    rules: wish.rules,
+                });
             }
         }
         let wanted = (0..=u16::MAX).zip(wanted).filter_map(|(index, wanted)| wanted.then_some(index));
-        let mut plan = MaskPlan { wanted: wanted.collect(), by, reusable, beside: Vec::new() };
+        let mut plan = MaskPlan { wanted: wanted.collect(), by: by.into(), reusable, beside: Vec::new() };
         let made_of = || Reusable {
             generation: Arc::clone(&generation),
             asked,
@@ -352,14 +373,14 @@ impl Maskers for GuestMaskers {
         let (is_tried, mut steps) = (!plan.shadows.is_empty(), Vec::new());
         for part in &plan.parts {
             let member = self.members.get_mut(part.member).ok_or_else(|| unsound("no such masker"))?;
-            let held = member.held.iter_mut().find(|held| held.id == part.held);
-            let held = held.ok_or_else(|| fault::gone(&member.name))?;
+            let resident = member.residents.iter_mut().find(|resident| resident.id == part.resident);
+            let resident = resident.ok_or_else(|| fault::gone(&member.name))?;
             let wants_all =
                 batch.columns.iter().all(|column| part.wanted.get(usize::from(*column)) == Some(&true));
             masked = Some(match masked {
                 None if wants_all => {
-                    let step = held.instance.mask(plan.number, &batch, &part.rules).await;
-                    held.loaded.watched(step)?
+                    let step = resident.instance.mask(plan.number, &batch, &part.rules).await;
+                    resident.loaded.watched(step)?
                 }
                 so_far => {
                     let so_far = so_far.unwrap_or_default();
@@ -369,8 +390,8 @@ impl Maskers for GuestMaskers {
                     if narrowed.is_empty() {
                         so_far
                     } else {
-                        let step = held.instance.mask(plan.number, &narrowed, &part.rules).await;
-                        let step = held.loaded.watched(step)?;
+                        let step = resident.instance.mask(plan.number, &narrowed, &part.rules).await;
+                        let step = resident.loaded.watched(step)?;
                         edits::compose(&so_far, &step, &indices).ok_or_else(too_large)?
                     }
                 }
@@ -396,8 +417,8 @@ async fn mask_beside(
 ) -> Vec<Applied> {
     let (unchanged, mut told) = (Masked::default(), Vec::new());
     for part in &plan.shadows {
-        let held = members.get_mut(part.member).and_then(|member| member.shadow_of(part));
-        let Some(held) = held else { continue };
+        let resident = members.get_mut(part.member).and_then(|member| member.shadow_of(part));
+        let Some(resident) = resident else { continue };
         let step = |is_it: &dyn Fn(usize) -> bool| {
             let steps = steps.iter().rev().find(|(member, _)| is_it(*member));
             steps.map_or(&unchanged, |(_, masked)| masked)
@@ -406,11 +427,13 @@ async fn mask_beside(
         let Some((given, indices)) = masker_beside::given(batch, before, part) else { continue };
         let said = match given.is_empty() {
             true => Ok(Said { masked: Masked::default(), rules: Vec::new() }),
-            false => held.instance.mask_beside(plan.number, &given, &part.rules).await,
+            false => resident.instance.mask_beside(plan.number, &given, &part.rules).await,
         };
-        match held.loaded.watched(said) {
-            Ok(said) => told.extend(part.differences(&held.loaded, batch, (before, after), &said, &indices)),
-            Err(fault) => told.push(masker_beside::failed(&held.loaded, &fault)),
+        match resident.loaded.watched(said) {
+            Ok(said) => {
+                told.extend(part.differences(&resident.loaded, batch, (before, after), &said, &indices))
+            }
+            Err(fault) => told.push(masker_beside::failed(&resident.loaded, &fault)),
         }
     }
     told

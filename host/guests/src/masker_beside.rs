@@ -26,7 +26,7 @@ pub(crate) struct Said {
 /// A shadow's part in a slot's plan.
 pub(crate) struct ShadowPart {
     pub(crate) member: usize,
-    pub(crate) held: u64,
+    pub(crate) resident: u64,
     pub(crate) wanted: Vec<bool>,
     pub(crate) rules: Vec<String>,
     /// any operation gets the same answer for the same columns

@@ -10,7 +10,7 @@ use crate::load::{Exports, Loaded};
 use crate::masker_beside::Said;
 use crate::state::Visit;
 use crate::text::clean;
-use crate::trial::{StartFault, configured};
+use crate::trial::{StartFault, configured, took_session};
 use weir_model::Fault;
 use weir_session::traffic::{Batch, Masked};
 
@@ -29,12 +29,13 @@ impl MaskerInstance {
         let started = guest.begin_rest()?;
         let lent = LentSession::new(info);
         let opened = match indices.load(&mut guest.store, &instance) {
-            Ok(calls) => calls.call_open(&mut guest.store, lent.lend()).await.map(|said| (calls, said)),
+            Ok(calls) => calls
+                .call_open(&mut guest.store, lent.lend())
+                .await
+                .map(|said| (calls, said.map_err(|no| (no.code, no.message)))),
             Err(error) => Err(error),
         };
-        let (calls, said) = guest.finish("open", started, opened)?;
-        said.map_err(|no| fault::said_no(&guest.bounds, "open", no.code, no.message))
-            .map_err(StartFault::in_open)?;
+        let calls = took_session(&mut guest, started, opened)?;
         Ok(Self { guest, calls })
     }
 
@@ -56,11 +57,11 @@ impl MaskerInstance {
         for index in said.wanted {
             match wanted.get_mut(usize::from(index)) {
                 Some(flag) => *flag = true,
-                None => return Err(self.lied("plan", "a column that was not given")),
+                None => return Err(self.guest.lied("plan", "a column that was not given")),
             }
         }
         if said.rules.len() > MAX_RULES {
-            return Err(self.lied("plan", "too many rules"));
+            return Err(self.guest.lied("plan", "too many rules"));
         }
         let rules = said.rules.into_iter().map(|rule| clean(rule, MAX_WORD_CHARS)).collect();
         Ok(Wish { wanted, rules, reusable: said.reusable })
@@ -94,12 +95,8 @@ impl MaskerInstance {
 
     fn apply(&mut self, batch: &Batch, said: &mask::Edits, rules: &[String]) -> Result<Masked, Fault> {
         let growth = self.guest.bounds.limits.output_bytes;
-        edits::apply(batch, said, rules, growth).map_err(|problem| self.lied("mask", &problem.to_string()))
-    }
-
-    fn lied(&mut self, call: &str, what: &str) -> Fault {
-        self.guest.condemn();
-        fault::lie(&self.guest.bounds, call, what)
+        edits::apply(batch, said, rules, growth)
+            .map_err(|problem| self.guest.lied("mask", &problem.to_string()))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::registry::{Current, Generation};
 use crate::rollout;
 use crate::state::Visit;
 use crate::text::clean;
-use crate::trial::{StartFault, configured};
+use crate::trial::{StartFault, configured, took_session};
 use std::sync::Arc;
 use std::time::Instant;
 use weir_model::{Attribute, Digest, Fault, Finding, Grantee, JudgedBy, Operation, PluginName, Verdict};
@@ -38,12 +38,13 @@ impl PolicyInstance {
         let started = guest.begin_rest()?;
         let lent = LentSession::new(info);
         let opened = match indices.load(&mut guest.store, &instance) {
-            Ok(calls) => calls.call_open(&mut guest.store, lent.lend()).await.map(|said| (calls, said)),
+            Ok(calls) => calls
+                .call_open(&mut guest.store, lent.lend())
+                .await
+                .map(|said| (calls, said.map_err(|no| (no.code, no.message)))),
             Err(error) => Err(error),
         };
-        let (calls, said) = guest.finish("open", started, opened)?;
-        said.map_err(|no| fault::said_no(&guest.bounds, "open", no.code, no.message))
-            .map_err(StartFault::in_open)?;
+        let calls = took_session(&mut guest, started, opened)?;
         Ok(Self { guest, calls })
     }
 
@@ -51,10 +52,7 @@ impl PolicyInstance {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_decide(&mut self.guest.store, operation.lend()).await;
         match self.guest.finish("decide", started, said)? {
-            Ok(decision) => checked(decision).map_err(|what| {
-                self.guest.condemn();
-                fault::lie(&self.guest.bounds, "decide", what)
-            }),
+            Ok(decision) => checked(decision).map_err(|what| self.guest.lied("decide", what)),
             Err(no) => Err(fault::said_no(&self.guest.bounds, "decide", no.code, no.message)),
         }
     }

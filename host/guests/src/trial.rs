@@ -13,6 +13,7 @@ use crate::policy::PolicyInstance;
 use crate::problem::{LoadProblem, Stage};
 use crate::state::{SessionMemory, Visit};
 use crate::{fault, instance::Fenced};
+use std::time::Instant;
 use weir_model::{Fault, Principal, PrincipalKind, ResourceName, SessionId, SessionInfo};
 
 pub(crate) async fn run(loaded: &Loaded) -> Result<Option<Fault>, LoadProblem> {
@@ -81,6 +82,22 @@ pub(crate) async fn configured(
     let (mut guest, instance, lifecycle) = Fenced::start(&loaded.compiled.code, bounds, Some(visit)).await?;
     guest.configure(&lifecycle, &loaded.settings).await?;
     Ok((guest, instance))
+}
+
+/// What a guest says instead of yes: a word, and why.
+type No = (String, String);
+
+/// The calls of an instance whose `open` has said yes.
+pub(crate) fn took_session<Calls>(
+    guest: &mut Fenced,
+    started: Instant,
+    opened: wasmtime::Result<(Calls, Result<(), No>)>,
+) -> Result<Calls, StartFault> {
+    let (calls, said) = guest.finish("open", started, opened)?;
+    match said {
+        Ok(()) => Ok(calls),
+        Err((word, why)) => Err(StartFault::in_open(fault::said_no(&guest.bounds, "open", word, why))),
+    }
 }
 
 /// A session nobody has: no right or name in it means anything.

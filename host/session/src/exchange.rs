@@ -24,7 +24,7 @@ use crate::running::Running;
 use crate::traffic::ClientOutcome;
 use client_side::Staged;
 pub(crate) use client_side::nonsense;
-use held::Held;
+use held::HeldOperation;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::task::{Context, Poll, Waker};
@@ -116,7 +116,7 @@ pub struct Exchange<P: Ports> {
     /// how many of the client's buffered bytes the inspector has seen and no event has covered
     seen: usize,
     staged: Vec<Staged>,
-    held: Option<Held<<P::Approvals as crate::ports::Approvals>::Pending>>,
+    held: Option<HeldOperation<<P::Approvals as crate::ports::Approvals>::Pending>>,
     /// what the client sent next means something only after the upstream has answered
     waiting: bool,
 
@@ -469,7 +469,7 @@ async fn next_ask<L: Leave>(leave: &mut L, noted: &mut VecDeque<Ask>) -> Ask {
     }
 }
 
-async fn next_review<Pending: PendingApproval>(held: &mut Option<Held<Pending>>) -> Review {
+async fn next_review<Pending: PendingApproval>(held: &mut Option<HeldOperation<Pending>>) -> Review {
     match held {
         Some(held) => held.pending.review().await,
         None => std::future::pending().await,

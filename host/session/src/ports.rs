@@ -84,12 +84,12 @@ pub trait Policies: Send {
     ) -> impl Future<Output = Vec<PolicyAnswer>> + Send;
 }
 
-/// What the maskers want of one shape, together.
+/// What the maskers want of one shape, together. One that serves again is given for every answer, so a copy costs nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaskPlan {
     /// Indices of the columns any masker wants, ascending.
-    pub wanted: Vec<u16>,
-    pub by: Vec<JudgedBy>,
+    pub wanted: Arc<[u16]>,
+    pub by: Arc<[JudgedBy]>,
     /// Any operation gets the same plan for these columns: the values of several may go through it together.
     pub reusable: bool,
     /// Columns that a shadow would look at, and that nobody wants. For the record only.

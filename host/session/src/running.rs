@@ -35,7 +35,7 @@ impl Running {
 
     pub(crate) fn count(&mut self, applied: &[Applied], by: &MaskPlan) {
         self.note(applied);
-        for judged in &by.by {
+        for judged in by.by.iter() {
             if !self.masked_by.contains(judged) {
                 self.masked_by.push(judged.clone());
             }

@@ -3,7 +3,6 @@
 //! It is written against operations alone: what matters is their kind, their action and the names of what they touch.
 //! It remembers nothing, so it can be replaced at any time.
 
-pub mod glob;
 pub mod judge;
 pub mod names;
 pub mod reach;

@@ -2,7 +2,7 @@
 //!
 //! Case never counts: a rule only makes things stricter, and on some servers `Main` and `main` are one.
 
-use crate::glob::Glob;
+use weir_glob::Glob;
 
 /// SQL's names have at most three parts (database, schema, relation); one more for what is no name at all.
 const MAX_SQL_PARTS: usize = 4;

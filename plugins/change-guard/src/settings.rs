@@ -1,8 +1,8 @@
 //! Rules as written and as used.
 
-use crate::glob::{Glob, MAX_PATTERN_BYTES};
 use crate::names::Pattern;
 use serde::Deserialize;
+use weir_glob::{Glob, MAX_PATTERN_BYTES};
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -17,7 +17,6 @@ pub mod answer;
 pub mod catalog;
 pub mod cells;
 pub mod events;
-pub mod glob;
 pub mod head;
 pub mod inspector;
 pub mod memory;

@@ -1,6 +1,5 @@
 //! What an administrator says: where MCP is, which tools are shown to whom, and what their definitions must be.
 
-use crate::glob;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -92,7 +91,7 @@ pub struct Offer {
 
 impl Offer {
     pub fn has(&self, tool: &str) -> bool {
-        self.patterns.as_ref().is_none_or(|all| all.iter().any(|pattern| glob::matches(pattern, tool)))
+        self.patterns.as_ref().is_none_or(|all| all.iter().any(|pattern| weir_glob::matches(pattern, tool)))
     }
 }
 

@@ -203,7 +203,7 @@ fn listed(text: &str, analysis: &Analysis) -> Option<Part> {
         let after_equal = before(bytes, open) == b'=';
         let is_names = inside
             .split([',', ' '])
-            .all(|word| word.is_empty() || analysis.names().has(word) || TYPES.contains(&word));
+            .all(|word| word.is_empty() || analysis.names().has(word) || TYPE_WORDS.contains(&word));
         let is_columns = is_key && inside.bytes().all(|b| is_word(b) || matches!(b, b',' | b' ' | b'"'));
         let length = inside.bytes().all(|b| b.is_ascii_digit())
             && inside.len() <= 5
@@ -218,7 +218,8 @@ fn listed(text: &str, analysis: &Analysis) -> Option<Part> {
     None
 }
 
-const TYPES: &[&str] = &[
+/// Types as lists of arguments name them, word by word. Whole types, as the server writes them, are `template::TYPES`.
+const TYPE_WORDS: &[&str] = &[
     "integer",
     "bigint",
     "smallint",

@@ -1,7 +1,7 @@
 //! What an HTTP inspector said, checked and made the host's own.
 
 use crate::contract::v0_1::inspect::exports::weir::plugin::http_inspect as guest;
-use crate::convert::{take_operation, take_status};
+use crate::convert::{take_operation, take_result};
 use crate::limits::{MAX_SENTENCE_CHARS, MAX_WORD_CHARS};
 use crate::text::clean;
 use weir_model::{Column, Fault, FaultSource};
@@ -195,14 +195,7 @@ fn values(said: guest::Values, given: Given, release: usize) -> Result<Values, &
 }
 
 fn result_info(said: guest::ResultInfo) -> Result<ResultInfo, &'static str> {
-    Ok(ResultInfo {
-        operation: said.operation,
-        status: take_status(said.status)?,
-        rows: said.rows,
-        tag: clean(said.tag, MAX_WORD_CHARS),
-        code: clean(said.code, MAX_WORD_CHARS),
-        message: said.message,
-    })
+    take_result(said.operation, said.status, said.rows, (said.tag, said.code), said.message)
 }
 
 #[cfg(test)]

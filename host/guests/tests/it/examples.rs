@@ -64,7 +64,7 @@ async fn the_masker_hides_columns_by_their_own_name_and_addresses_in_errors() {
         Column { name: "message".into(), labels: vec!["error".into()], ..Column::default() },
     ];
     let plan = maskers.plan(1, &columns, &operation("x")).await.unwrap();
-    assert_eq!(plan.wanted, [0, 2]);
+    assert_eq!(*plan.wanted, [0, 2]);
     let mut batch = Batch::default();
     for (text, column) in [("ann@example.com", 0), ("no b@c.de, no d@e", 2), ("nothing", 2)] {
         batch.push(text.as_bytes(), column).unwrap();

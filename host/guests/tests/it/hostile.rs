@@ -112,7 +112,7 @@ async fn mask(session: &mut SessionGuests, function: &str) -> Result<(), Fault> 
     if function == "plan" {
         return planned.map(drop);
     }
-    assert_eq!(planned?.wanted, [0]);
+    assert_eq!(*planned?.wanted, [0]);
     let mut batch = Batch::default();
     batch.push(b"value", 0).unwrap();
     session.maskers.mask(1, batch).await.map(drop)

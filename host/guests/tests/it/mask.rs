@@ -38,7 +38,7 @@ async fn a_masker_changes_what_it_wanted() {
     let mut session = house.session("s1").await;
     assert!(session.maskers.active());
     let planned = plan(&mut session, "select", &["id", "upper", "hide"]).await.unwrap();
-    assert_eq!(planned.wanted, [1, 2]);
+    assert_eq!(*planned.wanted, [1, 2]);
     assert_eq!(planned.by[0].answer, "mask");
     let given = batch(&[("straße", 1), ("secret", 2), ("ok", 1)]);
     let masked = session.maskers.mask(1, given).await.unwrap();
@@ -63,7 +63,7 @@ async fn the_second_masker_sees_what_the_first_left() {
     .await;
     let mut session = house.open("s1", &["inspector", "first", "second"]).await.unwrap();
     let planned = plan(&mut session, "select", &["hide", "upper", "id"]).await.unwrap();
-    assert_eq!(planned.wanted, [0, 1]);
+    assert_eq!(*planned.wanted, [0, 1]);
     assert_eq!(planned.by.len(), 2);
     let masked = session.maskers.mask(1, batch(&[("a", 0), ("b", 1), ("c", 0)])).await.unwrap();
     assert_eq!(shown(&masked), [(0, "twice"), (1, "B"), (2, "twice")]);
@@ -183,7 +183,7 @@ async fn columns_that_take_turns_in_a_slot_are_planned_once_when_a_plan_serves_a
     for _ in 0..3 {
         for (name, masked) in [("hide", (TOP_BIT, "")), ("upper", (0, "A"))] {
             // Whatever the operation is.
-            assert_eq!(plan(&mut session, "select", &[name]).await.unwrap().wanted, [0]);
+            assert_eq!(*plan(&mut session, "select", &[name]).await.unwrap().wanted, [0]);
             assert_eq!(shown(&session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap()), [masked]);
         }
     }
@@ -194,7 +194,7 @@ async fn columns_that_take_turns_in_a_slot_are_planned_once_when_a_plan_serves_a
         plan(&mut session, "again", &[name]).await.unwrap();
         assert_eq!(shown(&session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap()), [(TOP_BIT, "")]);
     }
-    assert_eq!(plan(&mut session, "again", &["upper"]).await.unwrap().wanted, [0]);
+    assert_eq!(*plan(&mut session, "again", &["upper"]).await.unwrap().wanted, [0]);
     assert_eq!(shown(&session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap()), [(0, "A")]);
     // A new version plans everything itself, and nothing keeps the old one.
     house.replace("masker", &variant(&guest("masker"), 1));

@@ -1,16 +1,19 @@
-//! The contract's reference as a page, made of `wit/*.wit`, `wit/words.tsv`, and the examples in `tests/guests`.
+//! The contract's reference as a page, made of `wit/*.wit`, `wit/words.tsv`, and the examples in `tests/guests`, two of
+//! which are templates of `sdk/rust`.
 
 use std::fmt::Write;
 use std::path::Path;
 use wit_parser::{Docs, Function, Interface, Resolve, Type, TypeDef, TypeDefKind, TypeId, WorldItem};
 
-/// Worlds in the order of the page: the interface that makes a plugin one of it, and its example.
+/// Worlds in the order of the page: the interface that makes a plugin one of it, and where its example is.
 const WORLDS: [(&str, &str, &str); 4] = [
-    ("policy", "decide", "example-policy"),
-    ("masker", "mask", "example-masker"),
-    ("stream-inspector", "stream-inspect", "example-stream"),
-    ("http-inspector", "http-inspect", "example-http"),
+    ("policy", "decide", "tests/guests/example-policy"),
+    ("masker", "mask", "tests/guests/example-masker"),
+    ("stream-inspector", "stream-inspect", "sdk/rust/template/inspector"),
+    ("http-inspector", "http-inspect", "sdk/rust/template/http-inspector"),
 ];
+/// The name of what a template becomes.
+const EXAMPLE: &str = "my-inspector";
 /// Interfaces in the order of the page, with the file each is in.
 const INTERFACES: [(&str, &str); 12] = [
     ("types", "types.wit"),
@@ -103,8 +106,8 @@ fn world_section(
             let _ = writeln!(out, "| [`{from}.{0}`](#{from}{1}) | {when} |", function.name, function.name);
         }
     }
-    let path = format!("tests/guests/{example}/src/lib.rs");
-    let code = read(repository, &path);
+    let path = format!("{example}/src/lib.rs");
+    let code = read(repository, &path).replace("{{name}}", EXAMPLE);
     let (head, code) = code.split_once("\n\n").unwrap();
     let head: Vec<_> = head.lines().map(|line| line.trim_start_matches("//!").trim()).collect();
     let _ = write!(

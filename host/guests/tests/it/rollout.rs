@@ -64,7 +64,7 @@ async fn a_shadow_changes_nothing_and_is_told_by_column_and_rule() {
         let names = ["id", "upper", "hide", "hide secret"];
         let planned = plan(&mut session, 1, text, &names).await;
         let plain = plan(&mut other, 1, text, &names).await;
-        assert_eq!((&planned.wanted, planned.reusable), (&vec![2, 3], plain.reusable));
+        assert_eq!((&*planned.wanted, planned.reusable), (&[2, 3][..], plain.reusable));
         assert_eq!(planned.by.iter().map(|by| by.plugin.as_str()).collect::<Vec<_>>(), ["masker"]);
         assert_eq!(beside(&planned.beside), [("shadow-unseen", "upper", 0)]);
         let given = batch(&[("a", 2), ("b", 3), ("c", 2)]);

@@ -14,12 +14,13 @@ use bytes::Bytes;
 use std::time::SystemTime;
 use weir_model::{Abandoned, Decision, EndReason, Fault, FaultSource, Operation, Verdict};
 
-pub(super) struct Held<Pending> {
+/// What waits, and what its review comes by.
+pub(super) struct HeldOperation<Pending> {
     pub(super) pending: Pending,
     waiting: Waiting,
 }
 
-/// What waits: everything that an approval is for.
+/// Everything that an approval is for.
 struct Waiting {
     request: Request,
     operation: Operation,
@@ -62,7 +63,7 @@ impl<P: Ports> Exchange<P> {
                 let notice = format!("waiting for approval {}: {said}", pending.id());
                 intent.approval = Some(Approved { id: pending.id().to_owned(), digest });
                 let waiting = Waiting { request, operation, decision, intent, bytes, expires_at };
-                self.held = Some(Held { pending, waiting });
+                self.held = Some(HeldOperation { pending, waiting });
                 let notice = self.inspector.notice(&notice).await?;
                 self.tell_client(&notice);
                 Ok(())
@@ -73,7 +74,7 @@ impl<P: Ports> Exchange<P> {
 
     /// The review is in: forward exactly what was approved, or refuse. Then go on behind it.
     pub(super) async fn reviewed(&mut self, review: Review) -> Result<(), Stop> {
-        let Some(Held { waiting, .. }) = self.held.take() else { return Ok(()) };
+        let Some(HeldOperation { waiting, .. }) = self.held.take() else { return Ok(()) };
         match review {
             Review::Approve(approved) => self.approved(waiting, approved).await?,
             Review::Deny { by, comment } => {
@@ -117,7 +118,7 @@ impl<P: Ports> Exchange<P> {
     }
 
     async fn give_up(&mut self, why: Abandoned, code: &str, message: &str) -> Result<(), Stop> {
-        let Some(Held { pending, waiting }) = self.held.take() else { return Ok(()) };
+        let Some(HeldOperation { pending, waiting }) = self.held.take() else { return Ok(()) };
         pending.abandon(why);
         self.refuse_held(waiting, RefusedBy::Client, code, message).await?;
         self.carry_out().await
@@ -188,7 +189,10 @@ impl<P: Ports> Exchange<P> {
 }
 
 /// The session ended while an operation was held: its record.
-pub(super) fn never_decided<Pending: PendingApproval>(held: Held<Pending>, reason: &EndReason) -> Entry {
+pub(super) fn never_decided<Pending: PendingApproval>(
+    held: HeldOperation<Pending>,
+    reason: &EndReason,
+) -> Entry {
     held.pending.abandon(Abandoned::of_end(reason));
     let by = RefusedBy::of_end(reason);
     let source = if by == RefusedBy::Client { FaultSource::Client } else { FaultSource::Host };

@@ -4,7 +4,7 @@ use super::judge::Judged;
 use super::reply::{Gone, Reply, cut_short};
 use super::request::Exchange;
 use super::room::Place;
-use super::session::{Held, HttpPorts};
+use super::session::{DeskGuard, HttpPorts};
 use super::spans::apply;
 use super::traffic::{
     AnswerHead, AnswerOutcome, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, Show, Source,
@@ -181,7 +181,7 @@ impl<P: HttpPorts> Exchange<P> {
         head: AnswerHead,
         body: &mut B,
         reply: &mut Reply,
-        mut desk: Option<Held<'_, P>>,
+        mut desk: Option<DeskGuard<'_, P>>,
     ) -> Result<(), Stop> {
         let (mut whole, mut place) = (BytesMut::new(), Place::default());
         let mut trailers = None;
@@ -274,7 +274,7 @@ impl<P: HttpPorts> Exchange<P> {
     /// Shows the inspector a body as far as it is there, and carries out what it says: the bytes to tell.
     async fn show(
         &self,
-        desk: Option<Held<'_, P>>,
+        desk: Option<DeskGuard<'_, P>>,
         given: &[u8],
         end: bool,
         reply: &mut Reply,
@@ -315,7 +315,7 @@ impl<P: HttpPorts> Exchange<P> {
     /// What the upstream asks of the client is judged like everything else; what goes instead when it is refused.
     pub(super) async fn take_asked(
         &self,
-        desk: Held<'_, P>,
+        desk: DeskGuard<'_, P>,
         asked: &[Request],
         given: &[u8],
         reply: &mut Reply,

@@ -3,7 +3,7 @@
 use super::holds::{CLIENT_GONE, GivenUp, Hold};
 use super::reply::{Reply, by};
 use super::request::Exchange;
-use super::session::{AllRunning, Held, HttpPorts};
+use super::session::{AllRunning, DeskGuard, HttpPorts};
 use super::traffic::{Frame, HttpInspector};
 use crate::decide::{Folded, fold};
 use crate::judging::{as_recorded, denial, denied, digest, in_milliseconds, merged, same_reviewers};
@@ -56,7 +56,7 @@ impl<P: HttpPorts> Exchange<P> {
     /// Decides about these operations and records them. `bound`: the bytes an approval is for, besides.
     pub(super) async fn judge(
         &self,
-        mut desk: Held<'_, P>,
+        mut desk: DeskGuard<'_, P>,
         requests: Vec<Request>,
         bound: &(dyn Fn() -> Vec<u8> + Sync),
         reply: Option<&mut Reply>,
@@ -85,7 +85,7 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// Whether somebody would have to approve one of these.
-    pub(super) async fn would_ask(&self, desk: &mut Held<'_, P>, requests: &[Request]) -> bool {
+    pub(super) async fn would_ask(&self, desk: &mut DeskGuard<'_, P>, requests: &[Request]) -> bool {
         for request in requests {
             if matches!(self.fate(desk, request).await, Fate::Ask(_)) {
                 return true;
@@ -95,7 +95,7 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// Asks the policies about one operation.
-    async fn fate(&self, desk: &mut Held<'_, P>, request: &Request) -> Fate {
+    async fn fate(&self, desk: &mut DeskGuard<'_, P>, request: &Request) -> Fate {
         let session = &*self.session;
         let inspector = session.judged_by.clone();
         if request.continues != 0 {
@@ -330,7 +330,12 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// Records what was decided: intents of all, or refusals of all.
-    async fn settle(&self, mut desk: Held<'_, P>, cases: Vec<Case>, is_gone: bool) -> Result<Judged, Fault> {
+    async fn settle(
+        &self,
+        mut desk: DeskGuard<'_, P>,
+        cases: Vec<Case>,
+        is_gone: bool,
+    ) -> Result<Judged, Fault> {
         let session = &*self.session;
         let mut first = None;
         let mut ids = Vec::new();

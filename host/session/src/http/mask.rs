@@ -196,7 +196,7 @@ impl<P: HttpPorts> Exchange<P> {
             return Ok(());
         }
         let mut batch = Batch::default();
-        for index in &plan.wanted {
+        for index in plan.wanted.iter() {
             let header = headers.get(usize::from(*index));
             let header = header.ok_or_else(|| nonsense("a masker wants a header that is not there"))?;
             batch.push(header.text().as_bytes(), *index).map_err(|_| nonsense("headers beyond counting"))?;

@@ -6,7 +6,7 @@ use super::judge::Judged;
 use super::outgoing::Outgoing;
 use super::reply::{Reply, by, cut_short, plain};
 use super::room::Place;
-use super::session::{Held, HttpPorts, HttpSession, lock};
+use super::session::{DeskGuard, HttpPorts, HttpSession, lock};
 use super::traffic::{
     Answer, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, OwnAnswer, Pipe, RequestHead,
     RequestOutcome, Show, Sight, Source, Upstream,
@@ -273,7 +273,7 @@ impl<P: HttpPorts> Exchange<P> {
     /// What one answer of the inspector asks for, save the release of bytes.
     pub(super) async fn take(
         &self,
-        desk: Held<'_, P>,
+        desk: DeskGuard<'_, P>,
         outcome: RequestOutcome,
         bound: &(dyn Fn() -> Vec<u8> + Sync),
         shown: &mut Shown,
@@ -337,7 +337,7 @@ impl<P: HttpPorts> Exchange<P> {
         Ok(())
     }
 
-    async fn look(&self, shown: &Shown) -> Result<(Held<'_, P>, RequestOutcome), Fault> {
+    async fn look(&self, shown: &Shown) -> Result<(DeskGuard<'_, P>, RequestOutcome), Fault> {
         let mut desk = self.session.desk().await;
         let outcome = desk.inspector.request_body(self.number, &shown.buffer, shown.ended).await?;
         Ok((desk, outcome))

@@ -104,12 +104,12 @@ impl<P: HttpPorts> Desk<P> {
 pub(super) type AllRunning = BTreeMap<u32, Running>;
 
 /// The desk in somebody's hands.
-pub(super) struct Held<'a, P: HttpPorts> {
+pub(super) struct DeskGuard<'a, P: HttpPorts> {
     desk: MutexGuard<'a, Desk<P>>,
     has_failed: &'a AtomicBool,
 }
 
-impl<P: HttpPorts> Deref for Held<'_, P> {
+impl<P: HttpPorts> Deref for DeskGuard<'_, P> {
     type Target = Desk<P>;
 
     fn deref(&self) -> &Desk<P> {
@@ -117,13 +117,13 @@ impl<P: HttpPorts> Deref for Held<'_, P> {
     }
 }
 
-impl<P: HttpPorts> DerefMut for Held<'_, P> {
+impl<P: HttpPorts> DerefMut for DeskGuard<'_, P> {
     fn deref_mut(&mut self) -> &mut Desk<P> {
         &mut self.desk
     }
 }
 
-impl<P: HttpPorts> Drop for Held<'_, P> {
+impl<P: HttpPorts> Drop for DeskGuard<'_, P> {
     fn drop(&mut self) {
         if !self.desk.inspector.is_usable() {
             self.has_failed.store(true, Ordering::Release);
@@ -254,8 +254,8 @@ impl<P: HttpPorts> HttpSession<P> {
         self.ending.borrow().is_none() && !self.has_failed.load(Ordering::Acquire)
     }
 
-    pub(super) async fn desk(&self) -> Held<'_, P> {
-        Held { desk: self.desk.lock().await, has_failed: &self.has_failed }
+    pub(super) async fn desk(&self) -> DeskGuard<'_, P> {
+        DeskGuard { desk: self.desk.lock().await, has_failed: &self.has_failed }
     }
 
     pub(super) fn running(&self) -> std::sync::MutexGuard<'_, AllRunning> {
@@ -264,7 +264,7 @@ impl<P: HttpPorts> HttpSession<P> {
 
     /// Tells the inspector which exchanges are over. A call beside another one costs a fraction of a call alone, so
     /// that waits for the next request; behind the last exchange that runs it is told at once.
-    pub(super) async fn tell_ends(&self, desk: &mut Held<'_, P>) {
+    pub(super) async fn tell_ends(&self, desk: &mut DeskGuard<'_, P>) {
         let ends = std::mem::take(&mut *lock(&self.ends));
         for exchange in ends {
             desk.inspector.end(exchange).await;

@@ -36,7 +36,7 @@ impl Maskers for ToyMaskers {
         }
         let by = JudgedBy { plugin: PluginName::new("masker"), digest: Digest([2; 32]), answer: "mask" };
         let wanted = (0..).zip(columns).filter(|(_, column)| wants(column)).map(|(index, _)| index);
-        Ok(MaskPlan { wanted: wanted.collect(), by: vec![by], reusable: false, beside: vec![] })
+        Ok(MaskPlan { wanted: wanted.collect(), by: [by].into(), reusable: false, beside: vec![] })
     }
 
     async fn mask(&mut self, slot: u32, batch: Batch) -> Result<Masked, Fault> {

@@ -5,7 +5,8 @@ use crate::percent;
 use weir_sdk::http::{Fault, Header};
 
 /// What clients and caches work with. Anything else may hold a value: `location`, `content-disposition`, `link`, and
-/// whatever an API has of its own.
+/// whatever an API has of its own. The host has a list of its own (`host/session/src/http/mask.rs`), for headers of which
+/// an inspector says nothing.
 const PLAIN: &[&str] = &[
     "accept-ch",
     "accept-patch",

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use proptest::prelude::*;
-use weir_plugin_change_guard::glob::Glob;
+use weir_glob::Glob;
 
 /// What a pattern means, by trying everything. For short ones only: its time is not bounded.
 fn meaning(pattern: &[u8], name: &[u8], begins: bool, first: bool) -> bool {
