@@ -23,6 +23,7 @@ mod tokens;
 mod trail;
 
 use clap::Parser;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// An operation takes some two hundred small allocations, many of which end on another thread than they began: the C
@@ -32,11 +33,28 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    std::panic::set_hook(Box::new(panicked(std::panic::take_hook())));
     match commands::dispatch(cli) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("weir: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+type Hook = Box<dyn Fn(&std::panic::PanicHookInfo<'_>) + Send + Sync>;
+
+/// `println` panics when its reader has left (`weir audit search | head`) or the disk is full. That is no fault of ours, and
+/// said as what it is; what was asked for has been done.
+fn panicked(usual: Hook) -> impl Fn(&std::panic::PanicHookInfo<'_>) + Send + Sync {
+    move |info| {
+        let message = info.payload_as_str().unwrap_or_default();
+        let Some(why) = message.strip_prefix("failed printing to stdout: ") else { return usual(info) };
+        if !why.starts_with("Broken pipe") {
+            // Perhaps that cannot be written either.
+            let _ = writeln!(std::io::stderr(), "weir: the output cannot be written: {why}");
+        }
+        std::process::exit(1);
     }
 }

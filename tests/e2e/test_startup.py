@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 from conftest import MASK
 from endpoint import Endpoint
-from weir import Weir
+from weir import BINARY, Weir
 from wire import Message, Refused, Wire, errors, rows
 
 NO_SETTINGS = {"sql-guard": {"settings": {"deny": ["session-setting", "privilege-change"]}}}
@@ -177,3 +180,16 @@ def test_a_large_value_passes_while_others_are_masked(standard):
         assert errors(said) == []
         assert rows(said) == [("[REDACTED]", "\\x" + "00ff1080" * 1835008)]
         assert rows(wire.ask_text("select 1")) == [("1",)]
+
+
+def test_a_reader_that_leaves_early_is_no_crash(gateway):
+    weir = gateway()
+    command = [str(BINARY), "user", "list", "--json", "--config", str(weir.config)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=weir.environment())
+    assert done.returncode == 1 and "cannot be written" in done.stderr and "panic" not in done.stderr
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, env=weir.environment())
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")

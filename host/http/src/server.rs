@@ -96,9 +96,6 @@ const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// makes (CVE-2025-8671): beyond, the connection ends.
 const MAX_CLIENT_RESETS: usize = 20;
 const MAX_ERROR_RESETS: usize = 100;
-/// A client whose machine is gone is noticed after both.
-const PING_EVERY: Duration = Duration::from_secs(30);
-const PING_TIME: Duration = Duration::from_secs(20);
 /// hyper's own buffer must hold one head and some of what comes behind.
 const HYPER_BUFFER_BYTES: usize = 2 * MAX_HEAD_BYTES;
 /// After a refusal, what the client still sends is read for so long, or its end of TCP would throw the refusal away.
@@ -304,6 +301,8 @@ async fn version_two<S, H>(
     });
     let streams = Streams::default();
     let _ends = EndsAll(streams.clone());
+    // Without pings: one could not be answered behind an answer that the client takes its time to read. A machine that is gone
+    // is noticed by TCP.
     let mut connection = std::pin::pin!(
         http2::Builder::new(streams)
             .timer(TokioTimer::new())
@@ -314,8 +313,6 @@ async fn version_two<S, H>(
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(SEND_BUFFER_BYTES)
-            .keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PING_TIME)
             .serve_connection(TokioIo::new(stream), service)
     );
     let enough = async {

@@ -207,8 +207,15 @@ fn print<'r>(records: impl Iterator<Item = &'r Record>, json: bool) {
 fn line(record: &Record) -> String {
     let mut line =
         format!("{:>6}  {}  {:<15}", record.seq, weir_audit::clock::rfc3339(record.at_us), record.kind);
+    let payload: serde_json::Value =
+        record.payload.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     for part in [&record.principal, &record.resource] {
         let _ = write!(line, " {:<10}", weir_admin::render::line(part.as_deref().unwrap_or("-")));
+    }
+    if record.principal.is_none()
+        && let Some(claimed) = payload.get("claimed_user").and_then(serde_json::Value::as_str)
+    {
+        let _ = write!(line, " says it is {}", weir_admin::render::line(claimed));
     }
     for word in [&record.verdict, &record.status].into_iter().flatten() {
         let _ = write!(line, " {word}");
@@ -216,8 +223,6 @@ fn line(record: &Record) -> String {
     if let (Some(session), Some(operation)) = (&record.session, record.operation) {
         let _ = write!(line, " {session}/{operation}");
     }
-    let payload: serde_json::Value =
-        record.payload.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let body: serde_json::Value = serde_json::from_str(&record.body).unwrap_or_default();
     let detail = |key: &str| body.get("detail").and_then(|detail| detail.get(key));
     for name in ["plugin", "token"].into_iter().filter_map(|key| detail(key)?.as_str()) {

@@ -36,6 +36,9 @@ pub(crate) fn run(path: &Path) -> anyhow::Result<ExitCode> {
         eprintln!("{problems}");
         return Ok(ExitCode::from(super::EXIT_CONFIG));
     }
+    // Who runs as the same user, programs of ours among them, must not read secrets out of our memory or environment.
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .context("this process cannot be shut to others of its user")?;
     let log = crate::log::start(&config.settings().log).context("log.level")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(serve(config, since, log))?;

@@ -107,7 +107,12 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
 
 fn line(user: &User) -> String {
     let owner = user.on_behalf_of.as_ref().map(|owner| format!(" for {owner}")).unwrap_or_default();
-    let state = if user.disabled { " (disabled)" } else { "" };
+    let is_over = user.expires.is_some_and(|expires| expires <= SystemTime::now());
+    let state = match (user.disabled, is_over) {
+        (true, _) => " (disabled)",
+        (_, true) => " (expired)",
+        _ => "",
+    };
     format!("{}\t{}{owner}\t{}{state}", user.name, user.kind.as_word(), user.groups.join(","))
 }
 

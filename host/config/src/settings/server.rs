@@ -37,6 +37,7 @@ pub const DRAIN_TIMEOUT: Knob<Duration> =
 /// `vm.max_map_count` (65530); for more than some 1900 that has to be raised, or instances are made on demand.
 pub const MAX_SESSIONS: Knob<usize> = Knob { default: 1000, least: 1, most: 1_000_000 };
 
-/// A hundred of the largest requests at once. One session may have a quarter, so the least still takes the largest answer
-/// of the defaults.
-pub const MAX_INSPECTED_BYTES: Knob<u64> = Knob { default: 1 << 30, least: 64 << 20, most: 1 << 40 };
+/// Sixty of the largest requests at once; what waits for approval may take four times its size, because it is kept as it
+/// will be sent, shown and recorded. One session may have a quarter, so the least still takes the largest answer of the
+/// defaults.
+pub const MAX_INSPECTED_BYTES: Knob<u64> = Knob { default: 512 << 20, least: 64 << 20, most: 1 << 40 };

@@ -33,6 +33,8 @@ pub enum EditError {
     Exists(String),
     #[error("there is no user {0}")]
     Unknown(String),
+    #[error("{agent} acts for {owner}: remove it first (`weir user remove {agent}`)")]
+    ActedFor { agent: String, owner: String },
 }
 
 /// Adds a user at the end; makes the file when there is none.
@@ -53,11 +55,14 @@ pub fn add(path: &Path, user: &User) -> Result<(), EditError> {
 /// Removes a user, with the comment above.
 ///
 /// # Errors
-/// See [`EditError`]; then nothing has changed. `WouldBreak` when agents still act for the user.
+/// See [`EditError`]; then nothing has changed. `ActedFor` when an agent still acts for the user.
 pub fn remove(path: &Path, name: &str) -> Result<(), EditError> {
     edit(path, |document| {
         let list = document.entry("user").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
         let index = find(list, name).ok_or_else(|| EditError::Unknown(name.to_owned()))?;
+        if let Some(agent) = acts_for(list, name) {
+            return Err(EditError::ActedFor { agent, owner: name.to_owned() });
+        }
         match list {
             Item::ArrayOfTables(tables) => {
                 tables.remove(index);
@@ -133,6 +138,22 @@ fn find(list: &Item, name: &str) -> Option<usize> {
         }
         other => other.as_array()?.iter().position(|user| {
             is_called(user.as_inline_table().and_then(|user| user.get("name")).and_then(|name| name.as_str()))
+        }),
+    }
+}
+
+/// An agent of this user.
+fn acts_for(list: &Item, owner: &str) -> Option<String> {
+    let of = |acts_for: Option<&str>, name: Option<&str>| {
+        name.filter(|_| acts_for == Some(owner)).map(ToOwned::to_owned)
+    };
+    match list {
+        Item::ArrayOfTables(tables) => tables.iter().find_map(|table| {
+            of(table.get("on_behalf_of").and_then(Item::as_str), table.get("name").and_then(Item::as_str))
+        }),
+        other => other.as_array()?.iter().find_map(|user| {
+            let user = user.as_inline_table()?;
+            of(user.get("on_behalf_of")?.as_str(), user.get("name")?.as_str())
         }),
     }
 }
