@@ -112,6 +112,7 @@ impl HttpInspector for HttpApi {
     }
 
     fn request_body(&mut self, exchange: u32, data: &[u8], end: bool) -> Result<RequestOutcome, Fault> {
+        let semicolons = self.rules.query_semicolons;
         let state = self.exchange(exchange)?;
         if !end {
             return Ok(RequestOutcome { show: show::WHOLE, ..RequestOutcome::default() });
@@ -122,7 +123,7 @@ impl HttpInspector for HttpApi {
         // An announced body of no bytes is none.
         let refusal = match data.is_empty() {
             true => None,
-            false => request::add_body(&mut operation, look, data).err(),
+            false => request::add_body(&mut operation, look, data, semicolons).err(),
         };
         let release = if refusal.is_some() { 0 } else { u32::try_from(data.len()).unwrap_or(u32::MAX) };
         let operations = self.found(operation);

@@ -82,10 +82,10 @@ impl Socket {
 /// JSON as its fields, any other text as one; what begins as JSON has to be it.
 fn add_text(operation: &mut Operation, data: &[u8]) -> Result<(), Fault> {
     let before = operation.parameters.len();
-    match add_body(operation, Look::Json, data) {
+    match add_body(operation, Look::Json, data, false) {
         Err(fault) if fault.code == fault::JSON && !weir_json::begins_like_json(data) => {
             operation.parameters.truncate(before);
-            add_body(operation, Look::Text, data)
+            add_body(operation, Look::Text, data, false)
         }
         said => said,
     }

@@ -88,13 +88,21 @@ pub(crate) fn pairs(text: &str, most: usize) -> Result<Vec<(String, String)>, Wr
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("it holds a space, a control character or a character that is not ASCII");
     }
-    let parts = text.split('&').filter(|part| !part.is_empty()).take(most);
-    parts
-        .map(|part| {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            Ok((decode(name, true)?, decode(value, true)?))
-        })
-        .collect()
+    text.split('&').filter(|part| !part.is_empty()).take(most).map(pair).collect()
+}
+
+/// What those who end a pair at `;`, too, read in place of the [`pairs`] that hold one.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn cut_pairs(text: &str, most: usize) -> Result<Vec<(String, String)>, Wrong> {
+    let parts = text.split('&').filter(|part| part.contains(';')).flat_map(|part| part.split(';'));
+    parts.filter(|part| !part.is_empty()).take(most).map(pair).collect()
+}
+
+fn pair(part: &str) -> Result<(String, String), Wrong> {
+    let (name, value) = part.split_once('=').unwrap_or((part, ""));
+    Ok((decode(name, true)?, decode(value, true)?))
 }
 
 #[cfg(test)]
@@ -126,6 +134,9 @@ mod tests {
         let read: Vec<_> = read.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(read, [("a", "1"), ("b", ""), ("a", "&="), ("", "x")]);
         assert!(pairs("a=b c", 9).is_err());
+        let read = cut_pairs("x=1&a=1;b=%3B;;c&y", 9).unwrap();
+        let read: Vec<_> = read.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(read, [("a", "1"), ("b", ";"), ("c", "")]);
         assert!(pairs("é=1", 9).is_err());
     }
 }

@@ -16,6 +16,7 @@ pub struct Settings {
     unseen_answers: UnseenAnswers,
     malformed_answers: Malformed,
     matrix_parameters: bool,
+    query_semicolons: bool,
     claimed: Vec<String>,
     binary_messages: Vec<String>,
 }
@@ -77,6 +78,7 @@ pub struct Rules {
     pub(crate) unseen_answers: UnseenAnswers,
     pub(crate) malformed: Malformed,
     pub(crate) matrix_parameters: bool,
+    pub(crate) query_semicolons: bool,
     claimed: Vec<String>,
     /// paths whose binary messages pass unseen
     binary: Vec<Vec<String>>,
@@ -149,6 +151,7 @@ impl Settings {
             unseen_answers: self.unseen_answers,
             malformed: self.malformed_answers,
             matrix_parameters: self.matrix_parameters,
+            query_semicolons: self.query_semicolons,
             claimed: self.claimed.iter().map(|name| name.to_ascii_lowercase()).collect(),
         })
     }
@@ -383,6 +386,7 @@ mod tests {
             "unseen_answers",
             "malformed_answers",
             "matrix_parameters",
+            "query_semicolons",
             "claimed",
             "binary_messages",
         ];

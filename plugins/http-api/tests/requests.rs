@@ -106,7 +106,7 @@ fn what_servers_read_differently_is_refused() {
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let text = [("content-type", "text/plain")];
     type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<&'a [u8]>, &'a str);
-    let cases: [Case<'_>; 27] = [
+    let cases: [Case<'_>; 41] = [
         ("GET", "/a/../b", &[], None, "malformed-path"),
         ("GET", "//a", &[], None, "malformed-path"),
         ("GET", "/a%2fb", &[], None, "malformed-path"),
@@ -129,6 +129,20 @@ fn what_servers_read_differently_is_refused() {
         ("POST", "/a", JSON, Some(b"{\"_method\":{\"a\":\"DELETE\"}}"), "malformed-body"),
         ("POST", "/a", &[("x_http_method_override", "DELETE")], None, "malformed-head"),
         ("GET", "/a", &[("x-original_url", "/admin")], None, "malformed-head"),
+        ("POST", "/a?_METHOD=DELETE", &[], None, "malformed-body"),
+        ("POST", "/a?_Method[]=DELETE", &[], None, "malformed-body"),
+        ("POST", "/a?a=1;_method=DELETE", &[], None, "malformed-body"),
+        ("POST", "/a?a=1;+%5fmethod=DELETE", &[], None, "malformed-body"),
+        ("POST", "/a?a=1&amp;_method=DELETE", &[], None, "malformed-body"),
+        ("POST", "/a?X-HTTP-Method-Override=DELETE", &[], None, "malformed-body"),
+        ("POST", "/a", &form, Some(b"_METHOD=DELETE"), "malformed-body"),
+        ("POST", "/a", &form, Some(b"a=1;_method=DELETE"), "malformed-body"),
+        ("POST", "/a", &form, Some(b"x-method-override=DELETE"), "malformed-body"),
+        ("POST", "/a", JSON, Some(b"{\"_METHOD\":\"DELETE\"}"), "malformed-body"),
+        ("POST", "/a", JSON, Some(b"{\"X-HTTP-Method\":\"DELETE\"}"), "malformed-body"),
+        ("POST", "/a", &[("x_HTTP_method.override", "DELETE")], None, "malformed-head"),
+        ("GET", "/a?b=1;c=2", &[], None, "malformed-query"),
+        ("POST", "/a", &form, Some(b"b=1;c=2"), "malformed-body"),
         ("POST", "/a", &form, Some(b"a=%g"), "malformed-body"),
         ("POST", "/a", JSON, Some(b"{\"a\":1,\"a\":2}"), "malformed-json"),
         ("POST", "/a", JSON, Some(b"\xef\xbb\xbf{}"), "malformed-json"),
@@ -144,9 +158,33 @@ fn what_servers_read_differently_is_refused() {
 
 #[test]
 fn a_field_that_is_only_called_like_a_method_passes() {
-    let body = br#"{"a": {"_method": "DELETE"}, "_methods": 1, "_method.x": 2, "method": 3}"#;
-    let asked = Host::new("{}").ask("POST", "/a?method=x&_methods=y", JSON, Some(body));
+    let body = br#"{"a": {"_method": "DELETE"}, "_methods": 1, "_method.x": 2, "METHOD": 3}"#;
+    let asked = Host::new("{}").ask("POST", "/a?method=x&_methods=y&b=c%3B_method=z", JSON, Some(body));
     assert_eq!((asked.refusal.is_none(), asked.forwarded), (true, body.to_vec()));
+}
+
+#[test]
+fn a_semicolon_that_is_allowed_is_shown_as_both_kinds_of_servers_read_it() {
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let mut host = Host::new(r#"{"query_semicolons": true}"#);
+    let asked = host.ask("POST", "/x?a=1;b=2&b=3", &form, Some(b"c=%3B;d"));
+    assert_eq!((asked.refusal.is_none(), &*asked.forwarded), (true, &b"c=%3B;d"[..]));
+    let shown: Vec<_> = parameters(&asked.operation).iter().map(|(name, _, value)| (*name, *value)).collect();
+    assert_eq!(
+        shown,
+        [
+            ("query.a", Some("1;b=2")),
+            ("query.b", Some("3")),
+            ("query.a[1]", Some("1")),
+            ("query.b[1]", Some("2")),
+            ("body.c", Some(";;d")),
+            ("body.c[1]", Some(";")),
+            ("body.d", Some("")),
+        ]
+    );
+    for (path, body) in [("/x?a=1;_method=DELETE", &b"a=1"[..]), ("/x", &b"a;_METHOD=DELETE"[..])] {
+        assert_eq!(host.ask("POST", path, &form, Some(body)).refusal.unwrap().code, "malformed-body");
+    }
 }
 
 #[test]

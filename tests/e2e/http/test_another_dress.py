@@ -70,8 +70,8 @@ def weir(api):
         yield running
 
 
-def asked(weir: Weir, line: str, *headers: tuple[str, str], body: bytes = b""):
-    more = (("Content-Type", "application/json"), ("Content-Length", str(len(body)))) if body else ()
+def asked(weir: Weir, line: str, *headers: tuple[str, str], body: bytes = b"", kind: str = "application/json"):
+    more = (("Content-Type", kind), ("Content-Length", str(len(body)))) if body else ()
     with RawHttp(*weir.address("crm")) as client:
         client.send(request(line, ("Host", "localhost"), ("Authorization", weir.basic("ann")), ("Accept", "application/json, text/event-stream"),
                             ("Connection", "close"), *more, *headers, body=body))
@@ -102,6 +102,12 @@ def test_a_method_in_a_body_does_not_pass_by_a_rule(weir, api):
     assert asked(weir, "DELETE /customers/1 HTTP/1.1").status == 403
     refused = asked(weir, "POST /customers/1 HTTP/1.1", body=b'{"_method": "DELETE"}')
     assert refused.status == 400 and b"_method" in refused.body
+    for line in ("?_METHOD=DELETE", "?a=1;_method=DELETE", "?a=1&amp;_method=DELETE", "?X-HTTP-Method-Override=DELETE"):
+        refused = asked(weir, f"POST /customers/1{line} HTTP/1.1", body=b"{}")
+        assert refused.status == 400 and b"would make another request" in refused.body, line
+    for form in (b"a=1;_method=DELETE", b"_METHOD=DELETE"):
+        refused = asked(weir, "POST /customers/1 HTTP/1.1", body=form, kind="application/x-www-form-urlencoded")
+        assert refused.status == 400 and b"would make another request" in refused.body, form
     assert asked(weir, "POST /customers/1 HTTP/1.1", ("X_Original_Url", "/x"), body=b"{}").status == 400
     assert api.requests[before:] == []
 

@@ -345,6 +345,19 @@ def test_a_push_from_a_shallow_clone_is_forward(weir, server, name, work, tmp_pa
     assert forward(weir, name, "stable") == [None, "yes"]
 
 
+def test_what_an_earlier_push_cut_off_is_not_known_to_be_forward(weir, server, name, work, tmp_path):
+    """A server that takes pushes from shallow clones forgets the parents for good, and with them the branch."""
+    git("-C", next(server.root.rglob(f"{name.rpartition('/')[2]}.git")), "config", "receive.shallowUpdate", "true")
+    assert push(work, "origin", "main:stable").returncode == 0
+    commit(work, "between")
+    git("clone", "--quiet", "--depth", "1", f"file://{work}", tmp_path / "shallow")
+    assert push(tmp_path / "shallow", url(weir, name), "main:refs/heads/b").returncode == 0
+    commit(work, "on top")
+    refused = push(work, "origin", "main:stable")
+    assert refused.returncode != 0 and "stable only moves forward" in refused.stderr
+    assert forward(weir, name, "stable", kind="refused") == ["unknown"]
+
+
 def test_a_repository_of_the_longer_hash_moves_forward_as_well(weir, server, name, tmp_path):
     longer, folder = f"{name}-longer", tmp_path / "longer"
     git("init", "--quiet", "--bare", "--object-format=sha256", server.path(longer))

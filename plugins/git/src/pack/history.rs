@@ -55,9 +55,16 @@ impl Forward {
     }
 }
 
-/// Facts that never change: ids are hashes of what is told here.
+/// Commits without parents that are kept of pushes; with more of them nothing is proven any more. 2 MB.
+const MAX_CUT: usize = 50_000;
+
+/// Facts that never change: ids are hashes of what is told here. And what servers may have been told to forget: a
+/// server that takes `shallow` of one push has no parents of that commit from then on.
 #[derive(Debug, Default)]
 pub struct History {
+    cut: HashSet<Id>,
+    /// more were cut than are kept
+    all_cut: bool,
     parents: HashMap<Id, Vec<Id>>,
     order: VecDeque<Id>,
     links: usize,
@@ -78,9 +85,20 @@ impl History {
         }
     }
 
-    /// `cut`: commits whose parents do not count, because the server is told that they are not there. `steps`: what is
-    /// left of [`MAX_STEPS`].
-    pub fn forward(&self, old: Id, new: Id, cut: &HashSet<Id>, steps: &mut usize) -> Forward {
+    /// The parents of `commits` do not count from now on, because a server is told that they are not there.
+    pub fn cut(&mut self, commits: impl IntoIterator<Item = Id>) {
+        self.cut.extend(commits);
+        if self.cut.len() > MAX_CUT {
+            self.cut = HashSet::new();
+            self.all_cut = true;
+        }
+    }
+
+    /// `steps`: what is left of [`MAX_STEPS`].
+    pub fn forward(&self, old: Id, new: Id, steps: &mut usize) -> Forward {
+        if self.all_cut {
+            return Forward::Unknown;
+        }
         // A commit cannot have itself among its ancestors: what is behind `old` need not be looked at.
         let Some(behind) = self.ancestors(old, steps) else { return Forward::Unknown };
         let (mut seen, mut next) = (HashSet::from([new]), vec![new]);
@@ -92,7 +110,7 @@ impl History {
             if behind.contains(&commit) {
                 continue;
             }
-            let Some(parents) = self.parents.get(&commit).filter(|_| !cut.contains(&commit)) else {
+            let Some(parents) = self.parents.get(&commit).filter(|_| !self.cut.contains(&commit)) else {
                 all_known = false;
                 continue;
             };
@@ -139,45 +157,48 @@ mod tests {
         history
     }
 
-    fn forward(history: &History, old: u8, new: u8, cut: &[u8]) -> Forward {
-        let cut = cut.iter().map(|number| id(*number)).collect();
-        history.forward(id(old), id(new), &cut, &mut { MAX_STEPS })
+    fn forward(history: &History, old: u8, new: u8) -> Forward {
+        history.forward(id(old), id(new), &mut { MAX_STEPS })
     }
 
     #[test]
     fn a_chain_of_parents_is_forward() {
         let known = history(&[(5, &[4, 9]), (4, &[3]), (3, &[2])]);
-        assert_eq!(forward(&known, 2, 5, &[]), Forward::Yes);
-        assert_eq!(forward(&known, 9, 5, &[]), Forward::Yes);
-        assert_eq!(forward(&known, 7, 7, &[]), Forward::Yes);
-        assert_eq!(forward(&known, 1, 5, &[]), Forward::Unknown, "2 and 9 may have it");
-        assert_eq!(forward(&known, 2, 6, &[]), Forward::Unknown, "nothing is known of 6");
+        assert_eq!(forward(&known, 2, 5), Forward::Yes);
+        assert_eq!(forward(&known, 9, 5), Forward::Yes);
+        assert_eq!(forward(&known, 7, 7), Forward::Yes);
+        assert_eq!(forward(&known, 1, 5), Forward::Unknown, "2 and 9 may have it");
+        assert_eq!(forward(&known, 2, 6), Forward::Unknown, "nothing is known of 6");
     }
 
     #[test]
     fn roots_without_it_are_no_way_forward() {
         let known = history(&[(5, &[4]), (4, &[3, 2]), (3, &[]), (2, &[])]);
-        assert_eq!(forward(&known, 1, 5, &[]), Forward::No);
-        assert_eq!(forward(&known, 2, 5, &[]), Forward::Yes);
+        assert_eq!(forward(&known, 1, 5), Forward::No);
+        assert_eq!(forward(&known, 2, 5), Forward::Yes);
     }
 
     #[test]
     fn what_is_behind_the_old_commit_does_not_lead_to_it() {
         // 4 and 5 were both made on 3.
         let known = history(&[(4, &[3]), (5, &[3])]);
-        assert_eq!(forward(&known, 4, 5, &[]), Forward::No);
+        assert_eq!(forward(&known, 4, 5), Forward::No);
         // Back to where it was before.
-        assert_eq!(forward(&known, 4, 3, &[]), Forward::No);
+        assert_eq!(forward(&known, 4, 3), Forward::No);
         // A merge brings something of which nothing is known.
         let known = history(&[(4, &[3]), (5, &[3, 8])]);
-        assert_eq!(forward(&known, 4, 5, &[]), Forward::Unknown);
+        assert_eq!(forward(&known, 4, 5), Forward::Unknown);
     }
 
     #[test]
     fn cut_commits_lead_nowhere() {
-        let known = history(&[(5, &[4]), (4, &[3])]);
-        assert_eq!(forward(&known, 3, 5, &[4]), Forward::Unknown);
-        assert_eq!(forward(&known, 4, 5, &[4]), Forward::Yes);
+        let mut known = history(&[(5, &[4]), (4, &[3])]);
+        known.cut([id(4)]);
+        assert_eq!(forward(&known, 3, 5), Forward::Unknown);
+        assert_eq!(forward(&known, 4, 5), Forward::Yes);
+        known.cut((0..=MAX_CUT).map(|number| Id::of(&number.to_be_bytes())));
+        assert_eq!(forward(&known, 4, 5), Forward::Unknown, "too many are cut");
+        assert!(known.cut.len() <= MAX_CUT);
     }
 
     #[test]
@@ -187,10 +208,10 @@ mod tests {
             known.learn(Id::of(&number.to_be_bytes()), vec![]);
         }
         assert!(known.links <= MAX_LINKS && known.order.len() == known.parents.len());
-        assert_eq!(forward(&known, 1, 2, &[]), Forward::Unknown, "it is forgotten");
+        assert_eq!(forward(&known, 1, 2), Forward::Unknown, "it is forgotten");
         let known = history(&[(3, &[2]), (2, &[1])]);
-        assert_eq!(known.forward(id(1), id(3), &HashSet::new(), &mut 1), Forward::Unknown);
-        assert_eq!(known.forward(id(1), id(3), &HashSet::new(), &mut 2), Forward::Yes);
+        assert_eq!(known.forward(id(1), id(3), &mut 1), Forward::Unknown);
+        assert_eq!(known.forward(id(1), id(3), &mut 2), Forward::Yes);
     }
 
     #[test]
@@ -231,8 +252,8 @@ mod tests {
                 }
             }
             let truth = if leads { Forward::Yes } else { Forward::No };
-            prop_assert_eq!(forward(&whole, old, new, &[]), truth);
-            let said = forward(&part, old, new, &[]);
+            prop_assert_eq!(forward(&whole, old, new), truth);
+            let said = forward(&part, old, new);
             prop_assert!(said == truth || said == Forward::Unknown);
         }
     }

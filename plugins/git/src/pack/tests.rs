@@ -1,7 +1,6 @@
 use super::*;
 use miniz_oxide::deflate::compress_to_vec_zlib;
 use proptest::prelude::*;
-use std::collections::HashSet;
 
 macro_rules! recorded {
     ($($name:literal),*) => { [$(($name, include_bytes!(concat!("recorded/", $name, ".pack")).as_slice())),*] };
@@ -28,7 +27,7 @@ fn learn(pack: &[u8], hash: Hash) -> (History, Ahead) {
 }
 
 fn forward(history: &History, old: Id, new: Id) -> Forward {
-    history.forward(old, new, &HashSet::new(), &mut { history::MAX_STEPS })
+    history.forward(old, new, &mut { history::MAX_STEPS })
 }
 
 #[test]

@@ -4,7 +4,6 @@ use super::Commands;
 use super::commands::Change;
 use crate::pack::history::MAX_STEPS;
 use crate::pack::{Ahead, Forward, Hash, History, Id, Look};
-use std::collections::HashSet;
 
 /// So much stays free while a pack is held back, in bytes: the piece that comes next must have room, too, or the host
 /// refuses the request.
@@ -43,11 +42,12 @@ impl Proof {
             return Some(need);
         }
         let id = |text: &String| Id::read(text.as_bytes());
-        let cut: HashSet<Id> = commands.shallow.iter().filter_map(id).collect();
+        // Kept for the pushes that follow: a server forgets for good. Whether it took this push is not asked.
+        history.cut(commands.shallow.iter().filter_map(id));
         let mut steps = MAX_STEPS;
         for update in commands.updates.iter_mut().filter(|update| update.change == Change::Update) {
             update.forward = match (id(&update.old), id(&update.new)) {
-                (Some(old), Some(new)) => history.forward(old, new, &cut, &mut steps),
+                (Some(old), Some(new)) => history.forward(old, new, &mut steps),
                 _ => Forward::Unknown,
             };
         }

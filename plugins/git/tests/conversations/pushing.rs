@@ -92,6 +92,13 @@ fn a_push_that_cuts_history_off_is_not_known_to_be_forward() {
     assert_eq!(forward(&mut Host::new(), &[push])[0].as_deref(), Some("yes"));
     assert_eq!(forward(&mut Host::new(), &[&old, push])[0].as_deref(), Some("yes"));
     assert_eq!(forward(&mut Host::new(), &[&new, push])[0].as_deref(), Some("unknown"));
+    // What another branch was pushed with, and even only asked for, holds for the pushes behind it.
+    let zero = "0".repeat(40);
+    let create =
+        line(&format!("{zero} 2814aac97f6a889e13de8ff33d0bd79e8c77f14d refs/heads/b\0 report-status"));
+    let mut host = Host::new();
+    forward(&mut host, &[&new, &create, b"0000"]);
+    assert_eq!(forward(&mut host, &[push])[0].as_deref(), Some("unknown"));
 }
 
 #[test]

@@ -1,18 +1,17 @@
 //! A request's body, all of it, as parameters of its operation.
 
-use super::{Attribute, Fault, Look, METHOD_PARAMETER, Operation, Parameter, add_pairs, method_parameter};
+use super::{Attribute, Fault, Look, Operation, Parameter, add_pairs, is_method_member, method_parameter};
 use crate::fault;
-use crate::percent;
 use weir_json::{Kind, Leaf, Limits, Place, Stop, Visitor};
 
 /// More than people look at, and few enough that every policy can: 10 000 fields of 100 bytes are a megabyte.
 pub const MAX_PARAMETERS: usize = 10_000;
 
-/// Adds what a body says.
+/// Adds what a body says. `semicolons`: whether a form may hold `;`.
 ///
 /// # Errors
 /// When it is not what its type says, or holds more than can be judged.
-pub fn add_body(operation: &mut Operation, look: Look, data: &[u8]) -> Result<(), Fault> {
+pub fn add_body(operation: &mut Operation, look: Look, data: &[u8], semicolons: bool) -> Result<(), Fault> {
     match look {
         Look::Json => add_json(operation, "body", data),
         Look::Lines => {
@@ -25,7 +24,7 @@ pub fn add_body(operation: &mut Operation, look: Look, data: &[u8]) -> Result<()
         }
         Look::Form => {
             let text = std::str::from_utf8(data).map_err(|_| form("it is not ASCII"))?;
-            add_pairs(operation, "body.", percent::pairs(text, MAX_PARAMETERS + 1).map_err(form)?)
+            add_pairs(operation, "body.", text, semicolons, form)
         }
         Look::Text | Look::Events => {
             let text = std::str::from_utf8(data)
@@ -56,10 +55,10 @@ fn form(why: &str) -> Fault {
 
 fn add_json(operation: &mut Operation, prefix: &str, data: &[u8]) -> Result<(), Fault> {
     let is_request = operation.kind == "http.request";
-    let mut leaves = Leaves { parameters: &mut operation.parameters, prefix, is_request, has_method: false };
+    let mut leaves = Leaves { parameters: &mut operation.parameters, prefix, is_request, method: None };
     let walked = weir_json::walk(data, Limits::default(), &mut leaves);
-    if leaves.has_method {
-        return Err(method_parameter());
+    if let Some(name) = leaves.method {
+        return Err(method_parameter(&name));
     }
     walked.map_err(|error| match error.problem {
         problem if problem.is_limit() => {
@@ -69,9 +68,9 @@ fn add_json(operation: &mut Operation, prefix: &str, data: &[u8]) -> Result<(), 
     })
 }
 
-/// Whether a place is the member at the top that some servers take for the method, or lies in it.
-fn is_method(path: &str) -> bool {
-    path.strip_prefix(METHOD_PARAMETER).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+/// The member at the top that some servers take for the method, when a place is it or lies in it.
+fn method_member(path: &str) -> Option<&str> {
+    path.split(['.', '[']).next().filter(|name| is_method_member(name))
 }
 
 struct Leaves<'a> {
@@ -79,8 +78,8 @@ struct Leaves<'a> {
     prefix: &'a str,
     /// a message has no method that could be another
     is_request: bool,
-    /// it has a member that some servers take for the method
-    has_method: bool,
+    /// the member that some servers take for the method
+    method: Option<String>,
 }
 
 impl Visitor for Leaves<'_> {
@@ -89,8 +88,8 @@ impl Visitor for Leaves<'_> {
             return Err(Stop);
         }
         let path = place.indexed();
-        if self.is_request && is_method(&path) {
-            self.has_method = true;
+        if let Some(name) = method_member(&path).filter(|_| self.is_request) {
+            self.method = Some(name.to_owned());
             return Err(Stop);
         }
         let joint = if path.is_empty() || path.starts_with('[') { "" } else { "." };

@@ -29,27 +29,32 @@ pub struct Refused {
     pub fault: Fault,
 }
 
-/// With these a server of some make takes another method or path than the one judged.
-const OVERRIDES: &[&str] = &[
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-url",
-    "x-original-uri",
-    "x-rewrite-url",
-];
+/// With these a server of some make takes another method than the one judged, as headers and as parameters.
+const METHOD_OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
+/// With these another path.
+const PATH_OVERRIDES: &[&str] = &["x-original-url", "x-original-uri", "x-rewrite-url"];
 
 /// Servers that make variables of headers (CGI, WSGI, PHP) have one for `x_original.url` and `x-original-url`.
-fn is_override(name: &str) -> bool {
-    let dashed = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    OVERRIDES.iter().any(|known| known.len() == name.len() && name.chars().map(dashed).eq(known.chars()))
+fn is_one_of(overrides: &[&str], name: &str) -> bool {
+    let dashed = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    overrides.iter().any(|known| known.len() == name.len() && name.chars().map(dashed).eq(known.chars()))
 }
 
-/// The same as a parameter, and as a member of a JSON body.
+fn is_override(name: &str) -> bool {
+    is_one_of(METHOD_OVERRIDES, name) || is_one_of(PATH_OVERRIDES, name)
+}
+
+/// The same as a parameter, and as a member of a JSON body. In any case: Slim calls it `_METHOD`.
 const METHOD_PARAMETER: &str = "_method";
 
-fn method_parameter() -> Fault {
-    Fault::new(fault::BODY, "the parameter _method would make another request of this one")
+fn method_parameter(name: &str) -> Fault {
+    Fault::new(fault::BODY, format!("the parameter {name} would make another request of this one"))
+}
+
+/// Whether a member of JSON by this name is the method to some server. ASP.NET reads its headers' names as parameters,
+/// too.
+fn is_method_member(name: &str) -> bool {
+    name.eq_ignore_ascii_case(METHOD_PARAMETER) || is_one_of(METHOD_OVERRIDES, name)
 }
 
 /// Whether a pair of this name is that parameter, also to PHP, which writes `_` for what its variables cannot have and
@@ -57,8 +62,10 @@ fn method_parameter() -> Fault {
 fn is_method(name: &str) -> bool {
     let name = name.trim_start_matches(' ');
     let name = name.split(['\0', ']']).next().unwrap_or_default();
-    let rest = name.strip_prefix(['_', '.', '[']).and_then(|rest| rest.strip_prefix("method"));
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+    match name.strip_prefix(['_', '.', '[']) {
+        Some(rest) => rest.split('[').next().is_some_and(|rest| rest.eq_ignore_ascii_case("method")),
+        None => name.split('[').next().is_some_and(is_method_member),
+    }
 }
 
 /// Bytes of a path that cannot be read, as it is kept for the trail.
@@ -136,9 +143,8 @@ fn fill(operation: &mut Operation, head: &RequestHead, rules: &Rules) -> Result<
         operation.parameters.push(text_parameter(names.next(&format!("path.{name}")), value));
     }
     if let Some(query) = &head.query {
-        let pairs = percent::pairs(query, MAX_PARAMETERS + 1)
-            .map_err(|why| Fault::new(fault::QUERY, format!("the query cannot be judged: {why}")))?;
-        add_pairs(operation, "query.", pairs)?;
+        let wrong = |why: &str| Fault::new(fault::QUERY, format!("the query cannot be judged: {why}"));
+        add_pairs(operation, "query.", query, rules.query_semicolons, wrong)?;
     }
     match head.has_body {
         true => body_of(operation, &head.headers, rules),
@@ -170,16 +176,34 @@ fn body_of(operation: &mut Operation, headers: &[Header], rules: &Rules) -> Resu
     Ok(Some(look))
 }
 
-/// Adds decoded pairs of a query or a form.
-pub(crate) fn add_pairs(
+/// What is told of a `;` that is not allowed.
+const TWO_READINGS: &str =
+    "some servers read `;` as `&`: write it as %3B, or ask for the setting query_semicolons";
+
+/// Adds the pairs of a query or a form. `wrong` makes a refusal of what is wrong with them.
+///
+/// To some servers (Rack 2, Perl's CGI, gitweb) a `;` ends a pair as `&` does. Where it is allowed, what they read comes
+/// behind what all others read.
+fn add_pairs(
     operation: &mut Operation,
     prefix: &str,
-    pairs: Vec<(String, String)>,
+    text: &str,
+    semicolons: bool,
+    wrong: impl Fn(&str) -> Fault,
 ) -> Result<(), Fault> {
+    let mut pairs = percent::pairs(text, MAX_PARAMETERS + 1).map_err(&wrong)?;
+    let cut = percent::cut_pairs(text, MAX_PARAMETERS + 1).map_err(&wrong)?;
+    if let Some((name, _)) = cut.iter().find(|(name, _)| is_method(name)) {
+        return Err(method_parameter(name));
+    }
+    if !semicolons && text.contains(';') {
+        return Err(wrong(TWO_READINGS));
+    }
+    pairs.extend(cut);
     let mut names = Names::default();
     for (name, value) in pairs {
         if is_method(&name) {
-            return Err(method_parameter());
+            return Err(method_parameter(&name));
         }
         if operation.parameters.len() >= MAX_PARAMETERS {
             return Err(Fault::new(fault::TOO_MANY, "more parameters than can be judged"));
