@@ -47,10 +47,13 @@ impl<'w, 't> Judge<'w, 't> {
             if after_dot && takes_rows(name) {
                 return true;
             }
-            let is_row = self.rows.contains(&name) && !after_dot && !follows(Kind::LeftParen);
-            if is_row {
-                // `c.id` is a column, `c.*` and `c` are rows.
-                return !follows(Kind::Dot) || is(self.words, at + 2, Kind::Star);
+            let named_row = self.rows.contains(&name);
+            // `c.id` is a column, `c.*`, `public.customers.*` and `c` are rows.
+            if named_row && follows(Kind::Dot) && is(self.words, at + 2, Kind::Star) {
+                return true;
+            }
+            if named_row && !after_dot && !follows(Kind::LeftParen) {
+                return !follows(Kind::Dot);
             }
             // Any name can be a column of a table that is protected as a whole.
             let something_else = follows(Kind::LeftParen)
