@@ -147,6 +147,13 @@ fn a_named_column() {
         ("select query || '' from pg_stat_get_activity(null) s", "a", "a"),
         ("select pg_stat_get_backend_activity(1)", "a", "a"),
         ("select count(*) from pg_stat_activity", "a", ""),
+        ("select x.pg_stat_get_backend_activity from generate_series(1, 10) x", "a", "a"),
+        ("select (x).pg_stat_get_backend_activity from generate_series(1, 10) x", "a", "a"),
+        ("select (null::int).pg_stat_get_activity", "a", "a"),
+        ("select x.\"pg_stat_get_activity\"::text from unnest(array[null::int]) x", "a", "a"),
+        ("select (true).pg_stat_statements::text", "a", "a"),
+        ("select o.lo_get, o.dblink_fetch from orders o", "a b", "a b"),
+        ("select count(*) from public.pg_stat_statements", "a", ""),
         // nobody can read it
         ("select 'unfinished", "a", "a"),
         ("select E'\\'' || full_name from customers", "a", "a"),

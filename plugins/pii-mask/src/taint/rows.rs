@@ -1,7 +1,7 @@
 //! Whole rows and renamed columns in statements nobody has read item by item.
 
 use super::item::takes_rows;
-use super::relations::{Relation, everywhere, is};
+use super::relations::{Relation, everywhere, is, relation_at};
 use super::words::Word;
 use weir_sql::Kind;
 
@@ -59,6 +59,31 @@ fn is_declaration(relations: &[Relation], words: &[Word<'_>], at: usize) -> bool
                 || (relation.last == at + 2 && words.get(at + 1).is_some_and(|word| word.is("as"))))
     });
     body || aliased
+}
+
+/// Whether rows are inserted whose columns the statement does not name: `INSERT INTO t VALUES (…)`, in MERGE too.
+pub(super) fn inserts_unnamed(words: &[Word<'_>]) -> bool {
+    let unnamed = |(at, word): (usize, &Word<'_>)| {
+        if !word.is("insert") {
+            return false;
+        }
+        let behind = match words.get(at + 1) {
+            Some(into) if into.is("into") => relation_at(words, at + 2).map(|relation| relation.last + 1),
+            _ => Some(at + 1),
+        };
+        !behind.is_some_and(|behind| is_list_of_names(words, behind))
+    };
+    words.iter().enumerate().any(unnamed)
+}
+
+/// `(id, name)`, and not `(select …)`.
+fn is_list_of_names(words: &[Word<'_>], open: usize) -> bool {
+    let ends = |word: &Word<'_>| {
+        matches!(word.kind, Kind::Comma | Kind::RightParen | Kind::Dot | Kind::LeftBracket)
+    };
+    is(words, open, Kind::LeftParen)
+        && words.get(open + 1).is_some_and(|word| word.name.is_some())
+        && words.get(open + 2).is_some_and(ends)
 }
 
 /// The star of `c.*` within an expression: a row, where as a whole item it stands for columns.
