@@ -44,7 +44,7 @@ NAMED = [
     f"select row_to_json(c), to_jsonb(c), json_agg(c) {CUSTOMER} group by c.id",
     f"select c::text, (c.*)::text {CUSTOMER}",
     f"select to_jsonb(public.customers.*), (public.customers.*)::text, row(public.customers.*) from customers {CANARY}",
-    f"select json_agg(public.customers.*), max((public.customers.*)::text), format('%s', \"public\".customers.*) from public.customers {CANARY}",
+    f"select json_agg(public.customers.*), max((public.customers.*)::text), max(format('%s', \"public\".customers.*)) from public.customers {CANARY}",
     "select to_jsonb(pg_catalog.pg_stats.*) from pg_stats where tablename in ('customers', 'employees')",
     f"select array_agg(full_name), string_agg(ssn, ','), max(notes), json_agg(full_name) {CUSTOMER}",
     f"select json_build_object('id', full_name), json_build_array(c), to_json(full_name) {CUSTOMER}",

@@ -56,7 +56,12 @@ fn a_named_column() {
         ("select a is distinct from b from customers", "a", ""),
         ("select full_name is distinct from 'Ann' from customers", "a", "a"),
         ("select 1 as from, full_name || '' from customers", "a b", "b"),
-        ("select c.from, full_name || '' from customers c", "a b", "b"),
+        ("select o.from, full_name || '' from customers c, orders o", "a b", "b"),
+        // what has no origin is no column, but a function of the row
+        ("select c.display_name from customers c", "a", "a"),
+        ("select public.customers.display_name as x, customers.show y from customers", "a b", "a b"),
+        ("select c.ctid, c.xmin from customers c", "a b", ""),
+        ("select o.state from customers c, orders o", "a", ""),
         // whole rows
         ("select row_to_json(c) from customers c", "a", "a"),
         ("select to_jsonb(customers) from customers", "a", "a"),
@@ -269,6 +274,14 @@ fn a_whole_table() {
         ("select count(*), now(), 1 as one, 'x' from customers", "a b c d", ""),
         ("select upper(city) from pets", "a", ""),
         ("select upper(n) from (select city as n from customers) s", "a", "a"),
+        // columns named like keywords
+        ("select lower(filter), lower(over), lower(by), lower(partition) from customers", "a b c d", "a b c d"),
+        ("select c.order || '', c.end || '', c.all || '', lower(c.case) from customers c", "a b c d", "a b c d"),
+        ("select lower(interval), between || '', '' || between from customers", "a b c", "a b c"),
+        ("select case between when 'x' then 1 end from customers", "a", "a"),
+        ("select now() - interval '1 day', now() between '2020-01-01' and null from customers", "a b", ""),
+        ("select count(*) filter (where true), row_number() over () from customers", "a b", ""),
+        ("select 1 between 0 and 2 and not false, case when true then 1 end from customers", "a b", ""),
     ];
     for (statement, names, tainted) in table {
         check(whole, statement, names, tainted);
