@@ -177,7 +177,7 @@ impl Context<'_> {
             return Treatment::Whole { rule: rule_of(named, names), method: named.method, form };
         }
         let bound = self.operation.parameters.iter().any(|parameter| parameter.name == column.name);
-        if self.analysis.mentions && bound {
+        if self.analysis.holds_values && bound {
             if is_scalar(&column.type_name) {
                 return Treatment::Number;
             }

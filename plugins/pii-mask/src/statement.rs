@@ -11,7 +11,7 @@ const MIN_DIGITS: usize = 5;
 
 /// What of a statement is hidden beside what is detected in it.
 pub fn values(text: &str, analysis: &Analysis) -> Vec<Part> {
-    if !analysis.mentions {
+    if !analysis.holds_values {
         return if analysis.is_sql { secrets(text) } else { Vec::new() };
     }
     let mut parts = Vec::new();

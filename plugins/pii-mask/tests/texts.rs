@@ -302,6 +302,42 @@ fn statements_in_the_trail() {
 }
 
 #[test]
+fn statements_in_the_trail_about_columns_of_any_table() {
+    let any = r#"{"columns":["*.full_name"]}"#;
+    let shown = |statement: &str| {
+        one(any, labelled("statement", "statement"), statement, statement).unwrap_or(statement.to_owned())
+    };
+    // The table's columns get names nobody sees, or rows are meant as a whole.
+    for statement in [
+        "insert into people values (100, null, 'Ann')",
+        "insert into public.people as p values (100, null, 'Ann')",
+        "insert into people overriding user value select 1, 'Ann'",
+        "insert into people (select 1, 'Ann')",
+        "insert into people (values (1, 'Ann'))",
+        "begin; insert into people values (1, 'Ann')",
+        "with x as (select 1) insert into people select 1, 'Ann' from x",
+        "merge into people using pets on pets.id = people.id when not matched then insert values (1, 'Ann')",
+        "select e.a from people e(a, b, c) where c = 'Ann'",
+        "select id from people p where p = row(1, 'Ann')",
+        "update people set id = 1 from (values ('Ann')) v where people = row(1)",
+    ] {
+        assert_eq!(shown(statement), statement.replace("Ann", "[REDACTED]"), "{statement}");
+    }
+    // Every column that gets a value is named, and none is protected.
+    for statement in [
+        "insert into people (id, city) values (1, 'Bern')",
+        "insert into people (id, city) select 1, 'Bern'",
+        "insert into public.people as p (city) values ('Bern') returning p.id",
+        "update people set city = 'Bern' where id = 1",
+        "merge into people using pets on pets.id = people.id when not matched then insert (city) values ('Bern')",
+        "select p.city from people p where p.city = 'Bern' for update",
+        "select id from only (people) where city = 'Bern'",
+    ] {
+        assert_eq!(shown(statement), statement, "{statement}");
+    }
+}
+
+#[test]
 fn parameters_in_the_trail() {
     let parameter =
         |name: &str, type_name: &str| Column { type_name: type_name.into(), ..labelled(name, "parameter") };
@@ -320,13 +356,14 @@ fn parameters_in_the_trail() {
             .to_vec(),
         ..operation(text)
     };
-    let masked = |statement: &str| {
-        let mut masker = masker(NAMED);
+    let masked_by = |settings: &str, statement: &str| {
+        let mut masker = masker(settings);
         let plan = masker.plan_shape(1, &columns, &bound(statement));
         assert_eq!(plan.wanted, [0, 1, 2, 3, 4, 5]);
         let edits = masker.mask_shape(1, &batch(&cells)).unwrap();
         common::applied(&cells, &edits, plan.rules.len()).into_iter().flatten().collect::<Vec<_>>()
     };
+    let masked = |statement: &str| masked_by(NAMED, statement);
     let about = "select id from customers where full_name = $1 and id = $2 and x = $3 and y = $4";
     let hidden = ["[REDACTED]", "7", "[REDACTED]", "billing", "\"[REDACTED]\"", "[REDACTED]"];
     assert_eq!(masked(about), hidden);
@@ -335,6 +372,10 @@ fn parameters_in_the_trail() {
         masked("select id from orders where x = $1"),
         ["Ann", "7", "Lee", "billing", "{}", "77007.70"]
     );
+    let any = r#"{"columns":["*.full_name"]}"#;
+    assert_eq!(masked_by(any, "insert into people values ($1, $2, $3, $4, $5)"), hidden);
+    let named = "insert into people (a, b, c, d, e) values ($1, $2, $3, $4, $5)";
+    assert_eq!(masked_by(any, named), ["Ann", "7", "Lee", "billing", "{}", "77007.70"]);
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub(super) struct Judge<'w, 't> {
     columns: &'w [Named],
     /// names that stand for whole rows of protected tables
     rows: Vec<&'w str>,
+    /// those of them of tables that patterns name
+    named_rows: Vec<&'w str>,
     /// a table is read all of whose columns are protected
     pub(super) whole_table: bool,
 }
@@ -26,16 +28,23 @@ impl<'w, 't> Judge<'w, 't> {
             .filter(protected)
             .flat_map(|relation| [relation.row_name(), &relation.table])
             .collect();
+        let named = |relation: &&Relation| columns.iter().any(|column| column.may_name_table(&relation.table));
+        let named_rows = relations.iter().filter(named).map(Relation::row_name).collect();
         let whole_table = relations.iter().any(|relation| {
             columns.iter().any(|column| column.is_any_column() && protects(relation, column))
         });
-        Judge { words, columns, rows, whole_table }
+        Judge { words, columns, rows, named_rows, whole_table }
     }
 
+    /// What is asked about has no origin. A column of a table has one: `c.x` without is a function of the row `c`.
     pub(super) fn taints(&self, item: std::ops::Range<usize>) -> bool {
+        if self.may_be_function_of_row(item.clone()) {
+            return true;
+        }
         let label = item.end.checked_sub(1).filter(|last| {
             last.checked_sub(1).and_then(|at| self.words.get(at)).is_some_and(|word| word.is("as"))
         });
+        let start = item.start;
         item.into_iter().any(|at| {
             let Some(word) = self.words.get(at) else { return true };
             let Some(name) = word.name.as_deref() else { return false };
@@ -47,22 +56,72 @@ impl<'w, 't> Judge<'w, 't> {
             if after_dot && takes_rows(name) {
                 return true;
             }
-            let is_row = self.rows.contains(&name) && !after_dot && !follows(Kind::LeftParen);
-            if is_row {
-                // `c.id` is a column, `c.*` and `c` are rows.
-                return !follows(Kind::Dot) || is(self.words, at + 2, Kind::Star);
+            let named_row = self.rows.contains(&name);
+            // `c.id` is a column, `c.*`, `public.customers.*` and `c` are rows.
+            if named_row && follows(Kind::Dot) && is(self.words, at + 2, Kind::Star) {
+                return true;
+            }
+            if named_row && !after_dot && !follows(Kind::LeftParen) {
+                return !follows(Kind::Dot);
             }
             // Any name can be a column of a table that is protected as a whole.
             let something_else = follows(Kind::LeftParen)
                 || follows(Kind::Dot)
                 || Some(at) == label
-                || word.is_any(NEVER_COLUMNS);
+                || (!after_dot && self.is_keyword(at, start));
             self.whole_table && !something_else
         })
     }
+
+    /// `c.x`, `public.customers.x`, with a label or without, of a table that a pattern names. Tables that only
+    /// patterns for whatever table protect do not count: columns of temporary tables have no origin either.
+    fn may_be_function_of_row(&self, item: std::ops::Range<usize>) -> bool {
+        let words = self.words.get(item).unwrap_or_default();
+        let path = words.iter().enumerate().take_while(|(at, word)| match at % 2 {
+            0 => word.name.is_some(),
+            _ => word.kind == Kind::Dot,
+        });
+        let length = path.count();
+        let label = match words.get(length..) {
+            Some([] | [_]) => true,
+            Some([r#as, _]) => r#as.is("as"),
+            _ => false,
+        };
+        let (Some(row), Some(column)) = (
+            length.checked_sub(3).and_then(|at| words.get(at)?.name.as_deref()),
+            length.checked_sub(1).and_then(|at| words.get(at)?.name.as_deref()),
+        ) else {
+            return false;
+        };
+        label && length % 2 == 1 && self.named_rows.contains(&row) && !SYSTEM_COLUMNS.contains(&column)
+    }
+
+    /// A word of an expression that is no column there, in an item that begins at `start`.
+    fn is_keyword(&self, at: usize, start: usize) -> bool {
+        let Some(word) = self.words.get(at) else { return false };
+        if word.is("interval") {
+            return self.words.get(at + 1).is_some_and(|word| word.kind.is_text());
+        }
+        if word.is("between") {
+            let before = at.checked_sub(1).filter(|before| *before >= start);
+            return before.and_then(|before| self.words.get(before)).is_some_and(ends_operand);
+        }
+        word.is_any(NEVER_COLUMNS)
+    }
 }
 
-/// Words in expressions that are no columns.
+/// Whether an operand may end here, so that what follows is no column. A name need not be told: it taints by itself.
+fn ends_operand(word: &Word<'_>) -> bool {
+    let literal = word.kind.is_quoted_literal() || matches!(word.kind, Kind::Integer | Kind::Decimal);
+    let closed = matches!(word.kind, Kind::RightParen | Kind::RightBracket | Kind::Param);
+    literal || closed || word.is_any(&["null", "true", "false", "end", "current_date", "current_timestamp"])
+}
+
+/// What PostgreSQL keeps in every row.
+const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+
+/// Words in expressions that are no columns: reserved ones, which no column can have as its name without quotes or a
+/// dot in front.
 const NEVER_COLUMNS: &[&str] = &[
     "as",
     "and",
@@ -84,18 +143,12 @@ const NEVER_COLUMNS: &[&str] = &[
     "current_time",
     "current_user",
     "session_user",
-    "over",
-    "partition",
-    "by",
     "order",
     "asc",
     "desc",
-    "filter",
     "where",
-    "between",
     "like",
     "ilike",
-    "interval",
     "all",
     "any",
 ];

@@ -18,7 +18,7 @@ mod words;
 use crate::columns::Named;
 use item::{Judge, is_count, is_plain_star, is_star};
 use relations::is;
-use rows::may_use_rows;
+use rows::{inserts_unnamed, may_use_rows};
 use select::Select;
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -32,6 +32,8 @@ pub use names::{Names, is_operator};
 pub struct Analysis {
     /// it names something protected
     pub mentions: bool,
+    /// values written in it or bound to it may be of something protected, named or not
+    pub holds_values: bool,
     computed: Computed,
     text: String,
     /// asked for only when a message comes
@@ -127,11 +129,13 @@ impl Analysis {
             computed(&words, &strings, mentions, columns)
         };
         // For columns of whatever table: rows as a whole, and what is written into a table.
-        let rows = columns.iter().any(Named::is_any_table)
-            && (may_use_rows(&words, true) || words.first().is_some_and(|word| word.is_any(WRITES)));
-        let may_echo = mentions || runs_code || rows || computed.is_any_tainted();
+        let any_table = columns.iter().any(Named::is_any_table);
+        let rows = any_table && may_use_rows(&words, true);
+        let writes = any_table && words.first().is_some_and(|word| word.is_any(WRITES));
+        let holds_values = mentions || rows || (any_table && inserts_unnamed(&words));
+        let may_echo = mentions || runs_code || rows || writes || computed.is_any_tainted();
         let names = OnceCell::new();
-        Analysis { mentions, computed, text: text.to_owned(), names, is_sql, runs_code, may_echo }
+        Analysis { mentions, holds_values, computed, text: text.to_owned(), names, is_sql, runs_code, may_echo }
     }
 
     /// Nobody can say what it does: whatever it computes is tainted.
@@ -141,7 +145,14 @@ impl Analysis {
             columns.iter().flat_map(Named::fixed_parts).any(|part| lower.contains(&part.to_lowercase()));
         let mentions = named || lower.contains("u&") || lower.contains('\\');
         let computed = Computed::All;
-        Analysis { mentions, computed, runs_code: true, may_echo: true, ..Analysis::default() }
+        Analysis {
+            mentions,
+            holds_values: mentions,
+            computed,
+            runs_code: true,
+            may_echo: true,
+            ..Analysis::default()
+        }
     }
 
     /// Whether column `index` of `count`, which has no origin, may hold something protected.
@@ -232,8 +243,13 @@ fn string_mentions(string: &str, columns: &[Named]) -> bool {
 
 fn computed(words: &[Word<'_>], strings: &[Cow<'_, str>], mentions: bool, columns: &[Named]) -> Computed {
     let calls = |word: &(usize, &Word<'_>)| {
-        let name = word.1.name.as_deref().unwrap_or_default();
-        is(words, word.0 + 1, Kind::LeftParen) && (RUN_SQL.contains(&name) || name.starts_with("dblink"))
+        let (at, name) = (word.0, word.1.name.as_deref().unwrap_or_default());
+        // `x.lo_get` is `lo_get(x)`; but `public.pg_stat_statements` is a view.
+        let before = |count: usize| at.checked_sub(count).and_then(|at| words.get(at));
+        let behind_dot = before(1).is_some_and(|word| word.kind == Kind::Dot)
+            && (!SHOW_STATEMENTS.contains(&name) || before(2).is_some_and(|word| word.name.is_none()));
+        (behind_dot || is(words, at + 1, Kind::LeftParen))
+            && (RUN_SQL.contains(&name) || name.starts_with("dblink"))
     };
     // Rows of something that was declared or prepared before, or of code.
     let elsewhere = words.first().is_some_and(|word| word.is_any(&["fetch", "execute", "call", "do"]));

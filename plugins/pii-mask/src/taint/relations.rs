@@ -15,12 +15,24 @@ pub(super) struct Relation {
     pub(super) renames: bool,
     /// index of its last word
     pub(super) last: usize,
+    /// index of its own name
+    named: usize,
 }
 
 impl Relation {
     /// The name that stands for a whole row of it.
     pub(super) fn row_name(&self) -> &str {
         self.alias.as_deref().unwrap_or(&self.table)
+    }
+
+    /// Whether the word at `at` gives its name, and uses nothing.
+    pub(super) fn is_declared_at(&self, at: usize) -> bool {
+        self.last == at || self.named == at
+    }
+
+    /// The same, read at a place that may be a use of its name as well.
+    fn unsure(self) -> Relation {
+        Relation { last: usize::MAX, named: usize::MAX, ..self }
     }
 }
 
@@ -59,8 +71,19 @@ const AFTER: &[&str] = &[
 
 /// Reads a relation that starts at `start`: none if something else stands there (a subquery, a function, …).
 pub(super) fn relation_at(words: &[Word<'_>], start: usize) -> Option<Relation> {
+    let before = |count: usize| start.checked_sub(count).and_then(|at| words.get(at));
+    let is_before = |count: usize, keyword: &str| before(count).is_some_and(|word| word.is(keyword));
+    // Behind INSERT INTO a parenthesis opens a list of columns, and an alias needs AS. Behind UPDATE `set` is none.
+    let is_insert = is_before(1, "into") && is_before(2, "insert");
+    let is_update = is_before(1, "update");
     let mut at = start;
-    if words.get(at)?.is("only") {
+    let only = words.get(at)?.is("only");
+    if only {
+        at += 1;
+    }
+    // ONLY (customers)
+    let parenthesis = only && is(words, at, Kind::LeftParen);
+    if parenthesis {
         at += 1;
     }
     let (mut table, mut schema) = (name_at(words, at)?, None);
@@ -69,7 +92,11 @@ pub(super) fn relation_at(words: &[Word<'_>], start: usize) -> Option<Relation> 
         table = name_at(words, at + 2)?;
         at += 2;
     }
-    if is(words, at + 1, Kind::LeftParen) {
+    let named = at;
+    if parenthesis {
+        at = Some(at + 1).filter(|close| is(words, *close, Kind::RightParen))?;
+    }
+    if is(words, at + 1, Kind::LeftParen) && !is_insert {
         return None;
     }
     if is(words, at + 1, Kind::Star) {
@@ -77,7 +104,11 @@ pub(super) fn relation_at(words: &[Word<'_>], start: usize) -> Option<Relation> 
     }
     let explicit = words.get(at + 1).is_some_and(|word| word.is("as"));
     let alias_at = at + 1 + usize::from(explicit);
-    let alias = words.get(alias_at).filter(|word| word.kind.is_name() && (explicit || !word.is_any(AFTER)));
+    let may_be_alias = |word: &&Word<'_>| {
+        let implicit = !is_insert && !word.is_any(AFTER) && !(is_update && word.is("set"));
+        word.kind.is_name() && (explicit || implicit)
+    };
+    let alias = words.get(alias_at).filter(may_be_alias);
     let alias = alias.and_then(|word| word.name.as_deref()).map(str::to_owned);
     if alias.is_some() {
         at = alias_at;
@@ -86,8 +117,8 @@ pub(super) fn relation_at(words: &[Word<'_>], start: usize) -> Option<Relation> 
         Some(schema) => schema == "pg_catalog" || schema == "information_schema",
         None => table.starts_with("pg_"),
     };
-    let renames = alias.is_some() && is(words, at + 1, Kind::LeftParen);
-    Some(Relation { table, alias, system, renames, last: at })
+    let renames = alias.is_some() && !is_insert && is(words, at + 1, Kind::LeftParen);
+    Some(Relation { table, alias, system, renames, last: at, named })
 }
 
 /// Every relation anywhere in the statement. Where a word could start a relation or not, it does.
@@ -121,8 +152,7 @@ pub(super) fn everywhere(words: &[Word<'_>]) -> Vec<Relation> {
                 && next.kind == Kind::Comma
                 && let Some(relation) = relation_at(words, behind_parentheses(words, at + offset + 1))
             {
-                let last = if sure { relation.last } else { usize::MAX };
-                found.push(Relation { last, ..relation });
+                found.push(if sure { relation } else { relation.unsure() });
             }
             // (SELECT …) AS x
             if next.kind == Kind::RightParen && next.depth == depth {
@@ -180,7 +210,8 @@ fn alias_of_parenthesis(words: &[Word<'_>], close: usize) -> Option<Relation> {
     let alias = alias.name.as_deref()?.to_owned();
     let named_inside = is_call_or_values(words, close);
     let renames = !named_inside && is(words, at + 1, Kind::LeftParen);
-    Some(Relation { table: alias.clone(), alias: Some(alias), system: named_inside, renames, last: at })
+    let table = alias.clone();
+    Some(Relation { table, alias: Some(alias), system: named_inside, renames, last: at, named: at })
 }
 
 fn is_call_or_values(words: &[Word<'_>], close: usize) -> bool {

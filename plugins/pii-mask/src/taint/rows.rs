@@ -1,7 +1,7 @@
 //! Whole rows and renamed columns in statements nobody has read item by item.
 
 use super::item::takes_rows;
-use super::relations::{Relation, everywhere, is};
+use super::relations::{Relation, everywhere, is, relation_at};
 use super::words::Word;
 use weir_sql::Kind;
 
@@ -19,7 +19,7 @@ pub(super) fn may_use_rows(words: &[Word<'_>], several: bool) -> bool {
         let before = at.checked_sub(1).and_then(|before| words.get(before));
         let after_dot = before.is_some_and(|word| word.kind == Kind::Dot);
         if word.kind == Kind::Star {
-            return is_select_star(words, at) && (word.depth > 0 || sets);
+            return (is_select_star(words, at) && (word.depth > 0 || sets)) || is_row_star(words, at);
         }
         let Some(name) = word.name.as_deref() else { return false };
         if word.is("table")
@@ -45,7 +45,7 @@ pub(super) fn may_use_rows(words: &[Word<'_>], several: bool) -> bool {
         }
         let row = relations.iter().any(|relation| !relation.system && relation.row_name() == name);
         let declared =
-            relations.iter().any(|relation| relation.last == at) || is_declaration(&relations, words, at);
+            relations.iter().any(|relation| relation.is_declared_at(at)) || is_declaration(&relations, words, at);
         row && !after_dot && !declared && !is(words, at + 1, Kind::Dot) && !is(words, at + 1, Kind::LeftParen)
     })
 }
@@ -60,6 +60,73 @@ fn is_declaration(relations: &[Relation], words: &[Word<'_>], at: usize) -> bool
     });
     body || aliased
 }
+
+/// Whether rows are inserted whose columns the statement does not name: `INSERT INTO t VALUES (…)`, in MERGE too.
+pub(super) fn inserts_unnamed(words: &[Word<'_>]) -> bool {
+    let unnamed = |(at, word): (usize, &Word<'_>)| {
+        if !word.is("insert") {
+            return false;
+        }
+        let behind = match words.get(at + 1) {
+            Some(into) if into.is("into") => relation_at(words, at + 2).map(|relation| relation.last + 1),
+            _ => Some(at + 1),
+        };
+        !behind.is_some_and(|behind| is_list_of_names(words, behind))
+    };
+    words.iter().enumerate().any(unnamed)
+}
+
+/// `(id, name)`, and not `(select …)`.
+fn is_list_of_names(words: &[Word<'_>], open: usize) -> bool {
+    let ends = |word: &Word<'_>| {
+        matches!(word.kind, Kind::Comma | Kind::RightParen | Kind::Dot | Kind::LeftBracket)
+    };
+    is(words, open, Kind::LeftParen)
+        && words.get(open + 1).is_some_and(|word| word.name.is_some())
+        && words.get(open + 2).is_some_and(ends)
+}
+
+/// The star of `c.*` within an expression: a row, where as a whole item it stands for columns.
+fn is_row_star(words: &[Word<'_>], star: usize) -> bool {
+    let mut start = star;
+    while let Some(name) = start.checked_sub(2)
+        && is(words, start - 1, Kind::Dot)
+        && words.get(name).is_some_and(|word| word.name.is_some())
+    {
+        start = name;
+    }
+    if start == star {
+        return false;
+    }
+    let before = start.checked_sub(1).and_then(|before| words.get(before));
+    let begins = before.is_none_or(|word| {
+        matches!(word.kind, Kind::Comma | Kind::LeftParen | Kind::RightParen)
+            || word.is_any(&["select", "all", "distinct", "returning"])
+    });
+    // Behind a whole item stands a clause or nothing; a name would be a label, which a star cannot have.
+    let ends = words.get(star + 1).is_none_or(|word| {
+        matches!(word.kind, Kind::Comma | Kind::RightParen | Kind::Semicolon) || word.is_any(BEHIND_LIST)
+    });
+    !(begins && ends)
+}
+
+/// Words behind a list of items.
+const BEHIND_LIST: &[&str] = &[
+    "from",
+    "into",
+    "where",
+    "group",
+    "having",
+    "window",
+    "order",
+    "limit",
+    "offset",
+    "fetch",
+    "for",
+    "union",
+    "intersect",
+    "except",
+];
 
 /// A star that means all columns: not a product, not `count(*)`.
 fn is_select_star(words: &[Word<'_>], at: usize) -> bool {
