@@ -50,10 +50,10 @@ pub(super) struct Found {
     pub(super) tables: u32,
     /// where qualified columns have their last name: some may be calls in disguise
     pub(super) qualified: Vec<usize>,
-    /// what functions in FROM are called
-    pub(super) function_aliases: Vec<String>,
-    /// columns that functions in FROM are said to have
-    pub(super) declared: Vec<String>,
+    /// what functions in FROM are called, in the order of their ends; `None`: the server makes the name
+    pub(super) function_aliases: Vec<Option<String>>,
+    /// columns that functions in FROM are said to have, and of which function (its place among `function_aliases`)
+    pub(super) declared: Vec<(Option<usize>, String)>,
 }
 
 pub(super) struct Parser<'t> {
