@@ -59,7 +59,7 @@ impl Guard {
         if unreadable {
             return self.decision(self.heaviest([Class::Unknown]), when);
         }
-        if let Some(class) = read_already(operation) {
+        if let Some(class) = read_already(operation).filter(|class| self.says_it_all(*class)) {
             return self.decision(self.heaviest([class]), when);
         }
         let standard_strings = operation.attribute("sql-standard-conforming-strings") != Some("off");
@@ -130,13 +130,20 @@ impl Guard {
         }
     }
 
-    /// Its class with the functions the settings vouch for taken as harmless.
+    /// The class of it that gets the heaviest answer, with the functions the settings vouch for taken as harmless.
     fn effect(&self, statement: &Statement) -> Class {
-        let vouched = |function: &str| self.rules.vouches_for(function);
-        match statement.inner {
-            Some(inner) => inner.max(statement.class_allowing(vouched)),
-            None => statement.class_allowing(vouched),
-        }
+        let classes = statement.classes_allowing(|function| self.rules.vouches_for(function));
+        // Every change reads too.
+        let reads_only = classes.greatest().is_some_and(|class| class <= Class::Read);
+        let asked = classes.iter().filter(|class| reads_only || *class != Class::Read);
+        self.heaviest(asked).class
+    }
+
+    /// Nothing of less care that a statement of this class may do besides gets a heavier answer.
+    fn says_it_all(&self, class: Class) -> bool {
+        let answer = self.rules.answer(class);
+        let besides = Class::ALL.into_iter().filter(|other| *other < class && *other != Class::Read);
+        besides.map(|other| self.rules.answer(other)).all(|other| other <= answer)
     }
 
     fn heaviest(&self, classes: impl IntoIterator<Item = Class>) -> Heaviest {
@@ -355,6 +362,37 @@ mod tests {
             assert_eq!(answer(&mut guard, "sql.query", text), expected, "{text}");
         }
         assert_eq!(answer(&mut guard, "sql.prepare", "delete from t"), "allow");
+    }
+
+    #[test]
+    fn a_greater_class_does_not_hide_one_with_a_heavier_answer() {
+        let allowing = r#"{"allow": ["schema-change"], "functions": ["app.*"]}"#;
+        let strict = r#"{"deny": ["lock", "listen", "read", "session-setting"]}"#;
+        for (settings, text, class, expected) in [
+            ("{}", "create temp table t as select evil()", "schema-change", "deny function-call"),
+            ("{}", "select evil() into t", "schema-change", "deny function-call"),
+            ("{}", "create table t as select 1", "schema-change", "hold schema-change"),
+            (allowing, "create materialized view m as select evil()", "schema-change", "deny function-call"),
+            (
+                allowing,
+                "explain analyze create table z as select evil()",
+                "schema-change",
+                "deny function-call",
+            ),
+            (allowing, "create table t as select app.f()", "schema-change", "allow"),
+            (allowing, "prepare p as select app.f()", "prepared", "allow"),
+            (strict, "insert into t select pg_advisory_lock(1)", "write", "deny lock"),
+            (strict, "insert into t select pg_notify('a', 'b')", "write", "deny listen"),
+            (strict, "insert into t select a from u", "write", "allow"),
+            (strict, "select a from u", "read", "deny read"),
+            (r#"{"deny": ["session-setting"]}"#, "select setseed(0.5)", "read", "deny session-setting"),
+        ] {
+            let mut read = operation("sql.query", text);
+            assert_eq!(said(guard(settings).judge(&read)), expected, "{text}");
+            read.attributes.push(Attribute::new("sql-class", class));
+            read.attributes.push(Attribute::new("sql-statements", "1"));
+            assert_eq!(said(guard(settings).judge(&read)), expected, "{text}");
+        }
     }
 
     #[test]

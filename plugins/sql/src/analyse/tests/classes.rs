@@ -390,8 +390,11 @@ fn functions() {
         ]
     );
     assert_eq!(statement.class, FunctionCall);
-    assert_eq!(statement.class_allowing(|name| matches!(name, "Evil" | "s.f" | "==>")), Write);
-    assert_eq!(statement.class_allowing(|name| name == "Evil"), FunctionCall);
+    assert_eq!(
+        statement.classes_allowing(|name| matches!(name, "Evil" | "s.f" | "==>")).greatest(),
+        Some(Write)
+    );
+    assert_eq!(statement.classes_allowing(|name| name == "Evil").greatest(), Some(FunctionCall));
 }
 
 #[test]
