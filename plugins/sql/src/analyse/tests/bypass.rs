@@ -125,6 +125,23 @@ fn a_column_of_a_function_in_from_is_a_call_unless_the_function_has_it() {
 }
 
 #[test]
+fn definitions_are_searched_for_calls_in_both_notations() {
+    check(
+        Class::FileOrNetwork,
+        &[
+            "alter table t add column z text default pg_read_file('/etc/hostname')",
+            "alter table t add column z text default ('/etc/hostname'::text).pg_read_file",
+            "alter table t alter column v type text using ('/etc/hostname'::text).\"pg_read_file\"",
+            "alter table t alter column v type text using (select lower.pg_read_file from lower('/etc/hostname'))",
+            "create table t (a text default ('/etc/hostname'::text) . /**/ pg_read_file)",
+        ],
+    );
+    check(Class::CodeExecution, &["alter table t add column y text default ('select 1'::text).ts_stat"]);
+    let class = analyse("alter table app.t alter column v type app.kind using (v::text).value", true).class();
+    assert_eq!(class, Some(Class::SchemaChange));
+}
+
+#[test]
 fn schema_rights_files_and_code() {
     check(
         Class::SchemaChange,
