@@ -329,20 +329,6 @@ impl<'t> Parser<'t> {
         self.found.objects.len() - 1
     }
 
-    /// Does a query that returns `wide` return every row of the relation called `last_part`?
-    pub(super) fn is_wide_on(&self, wide: Wide, last_part: &str) -> bool {
-        let is_it =
-            |name: &str| name == last_part || name.rsplit_once('.').is_some_and(|(_, n)| n == last_part);
-        wide.has(Wide::ALL)
-            || self
-                .found
-                .objects
-                .iter()
-                .enumerate()
-                .take(MOST_OBJECTS)
-                .any(|(at, object)| wide.has(Wide::object(at)) && is_it(&object.name))
-    }
-
     /// Writes a call down. `name` is folded; `schema` is what was written before it.
     pub(super) fn function(&mut self, schema: Option<&str>, name: &str) {
         let class = match schema {
