@@ -47,10 +47,16 @@ fn sql(operation: &Operation) -> Reach {
     }
 }
 
-/// It only says what a later operation will do; that one is judged again.
+/// It only says what a later operation will do; that one is judged again. Not so if functions may do it: when a portal is
+/// bound, planning calls those that are not declared VOLATILE.
 pub fn runs_later(operation: &Operation) -> bool {
+    let by_function = operation.attribute("portal-name").is_some()
+        && matches!(
+            operation.attribute("sql-class").unwrap_or("unknown"),
+            "function-call" | "file-or-network" | "code-execution" | "unknown"
+        );
     let executes = operation.attributes.iter().any(|attribute| attribute.name.starts_with("sql-executes"));
-    operation.kind == "sql.prepare"
+    operation.kind == "sql.prepare" && !by_function
         || operation.kind == "sql.query"
             && operation.attribute("sql-class") == Some("prepared")
             && operation.attribute("sql-statements") == Some("1")

@@ -4,16 +4,24 @@
 
 use weir_plugin_change_guard::judge::Guard;
 use weir_plugin_change_guard::settings::Settings;
-use weir_plugin_postgres::operations::{QUERY, of_text};
+use weir_plugin_postgres::operations::{PREPARE, QUERY, attribute, of_text};
 use weir_plugin_postgres::sql::{MaySet, Reading, read};
+use weir_sdk::inspector::Operation as Seen;
 use weir_sdk::policy::{Operation, Verdict};
 
 fn is_held(text: &str) -> bool {
+    holds(seen(QUERY, text))
+}
+
+fn seen(kind: &str, text: &str) -> Seen {
+    let facts = read(text.as_bytes(), Reading::default(), MaySet::Nothing);
+    of_text(kind, text.to_owned(), &facts)
+}
+
+fn holds(seen: Seen) -> bool {
     let settings: Settings =
         serde_json::from_str(r#"{"protect": [{"objects": ["public.payments"], "kinds": ["sql.*"]}]}"#)
             .unwrap();
-    let facts = read(text.as_bytes(), Reading::default(), MaySet::Nothing);
-    let seen = of_text(QUERY, text.to_owned(), &facts);
     let operation = Operation {
         kind: seen.kind,
         action: seen.action,
@@ -78,5 +86,21 @@ fn what_does_not_change_it_goes_on() {
         "",
     ] {
         assert!(!is_held(text), "{text}");
+    }
+}
+
+#[test]
+fn what_is_bound_waits_if_planning_may_change_something() {
+    for (text, waits) in [
+        ("select id from orders where id = f()", true),
+        ("delete from payments where id = f()", true),
+        ("delete from payments where id = 1", false),
+        ("drop table payments", false),
+        ("select id from orders where id = 1", false),
+    ] {
+        let mut operation = seen(PREPARE, text);
+        assert!(!holds(operation.clone()), "{text}");
+        operation.attributes.push(attribute("portal-name", ""));
+        assert_eq!(holds(operation), waits, "{text}");
     }
 }

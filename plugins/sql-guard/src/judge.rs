@@ -15,6 +15,21 @@ struct Heaviest {
     class: Class,
 }
 
+/// When a statement runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Now,
+    /// It is bound and executed later; planning it may already call what is not declared VOLATILE.
+    Planned,
+    Later,
+}
+
+impl When {
+    fn of_prepare(operation: &Operation) -> When {
+        if operation.attribute("portal-name").is_some() { When::Planned } else { When::Later }
+    }
+}
+
 impl Guard {
     pub fn new(rules: Rules) -> Self {
         Self { rules }
@@ -22,29 +37,30 @@ impl Guard {
 
     pub fn judge(&self, operation: &Operation) -> Decision {
         match operation.kind.as_str() {
-            "sql.query" | "sql.startup" => self.statements(operation, false),
-            // Nothing runs yet: what waits for a reviewer waits when it is executed.
-            "sql.prepare" => self.statements(operation, true),
+            "sql.query" | "sql.startup" => self.statements(operation, When::Now),
+            // Nothing runs yet: what waits for a reviewer waits when it is executed. But a Bind plans, and planning
+            // calls functions: see `decision`.
+            "sql.prepare" => self.statements(operation, When::of_prepare(operation)),
             "sql.call" => {
                 let vouched = operation.objects.iter().all(|function| self.rules.vouches_for(function));
                 let class =
                     if vouched && !operation.objects.is_empty() { Class::Read } else { Class::FunctionCall };
-                self.decision(self.heaviest([class]), false)
+                self.decision(self.heaviest([class]), When::Now)
             }
-            kind if kind.starts_with("sql.") => self.decision(self.heaviest([Class::Unknown]), false),
+            kind if kind.starts_with("sql.") => self.decision(self.heaviest([Class::Unknown]), When::Now),
             // Not SQL: somebody else's business.
             _ => Decision::abstain(),
         }
     }
 
-    fn statements(&self, operation: &Operation, prepares: bool) -> Decision {
+    fn statements(&self, operation: &Operation, when: When) -> Decision {
         let unreadable = operation.attribute("sql-lexing") == Some("unsafe")
             || operation.attribute("text-not-utf8").is_some();
         if unreadable {
-            return self.decision(self.heaviest([Class::Unknown]), prepares);
+            return self.decision(self.heaviest([Class::Unknown]), when);
         }
-        if let Some(class) = read_already(operation) {
-            return self.decision(self.heaviest([class]), prepares);
+        if let Some(class) = read_already(operation).filter(|class| self.says_it_all(*class)) {
+            return self.decision(self.heaviest([class]), when);
         }
         let standard_strings = operation.attribute("sql-standard-conforming-strings") != Some("off");
         let analysis = analyse(&operation.text, standard_strings);
@@ -57,7 +73,7 @@ impl Guard {
             // Nothing but blanks and comments.
             return Decision::allow();
         }
-        self.decision(self.heaviest(classes), prepares)
+        self.decision(self.heaviest(classes), when)
     }
 
     /// Everything a statement does when it runs now. `prepared`: what the same text has prepared before it.
@@ -114,13 +130,20 @@ impl Guard {
         }
     }
 
-    /// Its class with the functions the settings vouch for taken as harmless.
+    /// The class of it that gets the heaviest answer, with the functions the settings vouch for taken as harmless.
     fn effect(&self, statement: &Statement) -> Class {
-        let vouched = |function: &str| self.rules.vouches_for(function);
-        match statement.inner {
-            Some(inner) => inner.max(statement.class_allowing(vouched)),
-            None => statement.class_allowing(vouched),
-        }
+        let classes = statement.classes_allowing(|function| self.rules.vouches_for(function));
+        // Every change reads too.
+        let reads_only = classes.greatest().is_some_and(|class| class <= Class::Read);
+        let asked = classes.iter().filter(|class| reads_only || *class != Class::Read);
+        self.heaviest(asked).class
+    }
+
+    /// Nothing of less care that a statement of this class may do besides gets a heavier answer.
+    fn says_it_all(&self, class: Class) -> bool {
+        let answer = self.rules.answer(class);
+        let besides = Class::ALL.into_iter().filter(|other| *other < class && *other != Class::Read);
+        besides.map(|other| self.rules.answer(other)).all(|other| other <= answer)
     }
 
     fn heaviest(&self, classes: impl IntoIterator<Item = Class>) -> Heaviest {
@@ -136,15 +159,22 @@ impl Guard {
         heaviest
     }
 
-    fn decision(&self, heaviest: Heaviest, prepares: bool) -> Decision {
+    fn decision(&self, heaviest: Heaviest, when: When) -> Decision {
         let code = heaviest.class.name();
         let decision = match heaviest.answer {
             Answer::Deny => Decision::deny(code, reason(heaviest.class)),
-            Answer::Hold if !prepares => Decision::hold(code, reason(heaviest.class)),
+            Answer::Hold if when == When::Now || when == When::Planned && is_of_functions(heaviest.class) => {
+                Decision::hold(code, reason(heaviest.class))
+            }
             Answer::Hold | Answer::Allow => Decision::allow(),
         };
         decision.tag("sql-class", code)
     }
+}
+
+/// Statements have these classes because of functions they call, or nobody knows why.
+fn is_of_functions(class: Class) -> bool {
+    matches!(class, Class::FunctionCall | Class::FileOrNetwork | Class::CodeExecution | Class::Unknown)
 }
 
 /// The class of a single statement as the inspector has read it, by the same rules as here, when that is all there
@@ -332,6 +362,57 @@ mod tests {
             assert_eq!(answer(&mut guard, "sql.query", text), expected, "{text}");
         }
         assert_eq!(answer(&mut guard, "sql.prepare", "delete from t"), "allow");
+    }
+
+    #[test]
+    fn a_greater_class_does_not_hide_one_with_a_heavier_answer() {
+        let allowing = r#"{"allow": ["schema-change"], "functions": ["app.*"]}"#;
+        let strict = r#"{"deny": ["lock", "listen", "read", "session-setting"]}"#;
+        for (settings, text, class, expected) in [
+            ("{}", "create temp table t as select evil()", "schema-change", "deny function-call"),
+            ("{}", "select evil() into t", "schema-change", "deny function-call"),
+            ("{}", "create table t as select 1", "schema-change", "hold schema-change"),
+            (allowing, "create materialized view m as select evil()", "schema-change", "deny function-call"),
+            (
+                allowing,
+                "explain analyze create table z as select evil()",
+                "schema-change",
+                "deny function-call",
+            ),
+            (allowing, "create table t as select app.f()", "schema-change", "allow"),
+            (allowing, "prepare p as select app.f()", "prepared", "allow"),
+            (strict, "insert into t select pg_advisory_lock(1)", "write", "deny lock"),
+            (strict, "insert into t select pg_notify('a', 'b')", "write", "deny listen"),
+            (strict, "insert into t select a from u", "write", "allow"),
+            (strict, "select a from u", "read", "deny read"),
+            (r#"{"deny": ["session-setting"]}"#, "select setseed(0.5)", "read", "deny session-setting"),
+        ] {
+            let mut read = operation("sql.query", text);
+            assert_eq!(said(guard(settings).judge(&read)), expected, "{text}");
+            read.attributes.push(Attribute::new("sql-class", class));
+            read.attributes.push(Attribute::new("sql-statements", "1"));
+            assert_eq!(said(guard(settings).judge(&read)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_bound_waits_only_if_planning_may_call_what_waits() {
+        let held = guard(r#"{"hold": ["function-call"], "functions": ["app.*"]}"#);
+        for (text, expected) in [
+            ("select id from t where id = f()", "hold function-call"),
+            ("select id from t where id = app.f()", "allow"),
+            ("select id from t where id = $1", "allow"),
+            ("delete from t", "allow"),
+            ("delete from t where id > f()", "hold function-call"),
+            ("create table u (a int)", "allow"),
+            ("frobnicate", "deny unknown"),
+        ] {
+            let mut bound = operation("sql.prepare", text);
+            assert_eq!(said(held.judge(&bound)).starts_with("deny"), expected.starts_with("deny"), "{text}");
+            assert!(!said(held.judge(&bound)).starts_with("hold"), "{text}");
+            bound.attributes.push(Attribute::new("portal-name", ""));
+            assert_eq!(said(held.judge(&bound)), expected, "{text}");
+        }
     }
 
     #[test]

@@ -322,7 +322,8 @@ impl Parser<'_> {
             if let Some(token) = self.peek().filter(|token| token.kind.is_name()) {
                 let name = self.name_of(token);
                 self.mentions_system(&name);
-                let called = self.kind_at(1) == Some(Kind::LeftParen);
+                let is_field = self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map(|t| t.kind);
+                let called = self.kind_at(1) == Some(Kind::LeftParen) || is_field == Some(Kind::Dot);
                 if let (true, Some(class)) = (called, functions::known_class(&name)) {
                     self.called(name.into_owned(), Some(class));
                 }

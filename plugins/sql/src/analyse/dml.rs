@@ -36,7 +36,6 @@ impl Parser<'_> {
         self.skip();
         self.expect_word(Keyword::Into)?;
         let name = self.qualified_name()?;
-        let relation = last_part(&name).to_owned();
         self.object(name, true);
         if self.take_word(Keyword::As) {
             self.column_name()?;
@@ -60,13 +59,13 @@ impl Parser<'_> {
             source = self.in_query(Self::query)?;
         }
         if self.take_words(&[Keyword::On, Keyword::Conflict]) {
-            self.on_conflict(&relation, source)?;
+            self.on_conflict(source)?;
         }
         self.returning()?;
         Ok(if source == Wide::NONE { Wide::NONE } else { Wide::MANY })
     }
 
-    fn on_conflict(&mut self, relation: &str, source: Wide) -> Parse<()> {
+    fn on_conflict(&mut self, source: Wide) -> Parse<()> {
         if self.take_words(&[Keyword::On, Keyword::Constraint]) {
             self.column_name()?;
         } else if self.take(Kind::LeftParen) {
@@ -94,8 +93,8 @@ impl Parser<'_> {
         self.expect_word(Keyword::Update)?;
         self.expect_word(Keyword::Set)?;
         self.assignments()?;
-        // inserting every row of a table into itself updates every row of it
-        if self.is_wide_on(source, relation) {
+        // as many rows may be there already as the query makes
+        if source != Wide::NONE {
             self.class(Class::BulkWrite);
         }
         if self.take_word(Keyword::Where) {
@@ -309,8 +308,3 @@ impl Parser<'_> {
 
 /// More joined tables than this are not told apart: each comparison looks through them.
 const MAX_JOINED: usize = 50;
-
-/// The last part of a qualified name as `Parser::qualified_name` writes it.
-pub(super) fn last_part(name: &str) -> &str {
-    name.rsplit_once('.').map_or(name, |(_, last)| last)
-}

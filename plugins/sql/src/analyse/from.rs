@@ -97,8 +97,8 @@ impl Parser<'_> {
                 self.function_tail(&before)
             }
             Keyword::Xmltable | Keyword::JsonTable if called => {
-                self.skip();
                 let before = self.mark();
+                self.skip();
                 self.table_function_arguments()?;
                 self.function_tail(&before)
             }

@@ -152,14 +152,33 @@ impl Parser<'_> {
             let qualifier =
                 at.checked_sub(2).and_then(|at| self.tokens.get(at)).map(|token| self.name_of(*token));
             let Some(qualifier) = qualifier else { continue };
-            let of_function = self.found.function_aliases.iter().take(MOST_ALIASES).any(|a| *a == qualifier)
-                || self.found.function_aliases.len() > MOST_ALIASES;
-            let is_column = name == qualifier
-                || self.found.declared.iter().take(MOST_ALIASES).any(|declared| *declared == name);
-            if of_function && !is_column {
+            if self.is_of_function(&qualifier, &name) {
                 self.field_or_call(&name);
             }
         }
+    }
+
+    /// Does `qualifier.name` belong to a function in FROM, as far as one can tell, that has no such column? Functions in
+    /// different queries may be called the same: then each of them must have it.
+    fn is_of_function(&self, qualifier: &str, name: &str) -> bool {
+        let functions = &self.found.function_aliases;
+        if functions.len() > MOST_ALIASES || functions.iter().any(Option::is_none) {
+            return true;
+        }
+        let mut has_columns = [self.found.declared.len() > MOST_ALIASES; MOST_ALIASES];
+        let mut has_it = [false; MOST_ALIASES];
+        for (of, declared) in self.found.declared.iter().take(MOST_ALIASES) {
+            let Some(of) = *of else { continue };
+            if let (Some(columns), Some(it)) = (has_columns.get_mut(of), has_it.get_mut(of)) {
+                *columns = true;
+                *it |= declared == name;
+            }
+        }
+        // a function of one column has its own name for it, unless another is given
+        let is_column = |columns: bool, it: bool| it || (!columns && name == qualifier);
+        let mut called_so = functions.iter().zip(has_columns.iter().zip(&has_it));
+        called_so
+            .any(|(alias, (columns, it))| alias.as_deref() == Some(qualifier) && !is_column(*columns, *it))
     }
 }
 

@@ -50,10 +50,10 @@ pub(super) struct Found {
     pub(super) tables: u32,
     /// where qualified columns have their last name: some may be calls in disguise
     pub(super) qualified: Vec<usize>,
-    /// what functions in FROM are called
-    pub(super) function_aliases: Vec<String>,
-    /// columns that functions in FROM are said to have
-    pub(super) declared: Vec<String>,
+    /// what functions in FROM are called, in the order of their ends; `None`: the server makes the name
+    pub(super) function_aliases: Vec<Option<String>>,
+    /// columns that functions in FROM are said to have, and of which function (its place among `function_aliases`)
+    pub(super) declared: Vec<(Option<usize>, String)>,
 }
 
 pub(super) struct Parser<'t> {
@@ -327,20 +327,6 @@ impl<'t> Parser<'t> {
         }
         self.found.objects.push(Object { name, reads: !writes, writes });
         self.found.objects.len() - 1
-    }
-
-    /// Does a query that returns `wide` return every row of the relation called `last_part`?
-    pub(super) fn is_wide_on(&self, wide: Wide, last_part: &str) -> bool {
-        let is_it =
-            |name: &str| name == last_part || name.rsplit_once('.').is_some_and(|(_, n)| n == last_part);
-        wide.has(Wide::ALL)
-            || self
-                .found
-                .objects
-                .iter()
-                .enumerate()
-                .take(MOST_OBJECTS)
-                .any(|(at, object)| wide.has(Wide::object(at)) && is_it(&object.name))
     }
 
     /// Writes a call down. `name` is folded; `schema` is what was written before it.

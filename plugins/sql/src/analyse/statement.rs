@@ -82,15 +82,18 @@ impl Statement {
         }
     }
 
-    /// The class it would have if the unlisted functions that `is_allowed` accepts were harmless. Names come
-    /// folded, with the schema if one was written.
-    pub fn class_allowing(&self, is_allowed: impl Fn(&str) -> bool) -> Class {
+    /// Everything it does if the unlisted functions that `is_allowed` accepts are harmless, bodies of PREPARE and
+    /// DECLARE included; never empty. Names come folded, with the schema if one was written.
+    pub fn classes_allowing(&self, is_allowed: impl Fn(&str) -> bool) -> Classes {
         let mut unlisted = self.functions.iter().filter(|f| f.is_unlisted());
         let mut classes = self.classes;
         if unlisted.all(|function| is_allowed(&function.name)) {
             classes.remove(Class::FunctionCall);
         }
-        classes.greatest().unwrap_or(self.class)
+        if classes == Classes::NONE {
+            classes.insert(self.class);
+        }
+        classes
     }
 }
 

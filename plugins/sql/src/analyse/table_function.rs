@@ -2,7 +2,7 @@
 //! JSON_TABLE.
 
 use super::parser::{Parse, Parser, Stop, Wide};
-use crate::keyword::Keyword;
+use crate::keyword::{Category, Keyword};
 use crate::lex::{Kind, Token};
 
 /// A place in the statement, and what was found before it.
@@ -10,14 +10,46 @@ pub(super) struct Mark {
     at: usize,
     columns: u32,
     inner_queries: u32,
+    /// what the server calls the function if the text does not
+    own_name: Option<String>,
+    /// how many columns had been declared
+    declared: usize,
 }
 
 /// Functions that make as many rows as a number says.
 const COUNT: [&str; 2] = ["generate_series", "generate_subscripts"];
 
 impl Parser<'_> {
+    /// To be asked where the function's name begins.
     pub(super) fn mark(&self) -> Mark {
-        Mark { at: self.at, columns: self.found.columns, inner_queries: self.found.inner_queries }
+        Mark {
+            at: self.at,
+            columns: self.found.columns,
+            inner_queries: self.found.inner_queries,
+            own_name: self.own_name(),
+            declared: self.found.declared.len(),
+        }
+    }
+
+    /// What the function that begins here is called in FROM without an alias: by its last name. `None` where the server
+    /// chooses: it calls `trim` btrim and a cast like its type.
+    fn own_name(&self) -> Option<String> {
+        let first = self.peek().filter(|token| token.kind.is_name())?;
+        let mut last = self.at;
+        while self.tokens.get(last + 1).map(|token| token.kind) == Some(Kind::Dot)
+            && self.tokens.get(last + 2).is_some_and(|token| token.kind.is_name())
+        {
+            last += 2;
+        }
+        let plain = self.tokens.get(last + 1).map(|token| token.kind) == Some(Kind::LeftParen);
+        let by_server = last == self.at
+            && first.kind == Kind::Word
+            && matches!(first.word.category(), Category::ColName | Category::Reserved)
+            && !matches!(first.word, Keyword::Xmltable | Keyword::JsonTable);
+        if !plain || by_server {
+            return None;
+        }
+        self.tokens.get(last).map(|token| self.name_of(*token).into_owned())
     }
 
     /// Between there and here stands what may make any number of rows, whatever is read in FROM: a count, or a query
@@ -37,19 +69,24 @@ impl Parser<'_> {
         }
         self.take_words(&[Keyword::With, Keyword::Ordinality]);
         let named = self.take_word(Keyword::As);
+        let mut alias = before.own_name.clone();
         if named && self.is(Kind::LeftParen) {
             self.column_definitions()?;
-        } else {
-            if named || self.is_alias() {
-                let alias = self.column_name()?;
-                let alias = self.name_of(alias).into_owned();
-                self.found.function_aliases.push(alias.clone());
-                self.joined(alias, wide);
-                if self.is(Kind::LeftParen) {
-                    self.column_definitions()?;
-                }
+        } else if named || self.is_alias() {
+            let written = self.column_name()?;
+            let written = self.name_of(written).into_owned();
+            alias = Some(written.clone());
+            self.joined(written, wide);
+            if self.is(Kind::LeftParen) {
+                self.column_definitions()?;
             }
         }
+        let function = self.found.function_aliases.len();
+        for (of, _) in self.found.declared.iter_mut().skip(before.declared) {
+            // those of functions in its arguments have theirs
+            of.get_or_insert(function);
+        }
+        self.found.function_aliases.push(alias);
         Ok(if has_columns && self.outer.is_some() { Wide::ALL } else { wide })
     }
 
@@ -59,7 +96,7 @@ impl Parser<'_> {
         self.list(|p| {
             let column = p.column_name()?;
             let name = p.name_of(column).into_owned();
-            p.found.declared.push(name);
+            p.found.declared.push((None, name));
             if !matches!(p.kind(), Some(Kind::Comma | Kind::RightParen)) {
                 p.type_name()?;
                 if p.take_word(Keyword::Collate) {
@@ -129,7 +166,7 @@ impl Parser<'_> {
             }
             let column = p.column_name()?;
             let name = p.name_of(column).into_owned();
-            p.found.declared.push(name);
+            p.found.declared.push((None, name));
             if p.take_words(&[Keyword::For, Keyword::Ordinality]) {
                 return Ok(());
             }

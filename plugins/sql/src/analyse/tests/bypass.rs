@@ -1,7 +1,7 @@
 //! Attempts to have an effect called harmless. Each is something PostgreSQL 15 to 18 may run; each list says
 //! what the analyser must at least say of it.
 
-use super::super::Class;
+use super::super::{Class, analyse};
 use super::check;
 
 #[test]
@@ -78,6 +78,67 @@ fn functions_that_are_on_no_list_may_do_anything() {
             "lock table t",
         ],
     );
+}
+
+#[test]
+fn a_column_of_a_function_in_from_is_a_call_unless_the_function_has_it() {
+    check(
+        Class::FunctionCall,
+        &[
+            "select unnest.pg_terminate_backend from unnest(array[1])",
+            "select abs.lo_get from abs(1)",
+            "select lower.run from pg_catalog.lower('a')",
+            "select \"left\".run from left('a', 1)",
+            "select btrim.run from trim('a')",
+            "select coalesce.run from coalesce('a')",
+            "select text.run from cast('a' as text)",
+            "select name.run from current_user",
+            "select lower.run from rows from (lower('a'))",
+            "select lower.run from rows from (lower('a'), upper('b')) with ordinality",
+            "select lower.run from (values (1)) v, lateral lower('a')",
+            "select 1 from lower('a') where lower.run > 0",
+            "select 1 from lower('a') order by lower.run",
+            "with w as (select lower.run from lower('a')) select 1",
+            "declare c cursor for select lower.run from lower('a')",
+            "explain analyze select lower.run from lower('a')",
+            "copy (select lower.run from lower('a')) to stdout",
+            "select x.run from lower('a') x, lower('b') as y(run)",
+            "select x.run from lower('a') x where exists (select 1 from lower('b') x(run))",
+            "select x.run from lower('a') x, xmltable('/a' passing b columns run text) y",
+            "select run.run from lower('a') as run(a)",
+        ],
+    );
+    for text in [
+        "select generate_series.generate_series from generate_series(1, 2)",
+        "select generate_series from generate_series(1, 2)",
+        "select g.g, t.anything from generate_series(1, 2) g, t",
+        "select x.a, x.b from json_to_record('{}') as x(a int, b text)",
+        "select x.a, y.b from unnest($1::int[]) as x(a), unnest($2::int[]) as y(b)",
+        "select x.a from unnest($1::int[]) x(a) where exists (select 1 from unnest($2::int[]) x(a) where x.a = 1)",
+        "select xmltable.id from t, xmltable('/a' passing t.b columns id int path 'd')",
+        "select jsonb_each.key, jsonb_each.value from jsonb_each('{}')",
+        "select n.nspname, x.lexeme from pg_catalog.pg_namespace n, unnest(to_tsvector(n.nspname)) x",
+    ] {
+        let effect = analyse(text, true).effect();
+        assert_eq!(effect, Some(Class::Read), "{text}");
+    }
+}
+
+#[test]
+fn definitions_are_searched_for_calls_in_both_notations() {
+    check(
+        Class::FileOrNetwork,
+        &[
+            "alter table t add column z text default pg_read_file('/etc/hostname')",
+            "alter table t add column z text default ('/etc/hostname'::text).pg_read_file",
+            "alter table t alter column v type text using ('/etc/hostname'::text).\"pg_read_file\"",
+            "alter table t alter column v type text using (select lower.pg_read_file from lower('/etc/hostname'))",
+            "create table t (a text default ('/etc/hostname'::text) . /**/ pg_read_file)",
+        ],
+    );
+    check(Class::CodeExecution, &["alter table t add column y text default ('select 1'::text).ts_stat"]);
+    let class = analyse("alter table app.t alter column v type app.kind using (v::text).value", true).class();
+    assert_eq!(class, Some(Class::SchemaChange));
 }
 
 #[test]
