@@ -28,7 +28,8 @@ impl<'w, 't> Judge<'w, 't> {
             .filter(protected)
             .flat_map(|relation| [relation.row_name(), &relation.table])
             .collect();
-        let named = |relation: &&Relation| columns.iter().any(|column| column.may_name_table(&relation.table));
+        let named =
+            |relation: &&Relation| columns.iter().any(|column| column.may_name_table(&relation.table));
         let named_rows = relations.iter().filter(named).map(Relation::row_name).collect();
         let whole_table = relations.iter().any(|relation| {
             columns.iter().any(|column| column.is_any_column() && protects(relation, column))

@@ -135,7 +135,16 @@ impl Analysis {
         let holds_values = mentions || rows || (any_table && inserts_unnamed(&words));
         let may_echo = mentions || runs_code || rows || writes || computed.is_any_tainted();
         let names = OnceCell::new();
-        Analysis { mentions, holds_values, computed, text: text.to_owned(), names, is_sql, runs_code, may_echo }
+        Analysis {
+            mentions,
+            holds_values,
+            computed,
+            text: text.to_owned(),
+            names,
+            is_sql,
+            runs_code,
+            may_echo,
+        }
     }
 
     /// Nobody can say what it does: whatever it computes is tainted.

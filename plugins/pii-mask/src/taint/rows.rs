@@ -44,8 +44,8 @@ pub(super) fn may_use_rows(words: &[Word<'_>], several: bool) -> bool {
             return true;
         }
         let row = relations.iter().any(|relation| !relation.system && relation.row_name() == name);
-        let declared =
-            relations.iter().any(|relation| relation.is_declared_at(at)) || is_declaration(&relations, words, at);
+        let declared = relations.iter().any(|relation| relation.is_declared_at(at))
+            || is_declaration(&relations, words, at);
         row && !after_dot && !declared && !is(words, at + 1, Kind::Dot) && !is(words, at + 1, Kind::LeftParen)
     })
 }
@@ -78,9 +78,8 @@ pub(super) fn inserts_unnamed(words: &[Word<'_>]) -> bool {
 
 /// `(id, name)`, and not `(select …)`.
 fn is_list_of_names(words: &[Word<'_>], open: usize) -> bool {
-    let ends = |word: &Word<'_>| {
-        matches!(word.kind, Kind::Comma | Kind::RightParen | Kind::Dot | Kind::LeftBracket)
-    };
+    let ends =
+        |word: &Word<'_>| matches!(word.kind, Kind::Comma | Kind::RightParen | Kind::Dot | Kind::LeftBracket);
     is(words, open, Kind::LeftParen)
         && words.get(open + 1).is_some_and(|word| word.name.is_some())
         && words.get(open + 2).is_some_and(ends)
