@@ -53,7 +53,7 @@ def test_a_good_one_is_fine(configured):
     weir = configured(pipeline=STANDARD, plugins={"pii-mask": {"settings": MASK}})
     weir.command("user", "add", "lea", "--group", "leads", "--password-stdin", input="secret of lea\n")
     done = weir.command("check")
-    assert "is fine: 1 resource(s), 3 plugin(s), 2 user(s)" in done.stdout
+    assert "is fine: 1 resource, 3 plugins, 2 users" in done.stdout
 
 
 #: what to change in a good one; the message; where the caret is; the help

@@ -30,6 +30,7 @@ pub mod request;
 pub mod settings;
 pub mod sse;
 pub mod tree;
+pub mod uri;
 pub mod values;
 
 pub use inspector::Mcp;

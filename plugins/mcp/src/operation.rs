@@ -4,6 +4,7 @@ use crate::head::{Head, attribute};
 use crate::message::{Kind, Message, Wrong, code};
 use crate::path::{self, Style};
 use crate::tree::Node;
+use crate::uri;
 use weir_sdk::http::{Attribute, Operation, Parameter};
 
 /// Parameters of one operation. More than any tool takes, few enough to be judged and shown.
@@ -69,6 +70,12 @@ pub fn of_client(message: &Message<'_, '_>, head: &Head, answers: Option<&str>) 
             if let (Some(key), None) = (meaning.target, target) {
                 let message = format!("`{method}` needs the parameter `{key}`");
                 return Err(Wrong::new(code::INVALID_PARAMS, message));
+            }
+            if let (Some("uri"), Some(uri)) = (meaning.target, target) {
+                uri::check(uri).map_err(|why| {
+                    let message = format!("the URI can be read as another one: {why}; write it plainly");
+                    Wrong::new(code::INVALID_PARAMS, message)
+                })?;
             }
             let own = meaning.target.filter(|_| is_about_its_target(meaning.kind));
             parameters.of_params(message.params, own, &mut claimed)?;
@@ -370,6 +377,10 @@ mod tests {
         assert_eq!(operation("tools/call", r#"{"arguments":{}}"#).unwrap_err().rpc, code::INVALID_PARAMS);
         assert_eq!(operation("tools/call", r#"{"name":7}"#).unwrap_err().rpc, code::INVALID_PARAMS);
         assert!(operation("resources/read", r#"{"uri":""}"#).is_err());
+        for method in ["resources/read", "resources/subscribe", "resources/unsubscribe"] {
+            let error = operation(method, r#"{"uri":"file:///public/../secret"}"#).unwrap_err();
+            assert!(error.message.contains("another one"), "{}", error.message);
+        }
         let many = format!(r#"{{"name":"t","arguments":[{}1]}}"#, "1,".repeat(MAX_PARAMETERS));
         assert!(operation("tools/call", &many).unwrap_err().message.contains("4096"));
     }
