@@ -105,7 +105,7 @@ pub(super) fn relation_at(words: &[Word<'_>], start: usize) -> Option<Relation> 
     let explicit = words.get(at + 1).is_some_and(|word| word.is("as"));
     let alias_at = at + 1 + usize::from(explicit);
     let may_be_alias = |word: &&Word<'_>| {
-        let implicit = !is_insert && !word.is_any(AFTER) && !(is_update && word.is("set"));
+        let implicit = !(is_insert || word.is_any(AFTER) || is_update && word.is("set"));
         word.kind.is_name() && (explicit || implicit)
     };
     let alias = words.get(alias_at).filter(may_be_alias);
