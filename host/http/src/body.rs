@@ -66,18 +66,7 @@ impl Body {
         patience: Option<Duration>,
     ) -> Self {
         if body.is_end_stream() {
-            let state = State::Over;
-            let codings = Ok(Vec::new());
-            return Self {
-                state,
-                codings,
-                from,
-                patience,
-                waits_since: None,
-                kept: None,
-                lingers: false,
-                sight: Sight::default(),
-            };
+            return Self::in_state(State::Over, Ok(Vec::new()), from, patience);
         }
         let raw = body.map_err(move |error| broke_off(from, &error)).boxed_unsync();
         Self::from_raw(raw, headers, from, patience)
@@ -90,9 +79,18 @@ impl Body {
         patience: Option<Duration>,
     ) -> Self {
         let state = if raw.is_end_stream() { State::Over } else { State::Raw(raw) };
+        Self::in_state(state, codings(headers), from, patience)
+    }
+
+    fn in_state(
+        state: State,
+        codings: Result<Vec<Coding>, String>,
+        from: RefusedBy,
+        patience: Option<Duration>,
+    ) -> Self {
         Self {
             state,
-            codings: codings(headers),
+            codings,
             from,
             patience,
             waits_since: None,
@@ -118,16 +116,8 @@ impl Body {
     /// What comes behind a switch to WebSocket.
     pub(crate) fn messages(took: Took, start: Start) -> Self {
         let sight = took.sight();
-        Self {
-            state: State::Messages(took, Some(start)),
-            codings: Ok(Vec::new()),
-            from: RefusedBy::Client,
-            patience: None,
-            waits_since: None,
-            kept: None,
-            lingers: false,
-            sight,
-        }
+        let state = State::Messages(took, Some(start));
+        Self::in_state(state, Ok(Vec::new()), RefusedBy::Client, None).in_sight(sight)
     }
 
     pub(crate) fn keep(&mut self, kept: impl Send + 'static) {

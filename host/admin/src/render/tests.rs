@@ -340,14 +340,7 @@ fn a_list_has_the_beginning_of_a_long_request() {
     let short = asked("select 1");
     assert_eq!(short.clone().shortened(), short);
     let mut long = asked(&"ä".repeat(100_000));
-    long.parameters = vec![
-        long.parameters.first().cloned().unwrap_or(crate::views::ParameterView {
-            name: "p".into(),
-            type_name: "text".into(),
-            value: None
-        });
-        1000
-    ];
+    long.parameters = vec![long.parameters[0].clone(); 1000];
     long.parameters[0].value = Some("x".repeat(10_000_000));
     let listed = long.clone().shortened();
     assert!(listed.is_shortened && long.text.starts_with(listed.text.trim_end_matches('…')));

@@ -2,6 +2,7 @@
 
 use super::item::takes_rows;
 use super::relations::{Relation, everywhere, is, relation_at};
+use super::select::CLAUSES;
 use super::words::Word;
 use weir_sql::Kind;
 
@@ -104,28 +105,12 @@ fn is_row_star(words: &[Word<'_>], star: usize) -> bool {
     });
     // Behind a whole item stands a clause or nothing; a name would be a label, which a star cannot have.
     let ends = words.get(star + 1).is_none_or(|word| {
-        matches!(word.kind, Kind::Comma | Kind::RightParen | Kind::Semicolon) || word.is_any(BEHIND_LIST)
+        matches!(word.kind, Kind::Comma | Kind::RightParen | Kind::Semicolon)
+            || word.is("from")
+            || word.is_any(CLAUSES)
     });
     !(begins && ends)
 }
-
-/// Words behind a list of items.
-const BEHIND_LIST: &[&str] = &[
-    "from",
-    "into",
-    "where",
-    "group",
-    "having",
-    "window",
-    "order",
-    "limit",
-    "offset",
-    "fetch",
-    "for",
-    "union",
-    "intersect",
-    "except",
-];
 
 /// A star that means all columns: not a product, not `count(*)`.
 fn is_select_star(words: &[Word<'_>], at: usize) -> bool {

@@ -16,7 +16,7 @@ pub(super) struct Select {
 }
 
 /// Words that end the select list or a FROM clause, when they stand outside all parentheses.
-const CLAUSES: &[&str] = &[
+pub(super) const CLAUSES: &[&str] = &[
     "where",
     "group",
     "having",
