@@ -177,7 +177,7 @@ def program(name: str) -> str | None:
 
 def gateway_missing(pipeline: tuple[str, ...]) -> str:
     """What has to be built first; empty: nothing."""
-    wanted = {BINARY: "cargo build --profile dist -p weir"}
+    wanted = {BINARY: "host/build"}
     wanted |= {PLUGINS / f"{name}.wasm": "plugins/build" for name in pipeline}
     absent = [path for path in wanted if not path.exists()]
     commands = " && ".join(dict.fromkeys(wanted[path] for path in absent))
