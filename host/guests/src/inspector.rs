@@ -18,6 +18,7 @@ use crate::pipeline::InspectorLimits;
 use crate::state::Visit;
 use crate::text::clean;
 use crate::trial::{StartFault, configured, took_session};
+use std::sync::Arc;
 use weir_model::{Fault, FaultSource, JudgedBy, Operation};
 use weir_session::ports::Inspector;
 use weir_session::traffic::{
@@ -168,7 +169,7 @@ fn client_outcome(said: guest::ClientOutcome) -> Result<ClientOutcome, &'static 
     let operations = said.operations.into_iter().map(|request| Request {
         id: request.id,
         continues: request.continues,
-        operation: take_operation(request.operation),
+        operation: Arc::new(take_operation(request.operation)),
     });
     let outcome = ClientOutcome {
         events: said.events.into_iter().map(event).collect(),

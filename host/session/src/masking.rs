@@ -4,7 +4,7 @@
 //! operation must not run.
 
 use crate::ports::{Intent, MaskPlan, Maskers};
-use crate::shown::{Shown, WITHHELD, labelled};
+use crate::shown::{Parts, Place, Shown, WITHHELD, labelled};
 use crate::traffic::{Batch, Masked, Request, ResultInfo, TOP_BIT};
 use std::sync::Arc;
 use weir_model::{Action, Applied, Column, Decision, Fault, FaultSource, Operation, SessionId};
@@ -17,13 +17,13 @@ const TEXT_SLOT: u32 = 0;
 pub(crate) async fn intent<M: Maskers>(
     maskers: &mut M,
     request: &Request,
-    operation: &Operation,
+    operation: &Arc<Operation>,
     decision: Decision,
 ) -> (Intent, Option<Fault>) {
     let is_rewritten = operation.text != request.operation.text;
     let original = is_rewritten.then(|| request.operation.text.clone());
-    let mut shown = Shown { operation: operation.clone(), original, decision };
-    let (masked, fault) = match mask_shown(maskers, &mut shown, operation).await {
+    let mut shown = Shown { operation: Arc::clone(operation), original, decision };
+    let (masked, fault) = match mask_shown(maskers, &mut shown).await {
         Ok(masked) => (masked, None),
         Err(fault) => {
             shown.withhold();
@@ -32,69 +32,83 @@ pub(crate) async fn intent<M: Maskers>(
     };
     let (id, continues, approval) = (request.id, request.continues, None);
     let Shown { operation, original, decision } = shown;
-    let (operation, decision) = (Arc::new(operation), Arc::new(decision));
+    let decision = Arc::new(decision);
     (Intent { id, continues, operation, original, decision, approval, masked }, fault)
 }
 
-/// Runs what will be stored and shown through the maskers. `operation` is what it is all about, unmasked.
-async fn mask_shown<M: Maskers>(
-    maskers: &mut M,
-    shown: &mut Shown,
-    operation: &Operation,
-) -> Result<Vec<Applied>, Fault> {
+/// Runs what will be stored and shown through the maskers.
+async fn mask_shown<M: Maskers>(maskers: &mut M, shown: &mut Shown) -> Result<Vec<Applied>, Fault> {
     if !maskers.active() {
         return Ok(Vec::new());
     }
-    let (mut columns, mut texts, statements) = shown.parts();
+    let Parts { mut columns, mut texts, statements } = shown.parts();
+    let operation = Arc::clone(&shown.operation);
     if !statements.is_empty() {
         let count = columns.len();
         columns.extend(statements.iter().map(|_| labelled("statement", "statement")));
-        let plan = maskers.plan(TEXT_SLOT, &columns, operation).await?;
+        let plan = maskers.plan(TEXT_SLOT, &columns, &operation).await?;
         if plan.reusable {
             // No masker cares what they are about: one call for all.
             texts.extend(statements);
-            return mask_planned(maskers, &plan, texts).await;
+            let edited = mask_planned(maskers, &plan, &at(shown, &texts)).await?;
+            return Ok(put_back(shown, &texts, edited));
         }
         columns.truncate(count);
     }
-    let mut applied = mask_texts(maskers, &columns, texts, operation).await?;
+    let edited = mask_texts(maskers, &columns, &at(shown, &texts), &operation).await?;
+    let mut applied = put_back(shown, &texts, edited);
     // A statement of its own: what it is about decides what of it is hidden.
-    for statement in statements {
-        let alone = Operation {
-            kind: operation.kind.clone(),
-            action: operation.action,
-            text: statement.clone(),
-            ..no_operation()
-        };
+    for place in statements {
+        let text = shown.text(place).to_owned();
+        let alone =
+            Operation { kind: operation.kind.clone(), action: operation.action, text, ..no_operation() };
         let column = labelled("statement", "statement");
-        applied.extend(mask_texts(maskers, &[column], vec![statement], &alone).await?);
+        let edited = mask_texts(maskers, &[column], &[&alone.text], &alone).await?;
+        applied.extend(put_back(shown, &[place], edited));
     }
     Ok(applied)
 }
 
-/// Masks one text for each column, in its place.
+fn at<'a>(shown: &'a Shown, places: &[Place]) -> Vec<&'a str> {
+    places.iter().map(|place| shown.text(*place)).collect()
+}
+
+fn put_back(shown: &mut Shown, places: &[Place], edited: Edited) -> Vec<Applied> {
+    for (index, text) in edited.texts {
+        if let Some(place) = places.get(index) {
+            shown.set(*place, text);
+        }
+    }
+    edited.applied
+}
+
+/// What the maskers made of some texts.
+struct Edited {
+    /// Those that changed, each with its place in the list.
+    texts: Vec<(usize, String)>,
+    applied: Vec<Applied>,
+}
+
+/// Masks one text for each column.
 async fn mask_texts<M: Maskers>(
     maskers: &mut M,
     columns: &[Column],
-    texts: Vec<&mut String>,
+    texts: &[&str],
     operation: &Operation,
-) -> Result<Vec<Applied>, Fault> {
+) -> Result<Edited, Fault> {
     let plan = maskers.plan(TEXT_SLOT, columns, operation).await?;
     mask_planned(maskers, &plan, texts).await
 }
 
 /// The same, when the slot has its plan.
-async fn mask_planned<M: Maskers>(
-    maskers: &mut M,
-    plan: &MaskPlan,
-    mut texts: Vec<&mut String>,
-) -> Result<Vec<Applied>, Fault> {
+async fn mask_planned<M: Maskers>(maskers: &mut M, plan: &MaskPlan, texts: &[&str]) -> Result<Edited, Fault> {
     let mut batch = Batch::default();
     for (index, text) in texts.iter().enumerate() {
         push(&mut batch, text, index)?;
     }
+    let mut edited = Edited { texts: Vec::new(), applied: plan.beside.clone() };
     if plan.wanted.is_empty() {
-        return Ok(plan.beside.clone());
+        return Ok(edited);
     }
     let mut masked = maskers.mask(TEXT_SLOT, batch).await?;
     check_lists(&masked)?;
@@ -102,11 +116,15 @@ async fn mask_planned<M: Maskers>(
     for (cell, end) in masked.cells.iter().zip(&masked.ends) {
         let text = masked.texts.get(start..*end as usize).ok_or_else(out_of_bounds)?;
         start = *end as usize;
-        let place = texts.get_mut((cell & !TOP_BIT) as usize).ok_or_else(out_of_bounds)?;
-        **place = String::from_utf8_lossy(text).into_owned();
+        let index = (cell & !TOP_BIT) as usize;
+        if index >= texts.len() {
+            return Err(out_of_bounds());
+        }
+        edited.texts.push((index, String::from_utf8_lossy(text).into_owned()));
     }
-    masked.applied.extend_from_slice(&plan.beside);
-    Ok(masked.applied)
+    masked.applied.append(&mut edited.applied);
+    edited.applied = masked.applied;
+    Ok(edited)
 }
 
 /// What the upstream said about a failure, masked for the trail. `operation`: what failed, if it is known.
@@ -116,15 +134,15 @@ pub(crate) async fn message_as_recorded<M: Maskers>(
     result: &ResultInfo,
     operation: Option<&Operation>,
 ) -> String {
-    let mut message = result.message.clone();
+    let message = &result.message;
     if message.is_empty() || !maskers.active() {
-        return message;
+        return message.clone();
     }
     let nothing = no_operation();
     let operation = operation.unwrap_or(&nothing);
     let columns = [labelled("message", "error")];
-    match mask_texts(maskers, &columns, vec![&mut message], operation).await {
-        Ok(_) => message,
+    match mask_texts(maskers, &columns, &[message], operation).await {
+        Ok(edited) => edited.texts.into_iter().next_back().map_or_else(|| message.clone(), |(_, text)| text),
         Err(fault) => {
             tracing::warn!(session = %session, detail = fault.detail, "an error's text is withheld: {}", fault.message);
             WITHHELD.to_owned()

@@ -114,7 +114,7 @@ pub trait Maskers: Send {
 
 /// Names of the columns a result has, whatever their alias.
 pub trait Catalog: Send + Sync {
-    fn columns(&self, wire: &[WireColumn]) -> impl Future<Output = Result<Vec<Column>, Fault>> + Send;
+    fn columns(&self, wire: Vec<WireColumn>) -> impl Future<Output = Result<Vec<Column>, Fault>> + Send;
 }
 
 /// Everything the trail keeps about an operation before it runs. Texts are masked already.

@@ -21,16 +21,9 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn new(continues: u32, operation: Operation) -> Self {
+    pub(crate) fn new(continues: u32, operation: Arc<Operation>) -> Self {
         let (masked, masked_by) = (Vec::new(), Vec::new());
-        Self {
-            continues,
-            operation: Arc::new(operation),
-            since: Instant::now(),
-            bytes_to_client: 0,
-            masked,
-            masked_by,
-        }
+        Self { continues, operation, since: Instant::now(), bytes_to_client: 0, masked, masked_by }
     }
 
     pub(crate) fn count(&mut self, applied: &[Applied], by: &MaskPlan) {

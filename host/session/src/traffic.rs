@@ -3,6 +3,7 @@
 //! Events cover the bytes they were given from the first one on, without gaps, and are carried out in order.
 //! Nothing here is trusted: [`crate::exchange`] checks every length against its buffers.
 
+use std::sync::Arc;
 use weir_model::{Fault, Operation};
 
 pub use weir_model::Status;
@@ -43,7 +44,7 @@ pub struct Request {
     pub id: u32,
     /// Non-zero: goes on with that earlier operation.
     pub continues: u32,
-    pub operation: Operation,
+    pub operation: Arc<Operation>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -122,7 +122,7 @@ impl Catalog {
 pub(crate) struct SessionCatalog(pub(crate) Arc<Catalog>);
 
 impl ports::Catalog for SessionCatalog {
-    async fn columns(&self, wire: &[WireColumn]) -> Result<Vec<Column>, Fault> {
+    async fn columns(&self, wire: Vec<WireColumn>) -> Result<Vec<Column>, Fault> {
         let mut columns = Vec::with_capacity(wire.len());
         for column in wire {
             let relation = match column.relation_id {
@@ -131,10 +131,10 @@ impl ports::Catalog for SessionCatalog {
             };
             let source = relation.as_ref().and_then(|relation| relation.columns.get(&column.column_number));
             columns.push(Column {
-                name: column.name.clone(),
+                name: column.name,
                 relation: relation.as_ref().map(|relation| relation.name.clone()).unwrap_or_default(),
                 source: source.cloned().unwrap_or_default(),
-                type_name: column.type_name.clone(),
+                type_name: column.type_name,
                 labels: Vec::new(),
             });
         }

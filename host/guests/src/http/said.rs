@@ -4,6 +4,7 @@ use crate::contract::v0_1::inspect::exports::weir::plugin::http_inspect as guest
 use crate::convert::{take_operation, take_result};
 use crate::limits::{MAX_SENTENCE_CHARS, MAX_WORD_CHARS};
 use crate::text::clean;
+use std::sync::Arc;
 use weir_model::{Column, Fault, FaultSource};
 use weir_session::http::traffic::{
     AnswerOutcome, Header, OwnAnswer, OwnRequest, RequestOutcome, Show, Spans, Values,
@@ -76,7 +77,7 @@ fn operations(said: Vec<guest::Found>) -> Result<Vec<Request>, &'static str> {
     let requests = said.into_iter().map(|found| Request {
         id: found.id,
         continues: found.continues,
-        operation: take_operation(found.operation),
+        operation: Arc::new(take_operation(found.operation)),
     });
     Ok(requests.collect())
 }

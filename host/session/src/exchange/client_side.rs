@@ -6,6 +6,7 @@ use crate::judging::{as_recorded, denial, denied};
 use crate::ports::{Entry, Inspector, Intent, Policies, Ports, RefusedBy, Round};
 use crate::traffic::{Event, Request, Substitute, kind};
 use bytes::Bytes;
+use std::sync::Arc;
 use weir_model::{Decision, Fault, FaultSource, Operation, Verdict};
 
 /// How often one operation may be rewritten before it is refused: policies that rewrite each other's text
@@ -19,16 +20,16 @@ pub(super) enum Staged {
     /// Needs no decision.
     Bytes(Bytes),
     /// Allowed: forwarded when its intent is on disk.
-    Allowed { intent: Intent, operation: Operation, bytes: Bytes },
+    Allowed { intent: Intent, operation: Arc<Operation>, bytes: Bytes },
     /// Refused: recorded; these bytes go in its place.
     Refused { intent: Intent, by: RefusedBy, why: Fault, upstream: Vec<u8>, client: Vec<u8> },
 }
 
 /// What is to become of an operation, once every policy has spoken.
 pub(super) enum Fate {
-    Go { operation: Operation, rewritten: Option<Bytes>, decision: Decision },
-    Refuse { operation: Operation, by: RefusedBy, why: Fault, decision: Decision },
-    Ask { operation: Operation, rewritten: Option<Bytes>, decision: Decision },
+    Go { operation: Arc<Operation>, rewritten: Option<Bytes>, decision: Decision },
+    Refuse { operation: Arc<Operation>, by: RefusedBy, why: Fault, decision: Decision },
+    Ask { operation: Arc<Operation>, rewritten: Option<Bytes>, decision: Decision },
 }
 
 impl<P: Ports> Exchange<P> {
@@ -133,7 +134,7 @@ impl<P: Ports> Exchange<P> {
 
     /// Asks the policies, follows rewrites, and folds it all into a fate.
     pub(super) async fn judge(&mut self, request: &Request) -> Fate {
-        let mut operation = request.operation.clone();
+        let mut operation = Arc::clone(&request.operation);
         if request.continues != 0 {
             return self.continuation(request, operation);
         }
@@ -164,7 +165,7 @@ impl<P: Ports> Exchange<P> {
                 Verdict::Rewrite { text } => match self.inspector.rewrite(request.id, text).await {
                     Ok((substitute, changed)) => {
                         rewritten = Some(Bytes::from(substitute.upstream));
-                        operation = changed;
+                        operation = Arc::new(changed);
                         earlier = decision;
                     }
                     // It may only have said that it cannot. If it is gone, refusing ends the session.
@@ -185,7 +186,7 @@ impl<P: Ports> Exchange<P> {
     }
 
     /// Fetching more of an operation that was allowed needs no new verdict, only that it was allowed.
-    fn continuation(&self, request: &Request, operation: Operation) -> Fate {
+    fn continuation(&self, request: &Request, operation: Arc<Operation>) -> Fate {
         let earlier = request.continues;
         // In the same batch: forwarded together with it, or refused together with it.
         let staged = |item: &Staged| matches!(item, Staged::Allowed { intent, .. } if intent.id == earlier);
@@ -219,7 +220,7 @@ impl<P: Ports> Exchange<P> {
         Ok(())
     }
 
-    pub(super) fn stage_allowed(&mut self, intent: Intent, operation: Operation, bytes: Bytes) {
+    pub(super) fn stage_allowed(&mut self, intent: Intent, operation: Arc<Operation>, bytes: Bytes) {
         self.staged.push(Staged::Allowed { intent, operation, bytes });
     }
 
@@ -330,7 +331,7 @@ impl<P: Ports> Exchange<P> {
 /// What is left to do once the records are on disk, or are not.
 enum Ready {
     Bytes(Bytes),
-    Operation { id: u32, continues: u32, operation: Operation, bytes: Bytes },
+    Operation { id: u32, continues: u32, operation: Arc<Operation>, bytes: Bytes },
     Substitute { upstream: Vec<u8>, client: Vec<u8> },
 }
 

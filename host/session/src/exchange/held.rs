@@ -11,6 +11,7 @@ use crate::ports::{
 };
 use crate::traffic::Request;
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::SystemTime;
 use weir_model::{Abandoned, Decision, EndReason, Fault, FaultSource, Operation, Verdict};
 
@@ -23,7 +24,7 @@ pub(super) struct HeldOperation<Pending> {
 /// Everything that an approval is for.
 struct Waiting {
     request: Request,
-    operation: Operation,
+    operation: Arc<Operation>,
     decision: Decision,
     /// As it will be recorded: masked.
     intent: Intent,
@@ -36,7 +37,7 @@ impl<P: Ports> Exchange<P> {
     pub(super) async fn ask(
         &mut self,
         request: Request,
-        operation: Operation,
+        operation: Arc<Operation>,
         decision: Decision,
         mut intent: Intent,
         bytes: Bytes,
@@ -138,7 +139,7 @@ impl<P: Ports> Exchange<P> {
             let message = "the approval of this operation has expired";
             return self.refuse_held(held, RefusedBy::Approval, "42501", message).await;
         }
-        let again = Request { operation: held.operation.clone(), ..held.request.clone() };
+        let again = Request { operation: Arc::clone(&held.operation), ..held.request };
         match self.judge(&again).await {
             Fate::Refuse { by, why, decision, .. } => {
                 let verdict = decision.verdict.clone();

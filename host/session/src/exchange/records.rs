@@ -6,6 +6,7 @@ use super::held::never_decided;
 use crate::masking;
 use crate::ports::{Entry, Intent, Ports, RefusedBy, Trail};
 use crate::traffic::{Request, ResultInfo, Status};
+use std::sync::Arc;
 use std::time::Duration;
 use weir_model::{Decision, EndReason, Fault, FaultSource, Operation};
 
@@ -22,7 +23,7 @@ impl<P: Ports> Exchange<P> {
     pub(super) async fn intent(
         &mut self,
         request: &Request,
-        operation: &Operation,
+        operation: &Arc<Operation>,
         decision: Decision,
     ) -> (Intent, Option<Fault>) {
         masking::intent(&mut self.maskers, request, operation, decision).await

@@ -4,7 +4,7 @@ use super::client_side::nonsense;
 use super::{Exchange, Stop};
 use crate::masking::{check_lists, no_operation};
 use crate::ports::{Catalog, Inspector, MaskPlan, Maskers, Ports};
-use crate::traffic::{Batch, Event, NULL_LENGTH, ServerOutcome, TOP_BIT, kind};
+use crate::traffic::{Batch, Event, NULL_LENGTH, ResultInfo, ServerOutcome, Status, TOP_BIT, kind};
 use weir_model::{Applied, Column, Fault};
 
 /// Slots of the maskers: 0 is for texts that go into the trail, these for messages and the current result.
@@ -49,7 +49,7 @@ impl<P: Ports> Exchange<P> {
         let before = self.from_upstream.len();
         for (index, event) in events.iter().enumerate() {
             let last = index + 1 == events.len();
-            self.answer(event, &outcome, &mut progress, last).await?;
+            self.answer(event, &mut outcome, &mut progress, last).await?;
             progress.at += event.len as usize;
         }
         self.pay_what_is_owed();
@@ -77,7 +77,7 @@ impl<P: Ports> Exchange<P> {
     async fn answer(
         &mut self,
         event: &Event,
-        outcome: &ServerOutcome,
+        outcome: &mut ServerOutcome,
         progress: &mut Progress,
         last: bool,
     ) -> Result<(), Stop> {
@@ -117,9 +117,11 @@ impl<P: Ports> Exchange<P> {
             kind::ROWS => self.rows(event, outcome, progress).await?,
             kind::MESSAGE => self.message(event, outcome, progress).await?,
             kind::DONE => {
-                let result = outcome.results.get(event.reference as usize);
+                let result = outcome.results.get_mut(event.reference as usize);
                 let result = result.ok_or_else(|| nonsense("an event names a result that is not there"))?;
-                self.done(result.clone()).await;
+                // An operation is done once: what is left in the place means nothing.
+                let result = std::mem::replace(result, ResultInfo::bare(0, Status::Unknown));
+                self.done(result).await;
             }
             kind::IDLE => self.idle = event.bits & 1 == 0,
             unknown => return Err(nonsense(format!("server event of kind {unknown}")).into()),
@@ -128,10 +130,10 @@ impl<P: Ports> Exchange<P> {
     }
 
     /// Columns are announced: learn their names, ask the maskers, tell the inspector which cells to point out.
-    async fn shape(&mut self, event: &Event, outcome: &ServerOutcome) -> Result<(), Stop> {
-        let wire = outcome.shapes.get(event.count as usize);
+    async fn shape(&mut self, event: &Event, outcome: &mut ServerOutcome) -> Result<(), Stop> {
+        let wire = outcome.shapes.get_mut(event.count as usize);
         let wire = wire.ok_or_else(|| nonsense("an event names a shape that is not there"))?;
-        let columns = self.catalog.columns(wire).await?;
+        let columns = self.catalog.columns(std::mem::take(wire)).await?;
         let nothing = no_operation();
         let operation = self.running.get(&event.reference).map_or(&nothing, |running| &running.operation);
         let plan = self.maskers.plan(RESULT_SLOT, &columns, operation).await?;

@@ -13,6 +13,7 @@ use crate::masking;
 use crate::traffic::{ResultInfo, Status};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use weir_model::{Attribute, Decision, Fault, FaultSource, Verdict};
 
@@ -72,7 +73,7 @@ impl<P: HttpPorts> Exchange<P> {
             return Err(crate::exchange::nonsense("an inspector sets a header that is the host's"));
         }
         let numbers: Vec<_> = refused.iter().map(u32::to_string).collect();
-        request.operation.attributes.extend([
+        Arc::make_mut(&mut request.operation).attributes.extend([
             Attribute::new("sent-by", "gateway"),
             Attribute::new("answers-refused", numbers.join(",")),
         ]);

@@ -478,7 +478,7 @@ impl<P: HttpPorts> Exchange<P> {
             attributes: vec![Attribute::new("inspected", "false")],
             claimed: Vec::new(),
         };
-        Request { id: u32::MAX - self.number, continues: 0, operation }
+        Request { id: u32::MAX - self.number, continues: 0, operation: Arc::new(operation) }
     }
 }
 

@@ -59,7 +59,7 @@ fn operation(id: u32, text: String) -> Request {
         attributes: cancels.into_iter().collect(),
         claimed: vec![],
     };
-    Request { id, continues: 0, operation }
+    Request { id, continues: 0, operation: operation.into() }
 }
 
 impl ToyHttp {

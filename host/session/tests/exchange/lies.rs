@@ -21,7 +21,7 @@ fn numbered(kind: u16, len: usize, count: u32, reference: u32) -> Event {
 
 #[tokio::test(start_paused = true)]
 async fn about_the_client() {
-    let operations = || vec![Request { id: 1, continues: 0, operation: operation("op") }];
+    let operations = || vec![Request { id: 1, continues: 0, operation: operation("op").into() }];
     let framed = |count| Event { bits: 1, count, ..event(kind::OPERATION, 2) };
     // Each follows an operation that is allowed: not even that one may get out.
     let lies = [
@@ -61,7 +61,7 @@ async fn about_bytes_it_was_not_shown() {
     for kind in [kind::PASS, kind::OPERATION] {
         let mut live = Scene::new().start();
         *live.hub.lie_to_client.lock().unwrap() = Some(Box::new(move |_, _| {
-            let operations = vec![Request { id: 1, continues: 0, operation: operation("hold it") }];
+            let operations = vec![Request { id: 1, continues: 0, operation: operation("hold it").into() }];
             let events = vec![event(kind::OPERATION, 3), event(kind, 5)];
             Some(Ok(ClientOutcome { events, operations, ..ClientOutcome::default() }))
         }));

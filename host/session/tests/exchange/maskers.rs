@@ -72,7 +72,7 @@ impl Maskers for ToyMaskers {
 pub(crate) struct ToyCatalog;
 
 impl Catalog for ToyCatalog {
-    async fn columns(&self, wire: &[WireColumn]) -> Result<Vec<Column>, Fault> {
-        Ok(wire.iter().map(|column| Column { name: column.name.clone(), ..Column::default() }).collect())
+    async fn columns(&self, wire: Vec<WireColumn>) -> Result<Vec<Column>, Fault> {
+        Ok(wire.into_iter().map(|column| Column { name: column.name, ..Column::default() }).collect())
     }
 }

@@ -97,7 +97,7 @@ fn at<T>(list: &mut Vec<T>, item: T) -> u32 {
 impl Toy {
     fn request(&mut self, text: &str, continues: u32) -> Request {
         self.last_id += 1;
-        Request { id: self.last_id, continues, operation: operation(text) }
+        Request { id: self.last_id, continues, operation: operation(text).into() }
     }
 
     fn operation(&mut self, out: &mut ClientOutcome, text: &str, len: usize) {
