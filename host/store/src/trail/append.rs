@@ -11,7 +11,10 @@ use super::{OpenError, failed, sessions};
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Connection, Sqlite, SqliteConnection};
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use weir_audit::{Head, Record, StoreError, TrailStore};
 
 /// Rows in one statement at most. sqlx keeps a hundred compiled statements, SQLite takes 32766 parameters.
@@ -27,6 +30,7 @@ pub(super) struct Appender {
     connection: Option<SqliteConnection>,
     /// The statement for a group of n rows, at n - 1.
     statements: Vec<&'static str>,
+    words: Words,
     appended_to: u64,
     indexed_to: u64,
     /// Given back when the writer has let go of the store, however it ends.
@@ -42,6 +46,7 @@ impl Appender {
             path: path.to_owned(),
             connection: Some(connection),
             statements: statements(),
+            words: Words::default(),
             appended_to: 0,
             indexed_to: about.indexed_to,
             _lock: lock,
@@ -66,20 +71,22 @@ impl Appender {
 
     async fn insert(&mut self, mut group: Vec<Record>) -> Result<(), StoreError> {
         let statements = std::mem::take(&mut self.statements);
+        let mut words = std::mem::take(&mut self.words);
         let inserted = async {
             let connection = self.connection().await?;
             if group.len() <= ROWS {
-                return execute(connection, &statements, group).await;
+                return execute(connection, &statements, &mut words, group).await;
             }
             let mut transaction = connection.begin().await.map_err(failed)?;
             while !group.is_empty() {
                 let behind = group.split_off(group.len().min(ROWS));
-                execute(&mut transaction, &statements, std::mem::replace(&mut group, behind)).await?;
+                let first = std::mem::replace(&mut group, behind);
+                execute(&mut transaction, &statements, &mut words, first).await?;
             }
             transaction.commit().await.map_err(failed)
         }
         .await;
-        self.statements = statements;
+        (self.statements, self.words) = (statements, words);
         inserted
     }
 }
@@ -142,31 +149,47 @@ fn statements() -> Vec<&'static str> {
     TEXTS.get_or_init(|| (1..=ROWS).map(text).collect()).iter().map(String::as_str).collect()
 }
 
+/// The words of our own that columns hold. A binding must own its text, and what the connection's thread gives back is dear:
+/// each word is copied once.
+#[derive(Debug, Default)]
+struct Words(HashMap<&'static str, Arc<str>>);
+
+impl Words {
+    fn shared(&mut self, word: Cow<'static, str>) -> Arc<str> {
+        match word {
+            Cow::Borrowed(word) => Arc::clone(self.0.entry(word).or_insert_with(|| word.into())),
+            Cow::Owned(word) => word.into(),
+        }
+    }
+}
+
 async fn execute(
     connection: &mut SqliteConnection,
     statements: &[&'static str],
+    words: &mut Words,
     records: Vec<Record>,
 ) -> Result<(), StoreError> {
     let statement = records.len().checked_sub(1).and_then(|at| statements.get(at));
     let statement = statement.ok_or_else(|| StoreError("a group of an impossible size".to_owned()))?;
-    let query = records.into_iter().fold(sqlx::query(*statement), bind);
+    let query = records.into_iter().fold(sqlx::query(*statement), |query, record| bind(query, words, record));
     query.execute(connection).await.map(|_| ()).map_err(failed)
 }
 
 fn bind(
     query: Query<'static, Sqlite, SqliteArguments>,
+    words: &mut Words,
     record: Record,
 ) -> Query<'static, Sqlite, SqliteArguments> {
     query
         .bind(record.seq.cast_signed())
         .bind(record.at_us)
-        .bind(record.kind)
+        .bind(words.shared(record.kind))
         .bind(record.session)
         .bind(record.operation.map(u64::cast_signed))
         .bind(record.principal)
         .bind(record.resource)
-        .bind(record.verdict)
-        .bind(record.status)
+        .bind(record.verdict.map(|word| words.shared(word)))
+        .bind(record.status.map(|word| words.shared(word)))
         .bind(record.body)
         .bind(record.payload)
         .bind(record.salt.map(Vec::from))
