@@ -5,6 +5,22 @@
 
 use time::{Duration, OffsetDateTime};
 
+/// A time with its spelling: the records of a group share one.
+pub(crate) struct Moment {
+    pub(crate) us: i64,
+    pub(crate) text: String,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Self::at(now_us())
+    }
+
+    pub(crate) fn at(us: i64) -> Self {
+        Self { us, text: rfc3339(us) }
+    }
+}
+
 /// Now.
 pub fn now_us() -> i64 {
     i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)

@@ -15,7 +15,7 @@
 
 use crate::canon::{integer, object};
 use crate::chain::{Hash, Head, commitment, link};
-use crate::clock::rfc3339;
+use crate::clock::Moment;
 use crate::event::Event;
 use crate::salt;
 use std::borrow::Cow;
@@ -135,11 +135,11 @@ impl Draft {
     }
 
     /// The record behind `head`; moves `head` to it.
-    pub(crate) fn seal(self, head: &mut Head, at_us: i64) -> Record {
+    pub(crate) fn seal(self, head: &mut Head, at: &Moment) -> Record {
         let seq = head.seq + 1;
         let mut body = String::with_capacity(self.before_seq.len() + self.behind_seq.len() + 64);
         body.push_str("{\"at\":\"");
-        body.push_str(&rfc3339(at_us));
+        body.push_str(&at.text);
         body.push_str("\",");
         // Each half is an object of its own: without its brackets.
         body.push_str(inside(&self.before_seq));
@@ -152,7 +152,7 @@ impl Draft {
         *head = Head { seq, hash };
         Record {
             seq,
-            at_us,
+            at_us: at.us,
             kind: Cow::Borrowed(self.kind),
             session: self.session,
             operation: self.operation,

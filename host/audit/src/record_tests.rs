@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::Moment;
 use crate::event::*;
 use serde_json::Value;
 use std::time::Duration;
@@ -176,7 +177,7 @@ pub(crate) fn every_event() -> Vec<Event> {
 }
 
 fn sealed(event: &Event) -> Record {
-    Draft::new(event).unwrap().seal(&mut Head { seq: 41, hash: [9; 32] }, 1_795_435_200_123_456)
+    Draft::new(event).unwrap().seal(&mut Head { seq: 41, hash: [9; 32] }, &Moment::at(1_795_435_200_123_456))
 }
 
 #[test]

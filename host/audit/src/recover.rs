@@ -4,7 +4,7 @@
 //! Doing it twice is harmless: what is closed is no orphan any more.
 
 use crate::chain::Head;
-use crate::clock::now_us;
+use crate::clock::Moment;
 use crate::event::{Event, Outcome, Place, Recovered, Review, Reviewed, Status};
 use crate::port::{StoreError, TrailStore};
 use crate::record::Draft;
@@ -48,7 +48,7 @@ pub async fn close_orphans<S: TrailStore>(
         let mut records = Vec::with_capacity(group.len());
         for event in group {
             let draft = Draft::new(event).map_err(|error| StoreError(error.to_string()))?;
-            records.push(draft.seal(&mut head, now_us()));
+            records.push(draft.seal(&mut head, &Moment::now()));
         }
         store.append(records).await?;
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::Moment;
 use crate::event::{Event, HostStopped, PayloadsErased};
 use crate::record::{Draft, tests::every_event};
 
@@ -6,7 +7,7 @@ fn trail() -> Vec<Record> {
     let mut head = Head::EMPTY;
     let mut records = Vec::new();
     for (at, event) in every_event().iter().enumerate() {
-        records.push(Draft::new(event).unwrap().seal(&mut head, at as i64 * 1_000_000));
+        records.push(Draft::new(event).unwrap().seal(&mut head, &Moment::at(at as i64 * 1_000_000)));
     }
     records
 }
@@ -99,7 +100,7 @@ fn an_anchor_shows_a_cut_end_and_a_rewrite() {
     records.truncate(10);
     for _ in records.len() as u64..anchor.seq {
         let event = Event::HostStopped(HostStopped { reason: "forged".into() });
-        records.push(Draft::new(&event).unwrap().seal(&mut head, 0));
+        records.push(Draft::new(&event).unwrap().seal(&mut head, &Moment::at(0)));
     }
     assert!(checked(&records, None, Vec::new()).is_ok());
     let rewritten = Broken { seq: anchor.seq, fault: Fault::Rewritten };
@@ -113,7 +114,8 @@ fn a_recorded_erasure_is_no_fault() {
     let verified = checked(&records, None, vec![7..=7]).unwrap();
     assert_eq!(verified.erased, 1);
     let erased = PayloadsErased { records: vec![7..=7, 9..=12], reason: String::new(), actor: String::new() };
-    let record = Draft::new(&Event::PayloadsErased(erased)).unwrap().seal(&mut Head::EMPTY.clone(), 0);
+    let record =
+        Draft::new(&Event::PayloadsErased(erased)).unwrap().seal(&mut Head::EMPTY.clone(), &Moment::at(0));
     assert_eq!(erased_ranges(&record.body), [7..=7, 9..=12]);
 }
 

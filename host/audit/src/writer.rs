@@ -16,7 +16,7 @@
 //! - Whatever could not be recorded is counted, and told by a `gap` record as soon as one can be stored.
 
 use crate::chain::Head;
-use crate::clock::now_us;
+use crate::clock::Moment;
 use crate::event::{Event, Gap};
 use crate::handle::{AuditDown, AuditHandle, Batch, Missed, Shared};
 use crate::metrics::Metrics;
@@ -238,10 +238,10 @@ impl<S: TrailStore> Task<S> {
     fn gather(&mut self, first: Vec<Batch>) -> Group {
         let mut group = Group::default();
         let mut head = self.head;
-        let now = now_us();
+        let now = Moment::now();
         group.gap = self.take_missed();
         if let Some(missed) = &group.gap {
-            seal_gap(missed, &mut head, now, &mut group.records);
+            seal_gap(missed, &mut head, &now, &mut group.records);
         }
         let mut first = first.into_iter();
         let mut next = first.next();
@@ -250,7 +250,7 @@ impl<S: TrailStore> Task<S> {
             group.events += batch.drafts.len() as u64;
             for draft in batch.drafts {
                 let change = Change::of(&draft);
-                let record = draft.seal(&mut head, now);
+                let record = draft.seal(&mut head, &now);
                 group.changes.extend(change.map(|change| (record.seq, change)));
                 group.records.push(record);
             }
@@ -376,7 +376,7 @@ impl<S: TrailStore> Task<S> {
         let Some(missed) = self.take_missed() else { return Ok(()) };
         let mut head = self.head;
         let mut records = Vec::with_capacity(1);
-        seal_gap(&missed, &mut head, now_us(), &mut records);
+        seal_gap(&missed, &mut head, &Moment::now(), &mut records);
         let stored = self.store.append(records).await;
         match stored {
             Ok(()) => {
@@ -440,9 +440,13 @@ impl<S: TrailStore> Task<S> {
     }
 }
 
-fn seal_gap(missed: &Missed, head: &mut Head, now: i64, records: &mut Vec<Record>) {
-    let gap =
-        Gap { events: missed.events, from_us: missed.from_us, until_us: now, reason: missed.reason.clone() };
+fn seal_gap(missed: &Missed, head: &mut Head, now: &Moment, records: &mut Vec<Record>) {
+    let gap = Gap {
+        events: missed.events,
+        from_us: missed.from_us,
+        until_us: now.us,
+        reason: missed.reason.clone(),
+    };
     // A gap has no payload, hence no salt, hence cannot fail.
     if let Ok(draft) = Draft::new(&Event::Gap(gap)) {
         records.push(draft.seal(head, now));
