@@ -76,9 +76,13 @@ fn names_a_secret(name: &str) -> bool {
     if name.len() < 3 {
         return false;
     }
-    let name: String =
-        name.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
+    // From the back, letters and digits alone: `X-Api-Key` ends with `apikey`.
+    let ends_with = |ending: &&str| {
+        let mut behind = name.bytes().rev().filter(u8::is_ascii_alphanumeric);
+        let same = |wanted| behind.next().is_some_and(|byte| byte.to_ascii_lowercase() == wanted);
+        ending.bytes().rev().all(same)
+    };
+    ENDINGS.iter().any(ends_with)
 }
 
 #[derive(Clone, Copy)]
