@@ -232,6 +232,9 @@ fn leaves(value: &Value, place: &str, out: &mut BTreeMap<String, String>) {
 }
 
 fn told(outcomes: &BTreeMap<String, Outcome>) -> String {
+    if outcomes.is_empty() {
+        return "no plugins\n".to_owned();
+    }
     let mut out = String::new();
     for (name, outcome) in outcomes {
         let name = line(name);
