@@ -64,7 +64,7 @@ MISTAKES = {
     "a secret in the file": (lambda text: text.replace('{ "env" = "UPSTREAM_PASSWORD" }', '"throwaway"'), "password", "password =", None),
     "a secret that is not there": (lambda text: text.replace("UPSTREAM_PASSWORD", "NO_SUCH_PASSWORD"), "the environment has no variable NO_SUCH_PASSWORD", "password =", "set it"),
     "an address that is none": (lambda text: re.sub(r'(name = "customers"\n.*\n)listen = "[^"]*"', r'\1listen = "nowhere"', text), "nowhere", 'listen = "nowhere"', None),
-    "a plugin that is not there": (lambda text: text.replace('"sql-guard"', '"sql-gard"'), "the plugin sql-gard is missing", "pipeline =", "put it there"),
+    "a plugin that is not there": (lambda text: text.replace('"sql-guard"', '"house-keeper"'), "the plugin house-keeper is missing", "pipeline =", "put it there"),
     "no inspector": (lambda text: text.replace('pipeline = ["postgres", ', "pipeline = ["), "needs exactly one inspector, and first: it has 0", "pipeline =", "the inspector of the protocol"),
     "an inspector that is not first": (lambda text: text.replace('"postgres", "sql-guard"', '"sql-guard", "postgres"'), "needs exactly one inspector, and first: postgres is not first", "pipeline =", None),
 }
