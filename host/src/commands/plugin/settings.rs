@@ -168,7 +168,9 @@ fn what(root: &Value, schema: &Value, depth: usize) -> String {
     if let Some(constant) = schema.get("const") {
         return format!("always {}", line(&constant.to_string()));
     }
-    for key in ["anyOf", "oneOf"] {
+    // Where the type is known, the choices are about its fields.
+    let is_typed = schema.get("type").is_some() || schema.get("properties").is_some();
+    for key in ["anyOf", "oneOf"].into_iter().filter(|_| !is_typed) {
         if let Some(choices) = schema.get(key).and_then(Value::as_array) {
             let choices: Vec<_> = choices.iter().map(|choice| what(root, choice, depth + 1)).collect();
             return choices.join("; or ");
@@ -337,7 +339,7 @@ columns = [""]
     fn fields_of_tables_are_told_however_deep_they_lie() {
         let schema = r##"{"properties": {"protect": {"type": "array", "items": {"$ref": "#/$defs/entry"}}},
             "$defs": {
-                "entry": {"type": "object", "required": ["kinds"], "properties": {
+                "entry": {"type": "object", "required": ["kinds"], "anyOf": [{"required": ["when"]}, {"required": ["but"]}], "properties": {
                     "kinds": {"type": "array", "items": {"type": "string"}, "description": "which\nkinds"},
                     "when": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/when"}]},
                     "but": {"type": "array", "items": {"$ref": "#/$defs/entry"}}
