@@ -164,7 +164,11 @@ impl AdminApi for Api {
                     digest: loaded.map(|loaded| loaded.digest.to_string()).unwrap_or_default(),
                     world: loaded.map(|loaded| loaded.world.to_string()).unwrap_or_default(),
                     generation: serving.map_or(generation.number, |of| of.generation),
-                    state: plugin_state(loaded.is_some(), problem.as_ref()).to_owned(),
+                    state: match generation.is_configured(name) {
+                        true => plugin_state(loaded.is_some(), problem.as_ref()).to_owned(),
+                        // Nobody gets it any more; shown as long as a session has it.
+                        false => "leaving".to_owned(),
+                    },
                     calls,
                     mean_us: if calls == 0 { 0.0 } else { total_ns as f64 / calls as f64 / 1000.0 },
                     p50_us: quantile_us(counters, 0.5),

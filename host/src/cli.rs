@@ -52,7 +52,8 @@ pub(crate) enum Command {
     /// What is loaded: calls, times, traps, refusals (by version: `weir plugin status`)
     ///
     /// `ready`: it serves. `kept`: a newer file or settings were refused, and the old ones serve. `set-aside`: a try
-    /// that is over. `missing`: there is none that could serve. What is wrong with one is told below the table.
+    /// that is over. `missing`: there is none that could serve. `leaving`: taken out of the configuration, and some session
+    /// has it still. What is wrong with one is told below the table.
     Plugins {
         /// As JSON, for machines
         #[arg(long)]

@@ -12,9 +12,9 @@ use weir_config::{Code, Config, Place, Problem, Severity};
 use weir_guests::trust::{LOCK_FILE, Trust};
 use weir_guests::{
     Capability, FailureMode, Generation, GuestEvent, Largest, LimitOverrides, LoadProblem, Mode, PluginSpec,
-    Rehearsed, ReloadOutcome, World,
+    Rehearsed, ReloadOutcome, Stage, World,
 };
-use weir_model::{Digest, PluginName};
+use weir_model::{Digest, PluginName, nearest};
 use weir_store::{KeyValue, KeyValueError};
 
 /// Problems with plugins, told with the place in the configuration that names them.
@@ -23,6 +23,7 @@ const PLUGIN_MISSING: Code = Code::new("plugin-missing");
 const PIPELINE: Code = Code::new("pipeline-inspector");
 const FAILURE_MODE: Code = Code::new("failure-mode-inspector");
 const MODE: Code = Code::new("rollout-world");
+const IDLE_GRANT: Code = Code::new("capability-not-used");
 
 /// What to load: every plugin that a pipeline names.
 pub(crate) fn specs(config: &Config) -> Vec<PluginSpec> {
@@ -126,7 +127,8 @@ fn not_loaded(config: &Config, outcomes: &[(PluginName, ReloadOutcome)]) -> Vec<
                     format!("the plugin {name} is missing: there is no file {}", file.unwrap_or_default());
                 let mut problem =
                     config.problem(PLUGIN_MISSING, Severity::Error, &place_of(config, name), message);
-                problem.help = Some("put it there, or take the name out of the pipeline".into());
+                let usual = || "put it there, or take the name out of the pipeline".to_owned();
+                problem.help = Some(meant(config, name).unwrap_or_else(usual));
                 problems.push(problem);
             }
             ReloadOutcome::Applied { .. } | ReloadOutcome::Unchanged => {}
@@ -213,6 +215,8 @@ fn tried_wrongly(
 
 fn refused(config: &Config, name: &PluginName, problem: &LoadProblem) -> Vec<Problem> {
     let help = Some(problem.help.clone()).filter(|help| !help.is_empty());
+    let is_unread = problem.stage == Stage::Read;
+    let help = help.or_else(|| is_unread.then(|| meant(config, name)).flatten());
     let tell = |place: &Place, what: &str| Problem {
         help: help.clone(),
         ..config.problem(
@@ -230,6 +234,50 @@ fn refused(config: &Config, name: &PluginName, problem: &LoadProblem) -> Vec<Pro
         tell(&Place::setting(name, pointer), &format!("settings {pointer}: {what}").replace(" : ", ": "))
     })
     .collect()
+}
+
+/// The plugin that was meant by a name without a file: one that lies in the plugins folder under a name that differs
+/// little. `None` when there is none, or the file is there.
+fn meant(config: &Config, name: &PluginName) -> Option<String> {
+    let settings = config.settings();
+    let file = &settings.plugins.get(name)?.file;
+    let folder = &settings.server.plugins;
+    if file.exists() || *file != folder.join(format!("{name}.wasm")) {
+        return None;
+    }
+    let files =
+        std::fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let there: Vec<String> =
+        files.filter_map(|file| file.strip_suffix(".wasm").map(ToOwned::to_owned)).collect();
+    let near = nearest::nearest(name.as_str(), &there.iter().map(String::as_str).collect::<Vec<_>>())?;
+    Some(format!("did you mean `{}`?", weir_admin::render::line(near)))
+}
+
+/// Capabilities that are granted and not asked for: harmless today, and more than the plugin needs tomorrow.
+pub(crate) fn idle_grants(config: &Config, generation: &Generation) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, plugin) in &config.settings().plugins {
+        let Some(loaded) = generation.find(name) else { continue };
+        let mut idle: Vec<(&str, String)> = Vec::new();
+        for granted in &plugin.capabilities {
+            let word = granted.as_word();
+            if !loaded.wishes().iter().any(|wish| wish.as_word() == word) {
+                idle.push(("capabilities", format!("the capability `{word}`, which it does not import")));
+            }
+        }
+        if !plugin.http.is_empty() && !loaded.wishes().contains(&Capability::Http) {
+            idle.push(("http", "origins, and does not import `http`".to_owned()));
+        }
+        for (key, what) in idle {
+            let message = format!("the plugin {name} is granted {what}");
+            let place = Place::plugin(name, key);
+            let mut problem = config.problem(IDLE_GRANT, Severity::Warning, &place, message);
+            problem.help =
+                Some("take it out: the next file of that name would have it without asking".into());
+            problems.push(problem);
+        }
+    }
+    problems
 }
 
 /// Where a plugin is named first.

@@ -64,7 +64,7 @@ MISTAKES = {
     "a secret in the file": (lambda text: text.replace('{ "env" = "UPSTREAM_PASSWORD" }', '"throwaway"'), "password", "password =", None),
     "a secret that is not there": (lambda text: text.replace("UPSTREAM_PASSWORD", "NO_SUCH_PASSWORD"), "the environment has no variable NO_SUCH_PASSWORD", "password =", "set it"),
     "an address that is none": (lambda text: re.sub(r'(name = "customers"\n.*\n)listen = "[^"]*"', r'\1listen = "nowhere"', text), "nowhere", 'listen = "nowhere"', None),
-    "a plugin that is not there": (lambda text: text.replace('"sql-guard"', '"sql-gard"'), "the plugin sql-gard is missing", "pipeline =", "put it there"),
+    "a plugin that is not there": (lambda text: text.replace('"sql-guard"', '"house-keeper"'), "the plugin house-keeper is missing", "pipeline =", "put it there"),
     "no inspector": (lambda text: text.replace('pipeline = ["postgres", ', "pipeline = ["), "needs exactly one inspector, and first: it has 0", "pipeline =", "the inspector of the protocol"),
     "an inspector that is not first": (lambda text: text.replace('"postgres", "sql-guard"', '"sql-guard", "postgres"'), "needs exactly one inspector, and first: postgres is not first", "pipeline =", None),
 }
@@ -112,7 +112,7 @@ functions = [1]
         problem = next(each for each in shown.split("\n\n") if pointer in each)
         assert f"{weir.config}:{line_of(weir, place)}:" in problem, shown
         assert "^" in problem
-    assert "methd" in shown
+    assert "there is no key `methd` here; did you mean `method`?" in shown
     assert "3 errors" in shown
 
 
@@ -269,6 +269,40 @@ def test_after_a_warning_nothing_is_called_fine(configured):
         config.write('\n[plugin.nobody-names-it]\nfile = "plugins/pii-mask.wasm"\n')
     done = weir.command("check")
     assert done.stderr.count("warning[") == 3 and "is fine" not in done.stdout and "with the 3 warnings above" in done.stdout
+
+
+def test_a_misspelt_name_in_a_pipeline_is_told_with_the_one_that_is_there(configured):
+    weir = configured(pipeline=STANDARD)
+    weir.config.write_text(weir.config.read_text().replace('"sql-guard"', '"sql-gaurd"'))
+    for verb in ("check", "run"):
+        shown = refused(weir, verb)
+        assert "the plugin sql-gaurd is missing" in shown and "help: did you mean `sql-guard`?" in shown
+
+
+def test_what_is_granted_to_a_plugin_that_does_not_ask_is_a_warning(configured):
+    weir = configured(pipeline=STANDARD, plugins={"sql-guard": {"capabilities": ["clock"], "http": ["https://risk.internal"]}})
+    done = weir.command("check")
+    (granted, http) = [each for each in done.stderr.split("\n\n") if "[capability-not-used]" in each]
+    assert "sql-guard is granted the capability `clock`, which it does not import" in granted and "^" in granted
+    assert "sql-guard is granted origins" in http
+    assert "is fine" not in done.stdout and "can be used" in done.stdout
+
+
+def test_a_key_that_is_none_is_one_error_and_not_one_of_each_plugin(configured):
+    weir = configured(pipeline=STANDARD)
+    # As long as a key of OpenSSL, and of another kind.
+    weir.sections["server"] = {"plugin_keys": ["MCowBQYDK2VuAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="]}
+    weir.write_config()
+    shown = refused(weir)
+    assert shown.count("error[") == 1 and "error[bad-key]" in shown
+
+
+def test_an_empty_list_is_one_sentence_and_for_machines_an_empty_one(configured):
+    weir = configured(pipeline=("postgres",))
+    weir.command("user", "remove", "ann")
+    for command, sentence in ((("user", "list"), "no users\n"), (("token", "list"), "no tokens\n")):
+        assert weir.command(*command).stdout == sentence
+        assert json.loads(weir.command(*command, "--json").stdout) == []
 
 
 def test_an_empty_variable_names_no_file(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -387,6 +388,27 @@ def shown(weir: Weir) -> bytes:
         assert plain.recv(1) == b"S"
         with context.wrap_socket(plain) as client:
             return client.getpeercert(binary_form=True)
+
+
+def test_what_is_taken_out_of_the_configuration_is_gone_from_the_lists_when_no_session_has_it(upstream, connect):
+    def listed() -> dict[str, str]:
+        return {each["name"]: each["state"] for each in json.loads(weir.command("plugin", "status", "--json").stdout)}
+
+    with Weir(upstream, pipeline=("postgres", "allow"), default="allow") as weir:
+        session = connect(weir.endpoint)
+        assert session.execute("select 1").fetchone() == (1,)
+        assert listed() == {"postgres": "ready", "allow": "ready"}
+        calls = weir.metric('weir_plugin_calls_total{plugin="allow"')
+        assert calls > 0
+        edit(weir, '"postgres", "allow"', '"postgres"')
+        weir.wait_for("the new pipeline", lambda: weir.trail(kind="config-applied")[1:])
+        session.close()
+        weir.wait_for("the end of the plugin", lambda: listed() == {"postgres": "ready"})
+        assert weir.metric('weir_plugin_calls_total{plugin="allow"') == 0
+        # Who comes back goes on counting.
+        edit(weir, '"postgres"]', '"postgres", "allow"]')
+        weir.wait_for("the old pipeline", lambda: listed() == {"postgres": "ready", "allow": "ready"})
+        assert weir.metric('weir_plugin_calls_total{plugin="allow"') >= calls
 
 
 def test_what_needs_a_restart_says_so_and_waits(plain):

@@ -183,6 +183,8 @@ def test_search_finds_tokens_and_whoever_failed_with_a_name(weir, connect):
 
     refused(connect, weir, "mallory", "x")
     assert [body["kind"] for body in found("--user", "mallory")] == ["login-failed"]
+    assert found("--user", "nobody-at-all") == []
+    assert weir.command("audit", "search", "--user", "nobody-at-all").stdout == "no records\n"
     id, _ = create(weir, "robot")
     assert found("--kind", "token-created", "--user", "robot")[-1]["detail"]["token"] == id
     for arguments, there in ((("--verdict", "denied"), "deny"), (("--status", "success"), "ok"), (("--kind", "token"), "token-created")):
@@ -192,7 +194,7 @@ def test_search_finds_tokens_and_whoever_failed_with_a_name(weir, connect):
 
 @pytest.mark.parametrize("arguments, said", [
     (("--user", "nobody"), "there is no user `nobody`"),
-    (("--user", "robot", "--resource", "elsewhere"), "there is no resource `elsewhere`; there are customers"),
+    (("--user", "robot", "--resource", "elsewhere"), "there is no resource `elsewhere`; there are `customers`"),
     (("--user", "robot", "--ttl", "91d"), "at most `90d`"),
     (("--user", "robot", "--ttl", "0s"), "at least `1s`"),
     (("--user", "robot", "--ttl", "soon"), "`soon` is no length of time"),

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use weir_model::Digest;
+use weir_model::{Digest, Grantee};
 
 use crate::check::{self, Context};
 use crate::document::{Node, Report, Source, parse};
@@ -14,7 +14,7 @@ use crate::outside::Outside;
 use crate::place::Place;
 use crate::problem::{Code, Location, Problem, Problems, Severity, code};
 use crate::raw;
-use crate::settings::{Settings, facts};
+use crate::settings::{Protocol, Settings, facts};
 use crate::users::{self, User};
 
 /// A configuration without errors: what to run with, and where each thing is written.
@@ -83,17 +83,34 @@ pub fn users_file(path: &Path, outside: &dyn Outside) -> Result<PathBuf, Problem
     }
 }
 
-/// The names of the resources that are written, whatever else is wrong with them. Fetches no secret.
+/// A resource as it is written, as far as a token is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reachable {
+    pub name: String,
+    /// `None` when it is missing or wrong.
+    pub protocol: Option<Protocol>,
+    pub allow: Vec<Grantee>,
+}
+
+/// The resources that are written, whatever else is wrong with them. Fetches no secret.
 ///
 /// # Errors
 /// When the file cannot be read or is not TOML.
-pub fn resource_names(path: &Path, outside: &dyn Outside) -> Result<Vec<String>, Problems> {
+pub fn reachable(path: &Path, outside: &dyn Outside) -> Result<Vec<Reachable>, Problems> {
     let report = Report::new(read(path, outside).map_err(Problems::new)?);
     let Some(root) = parse(report.source().text(), &report) else {
         return Err(Problems::new(report.finish().1));
     };
     let resources = raw::read(&root, &report).resources;
-    Ok(resources.into_iter().filter_map(|resource| Some(resource.name?.value)).collect())
+    let reachable = resources.into_iter().filter_map(|resource| {
+        let allow = resource.allow.into_iter().flat_map(|list| list.value);
+        Some(Reachable {
+            name: resource.name?.value,
+            protocol: resource.protocol.map(|at| at.value),
+            allow: allow.map(|at| at.value).collect(),
+        })
+    });
+    Ok(reachable.collect())
 }
 
 /// Every key that may be written in the sections that a text has: `resource.tls.key`. For the test that the example

@@ -24,7 +24,6 @@ mod client;
 mod config;
 mod diff;
 mod document;
-mod nearest;
 mod outside;
 mod place;
 pub mod problem;
@@ -37,7 +36,7 @@ mod units;
 pub mod users;
 
 pub use client::{Client, client};
-pub use config::{Config, examine, file_digest, known_keys, load, resource_names, users_file};
+pub use config::{Config, Reachable, examine, file_digest, known_keys, load, reachable, users_file};
 pub use diff::{Change, ChangeKind, Changes, Effect, diff};
 pub use outside::{Machine, Outside, RunError, Thing, ThingKind};
 pub use place::Place;

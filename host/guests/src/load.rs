@@ -30,7 +30,7 @@ use crate::text::clean;
 use crate::trust::{self, Trust};
 use crate::{settings, trial, wasi};
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -142,6 +142,11 @@ impl Loaded {
 
     pub fn limits(&self) -> &PluginLimits {
         &self.bounds.limits
+    }
+
+    /// What it imports that must be granted.
+    pub fn wishes(&self) -> &BTreeSet<Capability> {
+        &self.compiled.surface.wishes
     }
 
     /// Whether it has not been set aside.

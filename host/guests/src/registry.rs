@@ -66,6 +66,11 @@ impl Generation {
         self.beside.get(name)
     }
 
+    /// Whether the configuration names it, in service or not.
+    pub fn is_configured(&self, name: &PluginName) -> bool {
+        self.roles.contains_key(name)
+    }
+
     pub fn plugins(&self) -> impl Iterator<Item = &Arc<Loaded>> {
         self.plugins.values()
     }
@@ -221,9 +226,14 @@ impl Registry {
         Arc::clone(metrics.entry(name.clone()).or_default())
     }
 
+    /// Of every plugin that is configured, or that a session still has. Those of others are kept, for one that comes
+    /// back goes on counting where it was.
     pub(crate) fn all_metrics(&self) -> Vec<(PluginName, Arc<PluginMetrics>)> {
+        let used: BTreeSet<PluginName> = self.versions().into_iter().map(|version| version.name).collect();
+        let current = self.current.load();
         let metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics.iter().map(|(name, each)| (name.clone(), Arc::clone(each))).collect()
+        let here = metrics.iter().filter(|(name, _)| current.is_configured(name) || used.contains(*name));
+        here.map(|(name, each)| (name.clone(), Arc::clone(each))).collect()
     }
 
     /// Every version that serves or is still used, the oldest first.

@@ -9,6 +9,8 @@ use crate::schema;
 use crate::text::clean;
 use boon::{Compiler, Draft, ErrorKind, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
+use std::borrow::Cow;
+use weir_model::nearest;
 
 /// Problems told at once; more of them help nobody.
 const MAX_PROBLEMS: usize = 20;
@@ -42,6 +44,7 @@ pub(crate) fn check(settings: &str, schema: &str) -> Result<String, LoadProblem>
         LoadProblem::new(Stage::Describe, format!("its settings schema is wrong: {why}"))
     })?;
     let mut schemas = Schemas::new();
+    let root = schema.clone();
     let mut compiler = Compiler::new();
     compiler.set_default_draft(Draft::V2020_12);
     compiler.use_loader(Box::new(NothingOutside));
@@ -57,7 +60,7 @@ pub(crate) fn check(settings: &str, schema: &str) -> Result<String, LoadProblem>
         return Ok(settings.to_owned());
     };
     let mut problems = Vec::new();
-    collect(&error, &mut problems);
+    collect(&root, &error, &mut problems);
     let line =
         |(place, what): &(String, String)| format!("{}: {what}", if place.is_empty() { "/" } else { place });
     let message = problems.iter().map(line).collect::<Vec<_>>().join("\n");
@@ -65,18 +68,42 @@ pub(crate) fn check(settings: &str, schema: &str) -> Result<String, LoadProblem>
 }
 
 /// The innermost causes: they name the place, the outer ones only the way to it.
-fn collect(error: &ValidationError<'_, '_>, problems: &mut Vec<(String, String)>) {
+fn collect(root: &Value, error: &ValidationError<'_, '_>, problems: &mut Vec<(String, String)>) {
     if problems.len() >= MAX_PROBLEMS {
         return;
     }
     if error.causes.is_empty() {
         let place = clean(error.instance_location.to_string(), PROBLEM_CHARS);
-        problems.push((place, clean(told(&error.kind), PROBLEM_CHARS)));
+        let mut what = told(&error.kind);
+        if let ErrorKind::AdditionalProperties { got } = &error.kind {
+            what.push_str(&meant(root, error.schema_url, got));
+        }
+        problems.push((place, clean(what, PROBLEM_CHARS)));
         return;
     }
     for cause in &error.causes {
-        collect(cause, problems);
+        collect(root, cause, problems);
     }
+}
+
+/// What may have been meant by keys that the schema at this address does not know; empty when it knows none at all.
+fn meant(root: &Value, schema_url: &str, unknown: &[Cow<'_, str>]) -> String {
+    let pointer = schema_url.split_once('#').map(|(_, pointer)| pointer).unwrap_or_default();
+    let keys = root.pointer(pointer).and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+    let keys: Vec<&str> = keys.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    if keys.is_empty() {
+        return String::new();
+    }
+    let mut near: Vec<&str> = unknown.iter().filter_map(|word| nearest::nearest(word, &keys)).collect();
+    near.dedup();
+    match near.as_slice() {
+        [] => format!("; the keys here are {}", quoted(&keys)),
+        near => format!("; did you mean {}?", quoted(near)),
+    }
+}
+
+fn quoted(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// What is wrong, in words of the schema only: the value may be a secret.
@@ -148,6 +175,24 @@ mod tests {
             assert!(problem.message.contains(place), "{problem}");
         }
         assert!(problem.message.contains("there is no key `extra` here"), "{problem}");
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_is_told_with_the_one_that_was_meant() {
+        let schema = r##"{
+            "properties": {
+                "limit": {"type": "integer"},
+                "protect": {"type": "array", "items": {"$ref": "#/$defs/entry"}}
+            },
+            "additionalProperties": false,
+            "$defs": {"entry": {"properties": {"kinds": {}, "reason": {}}, "additionalProperties": false}}
+        }"##;
+        let said = |settings: &str| check(settings, schema).unwrap_err().message;
+        assert_eq!(said(r#"{"limt": 1}"#), "/: there is no key `limt` here; did you mean `limit`?");
+        let inside = said(r#"{"protect": [{"kind": []}]}"#);
+        assert_eq!(inside, "/protect/0: there is no key `kind` here; did you mean `kinds`?");
+        let far = said(r#"{"colour": 1}"#);
+        assert_eq!(far, "/: there is no key `colour` here; the keys here are `limit`, `protect`");
     }
 
     #[test]

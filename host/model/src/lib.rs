@@ -8,6 +8,7 @@ mod certificate;
 mod decision;
 mod ending;
 mod ids;
+pub mod nearest;
 mod operation;
 mod principal;
 mod session;

@@ -27,6 +27,9 @@ pub(crate) fn audit(config: &Path, command: AuditCommand) -> anyhow::Result<Exit
             AuditCommand::Search { filter, json } => {
                 let found = trail.search(&filter_of(*filter)?).await?;
                 print(found.iter().rev(), json);
+                if found.is_empty() && !json {
+                    println!("no records");
+                }
                 Ok(ExitCode::SUCCESS)
             }
             AuditCommand::Show { what, json } => show(&trail, &what, json).await,

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use weir_config::{Code, Config, Machine, Place, Problem, Problems, Severity};
 use weir_guests::{EngineConfig, Guests, GuestsConfig};
 
+/// What the configuration's own check says of `plugin_keys`.
+const BAD_KEY: &str = "bad-key";
 const RESOURCE: Code = Code::new("resource-unusable");
 
 pub(crate) fn check(path: &Path) -> anyhow::Result<ExitCode> {
@@ -65,6 +67,11 @@ pub(super) fn resource_problems(config: &Config) -> Vec<Problem> {
 }
 
 async fn plugin_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
+    let mut specs = plugins::specs(config);
+    // A key that is none has been told, and would be told again of each plugin. Nothing loaded here serves.
+    if config.warnings().iter().any(|problem| problem.code.as_str() == BAD_KEY) {
+        specs.iter_mut().for_each(|spec| spec.trust.keys.clear());
+    }
     let started = Guests::start(
         GuestsConfig {
             plugins: config.settings().server.plugins.clone(),
@@ -73,9 +80,11 @@ async fn plugin_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
             watch: false,
             outside: std::sync::Arc::new(weir_guests::Nothing),
         },
-        plugins::specs(config),
+        specs,
     )
     .await?;
     let generation = started.guests.generation();
-    Ok(plugins::problems(config, &started.outcomes, &generation))
+    let mut problems = plugins::problems(config, &started.outcomes, &generation);
+    problems.extend(plugins::idle_grants(config, &generation));
+    Ok(problems)
 }

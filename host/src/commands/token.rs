@@ -6,7 +6,6 @@
 use super::load::client;
 use crate::cli::TokenCommand;
 use anyhow::{Context, bail, ensure};
-use std::io::IsTerminal as _;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,8 +13,10 @@ use std::time::{Duration, Instant, SystemTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use weir_admin::render;
+use weir_config::settings::Protocol;
 use weir_config::tokens::{self, MAX_NOTE, Recorded, Token};
-use weir_config::{Client, Machine, users};
+use weir_config::{Client, Machine, Reachable, users};
+use weir_model::{Grantee, nearest};
 
 const LONGEST: Duration = Duration::from_secs(90 * 86_400);
 /// How long an expired token stays in the list.
@@ -44,8 +45,8 @@ fn create(
 ) -> anyhow::Result<ExitCode> {
     let ttl = duration(ttl)?;
     ensure!(note.chars().count() <= MAX_NOTE, "--note takes at most {MAX_NOTE} characters");
-    let known = match known(config, &user, &resources) {
-        Ok(known) => known?,
+    let scram = match known(config, &user, &resources) {
+        Ok(known) => is_asked_with_scram(&known?, &resources),
         Err(problems) => {
             eprintln!("{problems}");
             return Ok(ExitCode::from(super::EXIT_CONFIG));
@@ -75,7 +76,7 @@ fn create(
     })?;
     eprintln!("token {} of {user}, good until {expires}; it is shown this once:", made.id);
     println!("{}", *made.text);
-    if !known.tokens {
+    if scram {
         eprintln!(
             "note: PostgreSQL clients of {user} are asked with SCRAM, which cannot carry a token: add `tokens = true` \
              to the user if they shall come with it"
@@ -85,23 +86,49 @@ fn create(
     Ok(ExitCode::SUCCESS)
 }
 
+/// A user, and the resources that are configured.
+struct Known {
+    user: users::User,
+    resources: Vec<Reachable>,
+}
+
 /// The user and the resources must be there: a token for nobody would be found out too late.
 fn known(
     config: &Path,
     user: &str,
     resources: &[String],
-) -> Result<anyhow::Result<users::User>, weir_config::Problems> {
+) -> Result<anyhow::Result<Known>, weir_config::Problems> {
     let (all, _) = users::load(&weir_config::users_file(config, &Machine)?, &Machine)?;
-    let names = weir_config::resource_names(config, &Machine)?;
-    if let Some(unknown) = resources.iter().find(|name| !names.contains(name)) {
-        let there = names.join(", ");
+    let there = weir_config::reachable(config, &Machine)?;
+    if let Some(unknown) = resources.iter().find(|name| there.iter().all(|known| known.name != **name)) {
+        let names: Vec<&str> = there.iter().map(|known| known.name.as_str()).collect();
         return Ok(Err(anyhow::anyhow!(
-            "there is no resource `{}`; there are {there}",
-            render::line(unknown)
+            "there is no resource `{}`; {}",
+            render::line(unknown),
+            nearest::suggest(unknown, &names, "there are")
         )));
     }
     let found = all.into_iter().find(|known| known.name == user);
-    Ok(found.with_context(|| format!("there is no user `{}`", render::line(user))))
+    let found = found.with_context(|| format!("there is no user `{}`", render::line(user)));
+    Ok(found.map(|user| Known { user, resources: there }))
+}
+
+/// Whether the token leads to a PostgreSQL resource whose clients could not show it. `only`: the resources it is good
+/// for; none are all.
+fn is_asked_with_scram(known: &Known, only: &[String]) -> bool {
+    let Known { user, resources } = known;
+    let may = |resource: &Reachable| {
+        resource.allow.iter().any(|grantee| match grantee {
+            Grantee::User(name) => *name == user.name,
+            Grantee::Group(name) => user.groups.contains(name),
+        })
+    };
+    let leads = |resource: &Reachable| match only {
+        [] => may(resource),
+        only => only.contains(&resource.name),
+    };
+    let is_postgres = |resource: &Reachable| resource.protocol != Some(Protocol::Http);
+    !user.tokens && resources.iter().any(|resource| is_postgres(resource) && leads(resource))
 }
 
 fn list(gateway: &Client, json: bool) -> anyhow::Result<ExitCode> {
@@ -125,8 +152,8 @@ fn list(gateway: &Client, json: bool) -> anyhow::Result<ExitCode> {
         );
         println!("{}", render::line(line.trim_end()));
     }
-    if tokens.is_empty() && std::io::stdout().is_terminal() {
-        println!("there are no tokens");
+    if tokens.is_empty() {
+        println!("no tokens");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -272,6 +299,39 @@ fn shown(moment: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_who_comes_to_postgres_without_tokens_is_told_of_scram() {
+        let user = |groups: &[&str], tokens| users::User {
+            name: "ann".into(),
+            kind: weir_model::PrincipalKind::Human,
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            on_behalf_of: None,
+            password: None,
+            tokens,
+            certificates: Vec::new(),
+            disabled: false,
+            expires: None,
+        };
+        let resource = |name: &str, protocol, group: &str| Reachable {
+            name: name.into(),
+            protocol: Some(protocol),
+            allow: vec![Grantee::Group(group.into())],
+        };
+        let resources = vec![
+            resource("shop", Protocol::Http, "support"),
+            resource("db", Protocol::Postgres, "engineers"),
+        ];
+        let told = |groups: &[&str], tokens, only: &[&str]| {
+            let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+            is_asked_with_scram(&Known { user: user(groups, tokens), resources: resources.clone() }, &only)
+        };
+        assert!(told(&["engineers", "support"], false, &[]));
+        assert!(told(&["engineers", "support"], false, &["shop", "db"]));
+        assert!(!told(&["engineers", "support"], false, &["shop"]));
+        assert!(!told(&["support"], false, &[]));
+        assert!(!told(&["engineers"], true, &["db"]));
+    }
 
     #[test]
     fn a_token_lives_from_a_second_to_ninety_days() {

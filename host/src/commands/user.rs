@@ -94,6 +94,9 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
                     println!("{}", serde_json::to_string_pretty(&all)?);
                 } else {
                     all.iter().for_each(|user| println!("{}", line(user)));
+                    if all.is_empty() {
+                        println!("no users");
+                    }
                 }
             }
             Err(problems) => {

@@ -22,7 +22,7 @@ mod url;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use weir_model::PluginName;
+use weir_model::{PluginName, nearest};
 
 use crate::document::Report;
 use crate::outside::Outside;
@@ -118,10 +118,20 @@ fn plugins(file: &raw::File<'_>, server: &Server, context: Context<'_>) -> BTree
         let name = &written.name.value;
         if !named.contains(&name) && written.of.is_none() {
             let message = format!("no pipeline names the plugin {name}");
+            // One that is meant by a name of a pipeline has no section of its own.
+            let without: Vec<&str> = named
+                .iter()
+                .filter(|other| file.plugins.iter().all(|plugin| plugin.name.value != ***other))
+                .map(|other| other.as_str())
+                .collect();
+            let help = match nearest::nearest(name.as_str(), &without) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("add \"{name}\" to the `pipeline` of a resource"),
+            };
             context
                 .report
                 .warning(crate::problem::code::UNUSED_PLUGIN, written.name.span, message)
-                .help(format!("add \"{name}\" to the `pipeline` of a resource"));
+                .help(help);
         }
         plugins.insert(name.clone(), plugin::plugin(written, &server.plugins, context));
     }

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use weir_model::Grantee;
+use weir_model::{Grantee, nearest};
 
 use crate::document::Report;
-use crate::nearest;
 use crate::problem::code;
 use crate::raw;
 use crate::users::User;

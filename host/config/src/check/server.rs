@@ -27,18 +27,23 @@ pub(crate) fn server(written: &raw::Server, context: Context<'_>) -> Server {
     }
 }
 
-/// An Ed25519 key is 32 bytes; OpenSSL puts 12 before them.
-const KEY_CHARS: [usize; 2] = [44, 60];
+/// An Ed25519 key is 32 bytes; OpenSSL puts 12 before them, which are these in base64 (RFC 8410).
+const KEY_CHARS: usize = 43;
+const SPKI: &str = "MCowBQYDK2VwAyEA";
 
 fn plugin_keys(written: &raw::Server, context: Context<'_>) -> Vec<String> {
-    let is_base64 = |key: &str| {
-        let body = key.trim_end_matches('=');
-        KEY_CHARS.contains(&key.len())
-            && key.len() - body.len() <= 2
-            && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte))
+    // As strict as who uses them (`weir-guests`, `trust.rs`), or each plugin would be refused for it.
+    let is_key = |key: &str| {
+        let body = key.strip_prefix(SPKI).filter(|rest| rest.len() > KEY_CHARS / 2).unwrap_or(key);
+        body.strip_suffix('=').is_some_and(|body| {
+            body.len() == KEY_CHARS
+                && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte))
+                // 43 characters are 2 bits more than 32 bytes.
+                && body.ends_with(|last| "AEIMQUYcgkosw048".contains(last))
+        })
     };
     let keys = written.plugin_keys.iter().flat_map(|list| &list.value);
-    for key in keys.clone().filter(|key| !is_base64(&key.value)) {
+    for key in keys.clone().filter(|key| !is_key(&key.value)) {
         context
             .report
             .error(code::BAD_KEY, key.span, "`plugin_keys`: not a public Ed25519 key in base64")

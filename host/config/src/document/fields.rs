@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{At, Entry, Node, Report, Span, Value};
-use crate::nearest;
 use crate::problem::code;
 use crate::secret;
 use crate::settings::{Bounds, Knob};
 use crate::units;
+use weir_model::nearest;
 
 /// What a key takes, as the message says it.
 #[derive(Clone, Copy, Debug)]

@@ -5,11 +5,10 @@ use std::time::SystemTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
-use weir_model::PrincipalKind;
+use weir_model::{PrincipalKind, nearest};
 
 use super::{User, password, raw};
 use crate::document::{At, Report};
-use crate::nearest;
 use crate::problem::code;
 use crate::secret::Secret;
 

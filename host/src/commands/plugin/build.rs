@@ -55,7 +55,9 @@ fn run(source: &Source, folder: &Path, beside: &Path) -> anyhow::Result<PathBuf>
     }
     let folder_named = folder.display();
     eprintln!("building {} ({}) in {folder_named} with {}", source.name, source.language, script.display());
-    eprintln!("  the first build makes the SDK too, which takes minutes; what it says follows");
+    if is_first(source) {
+        eprintln!("  the first build makes the SDK too, which takes minutes; what it says follows");
+    }
     let mut command = Command::new(&script);
     match source.language.as_str() {
         "rust" => command.arg("--out").arg(beside).arg(folder),
@@ -70,6 +72,13 @@ fn run(source: &Source, folder: &Path, beside: &Path) -> anyhow::Result<PathBuf>
         bail!("{} did not make a plugin of {} ({ended})", script.display(), folder.display());
     }
     Ok(made)
+}
+
+/// Whether the SDK is still to be compiled. Of other languages than Rust the script says itself what it installs.
+fn is_first(source: &Source) -> bool {
+    let named = std::env::var_os("WEIR_WASM_TARGET_DIR").filter(|folder| !folder.is_empty());
+    let made = named.map_or_else(|| source.sdk.join("target/wasm"), PathBuf::from);
+    source.language == "rust" && !made.join("wasm32-unknown-unknown/release").is_dir()
 }
 
 fn source(folder: &Path) -> anyhow::Result<Source> {
@@ -115,4 +124,23 @@ pub(super) fn built(folder: &Path) -> anyhow::Result<PathBuf> {
         bail!("{} is missing: run `weir plugin build {}` first", file.display(), folder.display());
     }
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_build_is_told_to_take_long() {
+        let sdk = tempfile::tempdir().unwrap();
+        let of = |language: &str| Source {
+            language: language.into(),
+            name: "p".into(),
+            sdk: sdk.path().to_owned(),
+        };
+        assert!(is_first(&of("rust")));
+        assert!(!is_first(&of("python")));
+        std::fs::create_dir_all(sdk.path().join("target/wasm/wasm32-unknown-unknown/release")).unwrap();
+        assert!(!is_first(&of("rust")));
+    }
 }

@@ -232,6 +232,9 @@ fn leaves(value: &Value, place: &str, out: &mut BTreeMap<String, String>) {
 }
 
 fn told(outcomes: &BTreeMap<String, Outcome>) -> String {
+    if outcomes.is_empty() {
+        return "no plugins\n".to_owned();
+    }
     let mut out = String::new();
     for (name, outcome) in outcomes {
         let name = line(name);
@@ -247,7 +250,43 @@ fn told(outcomes: &BTreeMap<String, Outcome>) -> String {
             Outcome::Unusable { problem } => (format!("cannot be pinned: {}", line(problem)), &[]),
         };
         let _ = writeln!(out, "{name}: {word}");
-        lines.iter().for_each(|part| _ = writeln!(out, "  {}", line(part)));
+        short(lines).iter().for_each(|part| _ = writeln!(out, "  {}", line(part)));
+    }
+    out
+}
+
+/// The same for a person: the beginning of digests, and of settings the names of those that have changed.
+fn short(differences: &[String]) -> Vec<String> {
+    const DIGITS: usize = 12;
+    let mut out = Vec::new();
+    let mut settings: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for difference in differences {
+        if let Some((sign, place)) = difference.split_once(" settings ") {
+            // `/properties/NAME/…: …`; what stands elsewhere is named by its first part.
+            let place = place.split(": ").next().unwrap_or_default();
+            let inside = place.strip_prefix("/properties").unwrap_or(place);
+            let name = inside.split('/').nth(1).unwrap_or("schema");
+            settings.entry(name).or_default().insert(sign);
+        } else if let Some(digests) = difference.strip_prefix("~ sha256: ") {
+            let digests: Vec<String> =
+                digests.split(" -> ").map(|digest| digest.chars().take(DIGITS).collect()).collect();
+            out.push(format!("~ sha256: {}", digests.join(" -> ")));
+        } else {
+            out.push(difference.clone());
+        }
+    }
+    // A setting of which something is new and something gone is one that changed.
+    let of = |wanted: &str| {
+        let has = |signs: &BTreeSet<&str>| match signs.iter().copied().collect::<Vec<_>>().as_slice() {
+            [one] => *one == wanted,
+            _ => wanted == "~",
+        };
+        settings.iter().filter(|(_, signs)| has(signs)).map(|(name, _)| *name).collect::<Vec<_>>()
+    };
+    for (sign, names) in ["~", "+", "-"].map(|sign| (sign, of(sign))) {
+        if !names.is_empty() {
+            out.push(format!("{sign} settings: {}", names.join(", ")));
+        }
     }
     out
 }
@@ -291,6 +330,30 @@ mod tests {
         let outcomes = settle(&mut lock, seen(), &["p".into()]);
         assert_eq!(outcomes["p"], Outcome::Upgraded { differences });
         assert_eq!(lock.plugins["p"], new);
+    }
+
+    #[test]
+    fn a_person_reads_names_and_the_beginning_of_digests() {
+        let old = entry(
+            &"a".repeat(64),
+            &[],
+            json!({"properties": {"a": {"type": "string", "minLength": 1}, "b": {"type": "null"}}}),
+        );
+        let new = entry(
+            &"b".repeat(64),
+            &["clock"],
+            json!({"properties": {"a": {"type": "integer"}, "c": {"description": "long: text"}}}),
+        );
+        assert_eq!(
+            short(&differences(&old, &new)),
+            [
+                "~ sha256: aaaaaaaaaaaa -> bbbbbbbbbbbb",
+                "+ capability: clock",
+                "~ settings: a",
+                "+ settings: c",
+                "- settings: b"
+            ]
+        );
     }
 
     #[test]

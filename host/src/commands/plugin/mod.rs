@@ -23,9 +23,10 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use weir_admin::render::line;
 use weir_guests::offline::Workbench;
 use weir_guests::{Capability, LoadProblem, PluginSpec};
-use weir_model::PluginName;
+use weir_model::{PluginName, nearest};
 
 pub(crate) fn plugin(config: &Path, command: PluginCommand) -> anyhow::Result<ExitCode> {
     match command {
@@ -60,7 +61,32 @@ fn cache_folder() -> Option<PathBuf> {
 
 /// A plugin file as it was given, or the one that `weir plugin build` has made in a folder.
 fn file_of(given: &Path) -> anyhow::Result<PathBuf> {
-    if given.is_dir() { build::built(given) } else { Ok(given.to_owned()) }
+    if given.is_dir() {
+        return build::built(given);
+    }
+    let shown = line(&given.display().to_string());
+    match given.try_exists() {
+        Ok(true) => Ok(given.to_owned()),
+        Ok(false) => bail!("{shown}: there is no such file\nhelp: {}", instead_of(given)),
+        Err(error) => bail!("{shown}: {error}"),
+    }
+}
+
+/// What may have been meant by a file that is not there.
+fn instead_of(given: &Path) -> String {
+    let folder = given.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = given.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let there = std::fs::read_dir(folder).into_iter().flatten();
+    let there: Vec<String> = there.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let plugins: Vec<&str> =
+        there.iter().map(String::as_str).filter(|file| file.ends_with(".wasm")).collect();
+    match nearest::nearest(&name, &plugins) {
+        Some(near) => format!("did you mean {}?", line(&given.with_file_name(near).display().to_string())),
+        None if !folder.is_dir() => {
+            format!("there is no folder {} either", line(&folder.display().to_string()))
+        }
+        None => "a plugin is NAME.wasm, or the folder in which `weir plugin build` has made one".to_owned(),
+    }
 }
 
 /// A file as a plugin: its name is the file's, everything it may ask for is granted.
@@ -135,6 +161,19 @@ mod tests {
         assert_eq!(lines[0], "A         B");
         assert!(lines[1].starts_with("long one  ") && !text.contains('\x1b'), "{text}");
         assert_eq!(lines[2], "x         y");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_told_with_the_one_that_was_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("sql-guard.wasm"), "").unwrap();
+        let said = |name: &str| file_of(&folder.path().join(name)).unwrap_err().to_string();
+        let near = said("sql-gaurd.wasm");
+        assert!(near.contains("sql-gaurd.wasm: there is no such file\nhelp: did you mean "), "{near}");
+        assert!(near.ends_with("/sql-guard.wasm?"), "{near}");
+        assert!(said("other.wasm").contains("`weir plugin build`"));
+        assert!(said("nowhere/sql-guard.wasm").contains("no folder"));
+        assert!(file_of(&folder.path().join("sql-guard.wasm")).is_ok());
     }
 
     #[test]

@@ -197,6 +197,22 @@ mod tests {
     }
 
     #[test]
+    fn every_template_says_how_it_is_built_and_what_is_not_kept() {
+        for (language, kind) in templates() {
+            let of = |file: &str| {
+                let wanted = format!("sdk/{language}/template/{kind}/{file}");
+                let found = FILES.iter().find(|(path, ..)| *path == wanted);
+                found.map(|(.., contents)| String::from_utf8_lossy(contents).into_owned()).unwrap_or_default()
+            };
+            let readme = of("README.md");
+            for command in ["weir plugin build", "weir plugin test .", "`pipeline`"] {
+                assert!(readme.contains(command), "{language} {kind}: {command}");
+            }
+            assert!(of(".gitignore").lines().any(|line| line == "*.wasm"), "{language} {kind}");
+        }
+    }
+
+    #[test]
     fn placeholders_are_filled() {
         let values = Values { name: "my-2-rules", sdk: "weir-sdk/sdk".into() };
         assert_eq!(

@@ -11,6 +11,8 @@ use weir_guests::{Capability, HTTP_GRANT};
 
 /// Schemas refer to parts of themselves, perhaps in a circle.
 const MAX_DEPTH: usize = 8;
+/// Fields within one setting that are told.
+const MAX_FIELDS: usize = 100;
 
 /// The block for `[plugin.NAME]`.
 ///
@@ -64,12 +66,7 @@ fn property(out: &mut String, root: &Value, key: &str, of: &Value, required: boo
         comment(out, schema.get("description").and_then(Value::as_str).unwrap_or_default());
     }
     comment(out, &format!("{}{}", what(root, of, 0), if required { "; required" } else { "" }));
-    let entries = schema.get("properties").and_then(Value::as_object);
-    for (name, entry) in entries.into_iter().flatten() {
-        let about = entry.get("description").and_then(Value::as_str).unwrap_or_default();
-        let about = if about.is_empty() { String::new() } else { format!(": {about}") };
-        comment(out, &format!("  {name} ({}){about}", what(root, entry, 1)));
-    }
+    Fields { root, within: Vec::new(), depth: 1, left: MAX_FIELDS }.tell(out, of);
     let default = of.get("default").or_else(|| schema.get("default"));
     let shown = default.and_then(toml).or_else(|| example(root, of, 0));
     let value = shown.unwrap_or_else(|| "\"\"".to_owned());
@@ -78,6 +75,69 @@ fn property(out: &mut String, root: &Value, key: &str, of: &Value, required: boo
         comment(out, "no default; for example:");
     }
     let _ = writeln!(out, "{hash}{} = {value}", key_of(key));
+}
+
+/// Tells the fields of tables within a setting, however deep they lie.
+struct Fields<'s> {
+    root: &'s Value,
+    /// Schemas on the way here: one that lies within itself is told once.
+    within: Vec<&'s Value>,
+    /// Tables around the fields that are told now.
+    depth: usize,
+    /// Fields that are still told.
+    left: usize,
+}
+
+impl<'s> Fields<'s> {
+    fn tell(&mut self, out: &mut String, of: &'s Value) {
+        let schema = resolve(self.root, of, 0);
+        if self.within.len() >= MAX_DEPTH || self.within.iter().any(|above| std::ptr::eq(*above, schema)) {
+            return;
+        }
+        self.within.push(schema);
+        let required = required(schema);
+        for (name, entry) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            self.field(out, name, entry, required.contains(&name.as_str()));
+        }
+        for key in ["items", "additionalProperties"] {
+            match schema.get(key) {
+                Some(part @ Value::Object(fields)) if key == "additionalProperties" && !fields.is_empty() => {
+                    self.field(out, "any other key", part, false);
+                }
+                Some(part @ Value::Object(_)) if key == "items" => self.tell(out, part),
+                _ => {}
+            }
+        }
+        for key in ["anyOf", "oneOf", "allOf", "prefixItems"] {
+            for part in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
+                self.tell(out, part);
+            }
+        }
+        self.within.pop();
+    }
+
+    fn field(&mut self, out: &mut String, name: &str, entry: &'s Value, required: bool) {
+        if self.left == 0 {
+            return;
+        }
+        self.left -= 1;
+        let indent = "  ".repeat(self.depth);
+        if self.left == 0 {
+            comment(out, &format!("{indent}and more: `weir plugin inspect --json` shows the whole schema"));
+            return;
+        }
+        let of_type = resolve(self.root, entry, 0);
+        let about = entry.get("description").or_else(|| of_type.get("description"));
+        let about = about.and_then(Value::as_str).filter(|about| !about.is_empty());
+        let about =
+            about.map(|about| format!(": {}", about.split_whitespace().collect::<Vec<_>>().join(" ")));
+        let required = if required { "; required" } else { "" };
+        let what = what(self.root, entry, 1);
+        comment(out, &format!("{indent}{name} ({what}{required}){}", about.unwrap_or_default()));
+        self.depth += 1;
+        self.tell(out, entry);
+        self.depth -= 1;
+    }
 }
 
 fn comment(out: &mut String, text: &str) {
@@ -108,7 +168,9 @@ fn what(root: &Value, schema: &Value, depth: usize) -> String {
     if let Some(constant) = schema.get("const") {
         return format!("always {}", line(&constant.to_string()));
     }
-    for key in ["anyOf", "oneOf"] {
+    // Where the type is known, the choices are about its fields.
+    let is_typed = schema.get("type").is_some() || schema.get("properties").is_some();
+    for key in ["anyOf", "oneOf"].into_iter().filter(|_| !is_typed) {
         if let Some(choices) = schema.get(key).and_then(Value::as_array) {
             let choices: Vec<_> = choices.iter().map(|choice| what(root, choice, depth + 1)).collect();
             return choices.join("; or ");
@@ -120,6 +182,7 @@ fn what(root: &Value, schema: &Value, depth: usize) -> String {
             let words: Vec<_> = words.iter().filter_map(Value::as_str).map(line).collect();
             return words.join(" or ");
         }
+        _ if schema.get("properties").is_some() => "object",
         _ => "value",
     };
     let mut told = match word {
@@ -270,6 +333,41 @@ columns = [""]
 #mode = "mask"
 "#
         );
+    }
+
+    #[test]
+    fn fields_of_tables_are_told_however_deep_they_lie() {
+        let schema = r##"{"properties": {"protect": {"type": "array", "items": {"$ref": "#/$defs/entry"}}},
+            "$defs": {
+                "entry": {"type": "object", "required": ["kinds"], "anyOf": [{"required": ["when"]}, {"required": ["but"]}], "properties": {
+                    "kinds": {"type": "array", "items": {"type": "string"}, "description": "which\nkinds"},
+                    "when": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/when"}]},
+                    "but": {"type": "array", "items": {"$ref": "#/$defs/entry"}}
+                }},
+                "when": {"type": "object", "additionalProperties": {"type": "integer", "description": "how many"}}
+            }}"##;
+        let block = block("p", &[], schema).unwrap();
+        let told = r#"# list of: table
+#   but (list of: table)
+#   kinds (list of: text; required): which kinds
+#   when (null; or table)
+#     any other key (integer): how many
+"#;
+        // The order of keys is the schema's or the alphabet's, as the parser keeps it.
+        let mut lines: Vec<&str> = told.lines().collect();
+        assert!(lines.iter().all(|line| block.lines().any(|told| told == *line)), "{block}");
+        lines.retain(|line| line.starts_with("#   "));
+        assert_eq!(block.lines().filter(|line| line.starts_with("#   ")).count(), lines.len(), "{block}");
+    }
+
+    #[test]
+    fn a_schema_of_endless_fields_is_cut() {
+        let keys: Vec<String> = (0..40)
+            .map(|key| format!(r##""k{key}": {{"properties": {{"a": {{}}, "b": {{}}, "c": {{}}}}}}"##))
+            .collect();
+        let schema = format!(r#"{{"properties": {{"all": {{"properties": {{{}}}}}}}}}"#, keys.join(","));
+        let block = block("p", &[], &schema).unwrap();
+        assert!(block.lines().count() < MAX_FIELDS + 10 && block.contains("and more: "), "{block}");
     }
 
     #[test]

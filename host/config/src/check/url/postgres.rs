@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use super::{Form, Piece, Reader};
 use crate::document::{At, Report};
-use crate::nearest;
 use crate::problem::code;
 use crate::settings::{Endpoint, POSTGRES_PORT, TlsMode};
+use weir_model::nearest;
 
 /// What a URL says.
 #[derive(Debug)]

@@ -38,7 +38,8 @@ const TELL_EACH: Duration = Duration::from_millis(500);
 
 pub(super) fn replay(config: &Path, asked: PluginReplay) -> anyhow::Result<ExitCode> {
     let Ok(gateway) = client(config) else { return Ok(ExitCode::from(crate::commands::EXIT_CONFIG)) };
-    let mut spec = spec_of(&asked.plugin)?;
+    let file = super::file_of(&asked.plugin)?;
+    let mut spec = spec_of(&file)?;
     if let Some(name) = &asked.name {
         spec.name = PluginName::new(name.as_str());
     }
@@ -51,7 +52,7 @@ pub(super) fn replay(config: &Path, asked: PluginReplay) -> anyhow::Result<ExitC
             .await
             .context("there is no trail to read yet (has `weir run` been started?)")?;
         let bench = super::workbench(true)?;
-        let candidate = bench.load(&spec).await.map_err(|problem| refused(&asked.plugin, &problem))?;
+        let candidate = bench.load(&spec).await.map_err(|problem| refused(&file, &problem))?;
         if !matches!(candidate.world, World::Policy | World::Masker) {
             bail!(
                 "{}: it is a {}, which reads bytes; the trail keeps operations, so policies and maskers can be replayed. \

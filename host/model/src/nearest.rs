@@ -1,7 +1,7 @@
 //! What somebody may have meant by a word that we do not know.
 
 /// A help line: the nearest of the known words, or all of them when none is near.
-pub(crate) fn suggest(word: &str, known: &[&str], all: &str) -> String {
+pub fn suggest(word: &str, known: &[&str], all: &str) -> String {
     if let Some(near) = nearest(word, known) {
         return format!("did you mean `{near}`?");
     }
@@ -12,7 +12,7 @@ pub(crate) fn suggest(word: &str, known: &[&str], all: &str) -> String {
 }
 
 /// The known word that differs least, if that is in at most a third of its letters (and at least one may differ).
-pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let simple = |word: &str| word.to_lowercase().replace('-', "_");
     known
         .iter()
