@@ -279,8 +279,10 @@ def test_who_is_removed_loses_tokens_for_good(weir, connect):
     add(weir, "bob")
     id, token = create(weir, "bob")
     assert log_in(connect, weir, "bob", token).execute("select 1").fetchone() == (1,)
+    applied = len(weir.trail(kind="config-applied"))
     done = weir.command("user", "remove", "bob")
     assert f"revoked token {id} of bob" in done.stdout and state(weir, id) == "revoked"
+    weir.wait_for("the removal", lambda: len(weir.trail(kind="config-applied")) > applied)
     add(weir, "bob")
     refused(connect, weir, "bob", token)
     reason(weir, f"token {id}: it has been revoked")
