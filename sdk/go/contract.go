@@ -164,6 +164,11 @@ type Decision struct {
 	Findings []Finding
 	// kept with the operation in the trail
 	Tags []Attribute
+	// The policy would say the same of every operation of this session that differs from this one in nothing but
+	// the values of its parameters: the host may use the decision for those without asking, until the plugin or
+	// its settings change. Used of `abstain` and `allow` alone. Say false if you looked at a parameter's value,
+	// counted, kept something, read the clock or asked outside.
+	Reusable bool
 }
 
 // What the masker wants of one result shape.

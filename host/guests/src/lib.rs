@@ -24,6 +24,7 @@
 //! * Everything a guest returns is bounded and checked before anybody sees it.
 //! * One operation is decided by one generation.
 
+mod again;
 mod cache;
 mod contract;
 mod convert;

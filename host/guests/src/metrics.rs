@@ -49,6 +49,8 @@ pub struct PluginMetrics {
     pub refusals: AtomicU64,
     /// Answers of a shadow that came to something else than what it was tried beside.
     pub differences: AtomicU64,
+    /// Operations a policy was not asked about, because what it had said served again.
+    pub reused: AtomicU64,
     /// What the plugin counts itself.
     pub own: OwnMetrics,
     /// Lines the guest wrote beyond its rate.

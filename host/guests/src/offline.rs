@@ -189,7 +189,7 @@ fn alone(loaded: &Arc<Loaded>) -> Generation {
 
 fn visit(loaded: &Loaded, info: SessionInfo) -> Arc<Visit> {
     let memory = session_memory([loaded.bounds.limits.memory_bytes].into_iter());
-    Arc::new(Visit::new(info, SessionMemory::new(memory)))
+    Arc::new(Visit::of_command(info, SessionMemory::new(memory)))
 }
 
 async fn read_apart(spec: &PluginSpec) -> Result<(Arc<[u8]>, Digest), LoadProblem> {

@@ -5,6 +5,7 @@
 //! other settings is replaced before it is asked. An instance that stopped is dropped; the next operation gets a
 //! fresh one.
 
+use crate::again::Again;
 use crate::contract::World;
 use crate::contract::v0_1::judge::exports::weir::plugin::decide;
 use crate::convert::{LentOperation, LentSession};
@@ -27,6 +28,7 @@ use weir_session::ports::{Beside, Policies, PolicyAnswer, PolicyDecision, Round}
 pub(crate) struct PolicyInstance {
     guest: Fenced,
     calls: decide::Guest,
+    again: Again,
 }
 
 impl PolicyInstance {
@@ -45,14 +47,26 @@ impl PolicyInstance {
             Err(error) => Err(error),
         };
         let calls = took_session(&mut guest, started, opened)?;
-        Ok(Self { guest, calls })
+        Ok(Self { guest, calls, again: Again::default() })
     }
 
-    async fn decide(&mut self, operation: &LentOperation<'_>) -> Result<PolicyDecision, Fault> {
+    /// `anew`: what it has said does not serve again.
+    async fn decide(&mut self, operation: &LentOperation<'_>, anew: bool) -> Result<PolicyDecision, Fault> {
+        if !anew && let Some(said) = self.again.find(operation.operation()) {
+            count(&self.guest.bounds.metrics.reused);
+            return Ok(said);
+        }
         let started = self.guest.begin_call()?;
         let said = self.calls.call_decide(&mut self.guest.store, operation.lend()).await;
         match self.guest.finish("decide", started, said)? {
-            Ok(decision) => checked(decision).map_err(|what| self.guest.lied("decide", what)),
+            Ok(decision) => {
+                let reusable = decision.reusable && !anew;
+                let decision = checked(decision).map_err(|what| self.guest.lied("decide", what))?;
+                if reusable {
+                    self.again.keep(operation.operation(), &decision);
+                }
+                Ok(decision)
+            }
             Err(no) => Err(fault::said_no(&self.guest.bounds, "decide", no.code, no.message)),
         }
     }
@@ -144,9 +158,12 @@ impl Member {
             return PolicyAnswer { by, answer, open_on_failure, beside: None };
         };
         let started = Instant::now();
-        let answer = self.seat.ask(loaded, info, operation).await;
+        let trial = generation.beside(&self.name);
+        // What is compared is asked each time.
+        let anew = trial.is_some() || loaded.probation.is_some() || info.asks_always;
+        let answer = self.seat.ask(loaded, info, operation, anew).await;
         let mut beside = None;
-        if let Some(tried) = generation.beside(&self.name) {
+        if let Some(tried) = trial {
             if let Some(probation) = tried.canary.as_ref().and_then(|canary| canary.probation.as_ref()) {
                 probation.judged(loaded.probation.is_some(), &answer, started.elapsed());
             }
@@ -168,6 +185,7 @@ impl Seat {
         loaded: &Arc<Loaded>,
         info: &Visit,
         operation: &LentOperation<'_>,
+        anew: bool,
     ) -> Result<PolicyDecision, Fault> {
         if !self.loaded.as_ref().is_some_and(|held| Arc::ptr_eq(held, loaded)) {
             self.instance = None;
@@ -178,7 +196,7 @@ impl Seat {
             self.instance = Some(Box::pin(PolicyInstance::open(loaded, info)).await?);
         }
         let answer = match &mut self.instance {
-            Some(instance) => instance.decide(operation).await,
+            Some(instance) => instance.decide(operation, anew).await,
             None => Err(fault::gone(&loaded.name)),
         };
         if self.instance.as_ref().is_some_and(|instance| !instance.guest.is_usable()) {
@@ -195,7 +213,7 @@ impl Seat {
         operation: &LentOperation<'_>,
         active: &Result<PolicyDecision, Fault>,
     ) -> Option<Beside> {
-        let answer = shadow.watched(self.ask(shadow, info, operation).await);
+        let answer = shadow.watched(self.ask(shadow, info, operation, true).await);
         if !rollout::differs(&answer, active) {
             return None;
         }
@@ -312,7 +330,7 @@ mod tests {
                 decide::Verdict::Rewrite(_) => "rewrite",
             };
             let tag = decide::Attribute { name: value.clone(), value };
-            match checked(decide::Decision { verdict, findings: all, tags: vec![tag; tags] }) {
+            match checked(decide::Decision { verdict, findings: all, tags: vec![tag; tags], reusable: false }) {
                 Ok(said) => {
                     prop_assert!(!too_sure && count <= MAX_FINDINGS && tags <= MAX_TAGS);
                     prop_assert_eq!(super::word(&said.verdict), word);

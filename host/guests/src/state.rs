@@ -18,15 +18,21 @@ pub(crate) struct Visit {
     pub(crate) memory: SessionMemory,
     /// Nobody's session: a plugin is tried with it.
     pub(crate) is_trial: bool,
+    /// Commands want to know what a policy says, not what it has said.
+    pub(crate) asks_always: bool,
 }
 
 impl Visit {
     pub(crate) fn new(info: SessionInfo, memory: SessionMemory) -> Self {
-        Self { info, memory, is_trial: false }
+        Self { info, memory, is_trial: false, asks_always: false }
+    }
+
+    pub(crate) fn of_command(info: SessionInfo, memory: SessionMemory) -> Self {
+        Self { info, memory, is_trial: false, asks_always: true }
     }
 
     pub(crate) fn trial(info: SessionInfo, memory: SessionMemory) -> Self {
-        Self { info, memory, is_trial: true }
+        Self { info, memory, is_trial: true, asks_always: true }
     }
 }
 

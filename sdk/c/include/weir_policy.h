@@ -58,6 +58,13 @@ static inline void weir_tag(weir_decision *decision, const char *name, const cha
     decision->tags.ptr[decision->tags.len++] = (weir_attribute){.name = weir_new_text(name), .value = weir_new_text(value)};
 }
 
+// The same holds for operations of this session that differ in nothing but the values of their parameters: the host need not
+// ask about those. Only if no parameter's value was looked at and nothing is remembered.
+static inline weir_decision weir_reusable(weir_decision decision) {
+    decision.reusable = true;
+    return decision;
+}
+
 // Something noticed, for the trail; `score` from 0 to 100. Never the value itself.
 static inline void weir_finding(weir_decision *decision, const char *rule, weir_text place, uint8_t score) {
     exports_weir_plugin_decide_list_finding_t *all = &decision->findings;

@@ -48,7 +48,7 @@ func exportDecide(p0 uint32, p1 uint32, p2 uint32, p3 uint32, p4 uint32, p5 uint
 	}
 	abi.Taken()
 	value, fault := onDecide(&operation)
-	room := abi.Room(48)
+	room := abi.Room(52)
 	if fault != nil {
 		*abi.At[uint8](room, 0) = 1
 		storeFault(unsafe.Add(room, 4), &(*fault))
@@ -104,6 +104,7 @@ func storeDecision(at unsafe.Pointer, value *weir.Decision) {
 	storeVerdict(at, &value.Verdict)
 	abi.StoreElements(at, 28, value.Findings, 20, storeFinding)
 	abi.StoreElements(at, 36, value.Tags, 16, storeAttribute)
+	abi.StoreBool(at, 44, value.Reusable)
 }
 
 func storeFault(at unsafe.Pointer, value *weir.Fault) {

@@ -41,6 +41,7 @@ export declare class Decision {
     verdict: Verdict;
     findings: Finding[];
     tags: Attribute[];
+    reusable: boolean;
     tag(name: string, value: string): this;
     finding(rule: string, place: string, score: number): this;
 }

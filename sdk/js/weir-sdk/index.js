@@ -16,6 +16,8 @@ export class Decision {
         this.verdict = verdict;
         this.findings = [];
         this.tags = [];
+        /** Holds for operations of this session that differ in nothing but the values of their parameters. */
+        this.reusable = false;
     }
 
     tag(name, value) {

@@ -89,6 +89,8 @@ class Decision:
     text: str = ""
     findings: list[Finding] = field(default_factory=list)
     tags: list[Attribute] = field(default_factory=list)
+    # Holds for operations of this session that differ in nothing but the values of their parameters: not asked about those.
+    reusable: bool = False
 
     def tag(self, name: str, value: str) -> Decision:
         self.tags.append(Attribute(name, value))

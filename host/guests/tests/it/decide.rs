@@ -1,7 +1,9 @@
 //! Verdicts of policies, and that sessions are apart.
 
 use crate::support::*;
-use weir_model::Verdict;
+use std::sync::atomic::Ordering;
+use weir_model::{Operation, Parameter, Verdict};
+use weir_session::ports::{Policies, Round};
 
 #[tokio::test]
 async fn every_verdict_comes_through() {
@@ -23,6 +25,51 @@ async fn every_verdict_comes_through() {
         assert_eq!(answer.by.plugin, name("policy"));
         assert!(!answer.open_on_failure);
     }
+}
+
+fn with_value(text: &str, value: &str) -> Operation {
+    let value = Some(value.to_owned());
+    let parameters = vec![Parameter { name: "$1".into(), type_name: "text".into(), value }];
+    Operation { parameters, ..operation(text) }
+}
+
+#[tokio::test]
+async fn a_decision_that_serves_again_is_not_asked_for_again() {
+    let house = usual_house().await;
+    let mut session = house.session("s1").await;
+    let mut asked = async |operation: Operation| {
+        let answers = session.policies.decide(&operation, Round::First).await;
+        (tag(&answers[0], "asked"), answers[0].by.clone())
+    };
+    let (first, by) = asked(with_value("again", "one")).await;
+    assert_eq!(first, "1");
+    let calls = house.metrics("policy").calls.load(Ordering::Relaxed);
+    for value in ["two", "three"] {
+        assert_eq!(asked(with_value("again", value)).await, ("1".into(), by.clone()));
+    }
+    assert_eq!(house.metrics("policy").calls.load(Ordering::Relaxed), calls);
+    assert_eq!(house.metrics("policy").reused.load(Ordering::Relaxed), 2);
+    // Another text, and the same as another kind, are other operations.
+    assert_eq!(asked(with_value("again x", "one")).await.0, "2");
+    let other = Operation { kind: "other".into(), ..with_value("again", "one") };
+    assert_eq!(asked(other).await.0, "3");
+    assert_eq!(asked(with_value("again", "four")).await.0, "1");
+    // Another session has its own.
+    let mut late = house.session("late").await;
+    assert_eq!(tag(&ask(&mut late, "again").await, "asked"), "1");
+}
+
+#[tokio::test]
+async fn a_decision_that_does_not_serve_again_is_asked_for_each_time() {
+    let house = usual_house().await;
+    let mut session = house.session("s1").await;
+    for seen in ["remember", "remember,remember"] {
+        assert_eq!(tag(&ask(&mut session, "remember").await, "seen"), seen);
+    }
+    // Nor is one used again when its instance is gone.
+    assert_eq!(tag(&ask(&mut session, "again").await, "asked"), "3");
+    ask_fault(&mut session, "panic").await;
+    assert_eq!(tag(&ask(&mut session, "again").await, "asked"), "1");
 }
 
 #[tokio::test]

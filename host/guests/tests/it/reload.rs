@@ -34,6 +34,22 @@ async fn a_new_version_takes_effect_between_operations() {
 }
 
 #[tokio::test]
+async fn a_new_version_is_asked_whatever_the_one_before_said() {
+    let house = usual_house().await;
+    let mut session = house.session("s1").await;
+    for _ in 0..2 {
+        assert_eq!(tag(&ask(&mut session, "again").await, "asked"), "1");
+    }
+    let calls = house.metrics("policy").calls.load(Ordering::Relaxed);
+    house.replace("policy", &variant(&guest("policy"), 1));
+    house.guests.rescan().await;
+    let reused = house.metrics("policy").reused.load(Ordering::Relaxed);
+    assert_eq!(tag(&ask(&mut session, "again").await, "asked"), "1");
+    assert!(house.metrics("policy").calls.load(Ordering::Relaxed) > calls);
+    assert_eq!(house.metrics("policy").reused.load(Ordering::Relaxed), reused);
+}
+
+#[tokio::test]
 async fn new_settings_are_a_new_version_too() {
     let house = usual_house().await;
     let mut session = house.session("s1").await;

@@ -41,7 +41,7 @@ pub trait Policy: Sized + 'static {
 
 impl Decision {
     pub fn of(verdict: Verdict) -> Self {
-        Self { verdict, findings: Vec::new(), tags: Vec::new() }
+        Self { verdict, findings: Vec::new(), tags: Vec::new(), reusable: false }
     }
 
     /// No opinion: another policy, or the resource's default, decides.
@@ -75,6 +75,13 @@ impl Decision {
     /// A fact to keep with the operation in the trail.
     pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.push(Attribute::new(name, value));
+        self
+    }
+
+    /// The same holds for operations of this session that differ in nothing but the values of their parameters: the host
+    /// need not ask about those. Only for a policy that looks at no parameter's value and remembers nothing.
+    pub fn reusable(mut self) -> Self {
+        self.reusable = true;
         self
     }
 

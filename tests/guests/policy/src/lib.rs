@@ -65,6 +65,8 @@ impl Policy for Obedient {
         let number = || rest.parse::<usize>().unwrap_or_default();
         match word {
             "allow" => Decision::allow(),
+            // Says how often it was asked, and that this serves again.
+            "again" => Decision::allow().tag("asked", self.seen.len().to_string()).reusable(),
             "deny" => Decision::deny("told", rest),
             "hold" => Decision::hold("told", rest),
             "rewrite" => Decision::rewrite(rest),

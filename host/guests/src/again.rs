@@ -1,0 +1,153 @@
+//! Decisions that serve again: what a policy said about an operation holds for those that differ from it in nothing but
+//! the values of their parameters, if the policy says so (`decision.reusable`).
+//!
+//! They belong to one instance: a new version, other settings, a trap or the end of the session leave none of them.
+
+use std::collections::VecDeque;
+use weir_model::{Operation, Parameter, Verdict};
+use weir_session::ports::PolicyDecision;
+
+/// Decisions an instance keeps: statements and routes a session takes turns in.
+const KEPT: usize = 16;
+/// The texts of an operation whose decision is kept, together, in bytes. With all of them a session and policy keep 128 KiB.
+const MAX_BYTES: usize = 8 * 1024;
+
+/// The decisions of one instance, the last used first.
+#[derive(Default)]
+pub(crate) struct Again(VecDeque<(Operation, PolicyDecision)>);
+
+impl Again {
+    /// What was said of an operation like this one.
+    pub(crate) fn find(&mut self, operation: &Operation) -> Option<PolicyDecision> {
+        let place = self.0.iter().position(|(known, _)| is_like(known, operation))?;
+        let found = self.0.remove(place)?;
+        let decision = found.1.clone();
+        self.0.push_front(found);
+        Some(decision)
+    }
+
+    /// Keeps a decision that its policy calls reusable. One that stops or changes something is asked for each time.
+    pub(crate) fn keep(&mut self, operation: &Operation, decision: &PolicyDecision) {
+        if !matches!(decision.verdict, Verdict::Allow | Verdict::Abstain) || bytes(operation) > MAX_BYTES {
+            return;
+        }
+        let name = |parameter: &Parameter| Parameter { value: None, ..parameter.clone() };
+        let parameters = operation.parameters.iter().map(name).collect();
+        self.0.truncate(KEPT - 1);
+        self.0.push_front((Operation { parameters, ..operation.clone() }, decision.clone()));
+    }
+}
+
+/// Whether two operations differ in nothing but the values of their parameters.
+fn is_like(one: &Operation, other: &Operation) -> bool {
+    // Each field by name: one that is new must not be forgotten here.
+    let Operation { kind, action, text, objects, parameters, attributes, claimed } = one;
+    let same = |(one, other): (&Parameter, &Parameter)| {
+        let Parameter { name, type_name, value: _ } = one;
+        *name == other.name && *type_name == other.type_name
+    };
+    *text == other.text
+        && *kind == other.kind
+        && *action == other.action
+        && *objects == other.objects
+        && *attributes == other.attributes
+        && *claimed == other.claimed
+        && parameters.len() == other.parameters.len()
+        && parameters.iter().zip(&other.parameters).all(same)
+}
+
+fn bytes(operation: &Operation) -> usize {
+    let Operation { kind, action: _, text, objects, parameters, attributes, claimed } = operation;
+    let named = parameters.iter().map(|parameter| parameter.name.len() + parameter.type_name.len());
+    let facts = attributes.iter().chain(claimed).map(|fact| fact.name.len() + fact.value.len());
+    kind.len()
+        + text.len()
+        + objects.iter().map(String::len).sum::<usize>()
+        + named.sum::<usize>()
+        + facts.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_model::{Action, Attribute};
+
+    fn operation() -> Operation {
+        Operation {
+            kind: "sql.query".into(),
+            action: Action::Read,
+            text: "select $1".into(),
+            objects: vec!["t".into()],
+            parameters: vec![Parameter {
+                name: "$1".into(),
+                type_name: "int4".into(),
+                value: Some("1".into()),
+            }],
+            attributes: vec![Attribute::new("sql-class", "read")],
+            claimed: vec![Attribute::new("app", "psql")],
+        }
+    }
+
+    fn said(verdict: Verdict) -> PolicyDecision {
+        PolicyDecision { verdict, findings: vec![], tags: vec![Attribute::new("by", "me")] }
+    }
+
+    #[test]
+    fn only_the_values_of_parameters_may_differ() {
+        let mut again = Again::default();
+        again.keep(&operation(), &said(Verdict::Allow));
+        let with = |change: fn(&mut Operation)| {
+            let mut other = operation();
+            change(&mut other);
+            other
+        };
+        for same in [
+            operation(),
+            with(|o| o.parameters[0].value = Some("2".into())),
+            with(|o| o.parameters[0].value = None),
+        ] {
+            assert_eq!(again.find(&same), Some(said(Verdict::Allow)));
+        }
+        let changes: [fn(&mut Operation); 11] = [
+            |o| o.kind.push('x'),
+            |o| o.action = Action::Write,
+            |o| o.text.push(' '),
+            |o| o.objects.push("u".into()),
+            |o| o.parameters.push(o.parameters[0].clone()),
+            |o| o.parameters.clear(),
+            |o| o.parameters[0].name = "$2".into(),
+            |o| o.parameters[0].type_name = "text".into(),
+            |o| o.attributes[0].value = "write".into(),
+            |o| o.attributes.push(Attribute::new("a", "b")),
+            |o| o.claimed[0].value = "other".into(),
+        ];
+        for change in changes {
+            assert_eq!(again.find(&with(change)), None);
+        }
+    }
+
+    #[test]
+    fn what_stops_an_operation_is_never_kept() {
+        let mut again = Again::default();
+        let (code, reason) = (String::new(), String::new());
+        again.keep(&operation(), &said(Verdict::Deny { code: code.clone(), reason: reason.clone() }));
+        again.keep(&operation(), &said(Verdict::Hold { code, reason, reviewers: vec![] }));
+        again.keep(&operation(), &said(Verdict::Rewrite { text: "x".into() }));
+        assert_eq!(again.find(&operation()), None);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_the_last_used_stays() {
+        let mut again = Again::default();
+        let of = |number: usize| Operation { text: format!("select {number}"), ..operation() };
+        again.keep(&Operation { text: "x".repeat(MAX_BYTES), ..operation() }, &said(Verdict::Allow));
+        assert!(again.0.is_empty());
+        for number in 0..KEPT {
+            again.keep(&of(number), &said(Verdict::Abstain));
+        }
+        assert!(again.find(&of(0)).is_some());
+        again.keep(&of(KEPT), &said(Verdict::Abstain));
+        assert_eq!(again.0.len(), KEPT);
+        assert!(again.find(&of(0)).is_some() && again.find(&of(1)).is_none());
+    }
+}
