@@ -49,6 +49,8 @@ pub struct PluginMetrics {
     pub refusals: AtomicU64,
     /// Answers of a shadow that came to something else than what it was tried beside.
     pub differences: AtomicU64,
+    /// Batches that a masker was not called for, as no value showed one of its signs.
+    pub unsigned: AtomicU64,
     /// What the plugin counts itself.
     pub own: OwnMetrics,
     /// Lines the guest wrote beyond its rate.

@@ -51,12 +51,18 @@ impl Masker for Loud {
         match self.orders.as_str() {
             "plan-panic" => panic!("told to"),
             "plan-fault" => Err(Fault::new("no", "told to refuse")),
-            "plan-column" => {
-                Ok(MaskingPlan { wanted: vec![columns.len() as u16], rules: vec![], reusable: false })
-            }
-            "plan-rules" => {
-                Ok(MaskingPlan { wanted: vec![0], rules: vec![String::new(); 5000], reusable: false })
-            }
+            "plan-column" => Ok(MaskingPlan {
+                wanted: vec![columns.len() as u16],
+                rules: vec![],
+                reusable: false,
+                signs: None,
+            }),
+            "plan-rules" => Ok(MaskingPlan {
+                wanted: vec![0],
+                rules: vec![String::new(); 5000],
+                reusable: false,
+                signs: None,
+            }),
             _ => Ok(MaskingPlan {
                 wanted: wanted.collect(),
                 rules: vec!["upper".into(), "hide".into()],

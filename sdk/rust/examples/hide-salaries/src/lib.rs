@@ -29,7 +29,7 @@ impl Masker for Plugin {
         let rules: Vec<_> = columns.iter().map(rule).collect();
         let wanted = (0..).zip(&rules).filter(|(_, rule)| rule.is_some()).map(|(index, _)| index).collect();
         self.rules.insert(shape, rules);
-        Ok(MaskingPlan { wanted, rules: RULES.map(String::from).into(), reusable: true })
+        Ok(MaskingPlan { wanted, rules: RULES.map(String::from).into(), reusable: true, signs: None })
     }
 
     fn mask(&mut self, shape: u32, values: &Batch) -> Result<Edits, Fault> {
