@@ -15,7 +15,12 @@ fn shows(signs: &Signs, text: &str) -> bool {
 }
 
 /// The cells of signed columns that show no sign and were edited all the same; the second number: how many were looked at.
-fn edited(settings: &str, columns: &[Column], about: &Operation, cells: &[(u16, &str)]) -> (Vec<String>, usize) {
+fn edited(
+    settings: &str,
+    columns: &[Column],
+    about: &Operation,
+    cells: &[(u16, &str)],
+) -> (Vec<String>, usize) {
     let mut masker = masker(settings);
     let plan = masker.plan_shape(1, columns, about);
     let Some(signs) = plan.signs else { return (Vec::new(), 0) };
@@ -45,10 +50,13 @@ const SETTINGS: [&str; 10] = [
 fn columns() -> Vec<Column> {
     let mut columns = Vec::new();
     for name in ["note", "phone", "ssn", "card", "email", "password", "client_ip", "full_name"] {
-        columns.extend(["text", "jsonb", "_text", "int4", ""].map(|kind| column(name, "public.customers", kind)));
+        columns.extend(
+            ["text", "jsonb", "_text", "int4", ""].map(|kind| column(name, "public.customers", kind)),
+        );
         columns.push(column(name, "", "text"));
     }
-    let labels = ["error", "notice", "notification", "statement", "parameter", "reason", "tag", "something new"];
+    let labels =
+        ["error", "notice", "notification", "statement", "parameter", "reason", "tag", "something new"];
     columns.extend(labels.map(|label| labelled("body.x", label)));
     columns
 }
@@ -75,7 +83,10 @@ fn everywhere(texts: &[&str], kind: &str, statement: &str) -> (Vec<String>, usiz
 
 #[test]
 fn of_the_known_cells_none_is_hidden_that_shows_no_sign() {
-    let texts: Vec<&str> = include_str!("cells.txt").lines().flat_map(|line| [line, line.split('|').next_back().unwrap().trim()]).collect();
+    let texts: Vec<&str> = include_str!("cells.txt")
+        .lines()
+        .flat_map(|line| [line, line.split('|').next_back().unwrap().trim()])
+        .collect();
     for (kind, statement) in [("sql.query", "select * from orders"), ("http.request", "GET /orders?x=1")] {
         let (wrong, looked) = everywhere(&texts, kind, statement);
         assert_eq!(wrong, Vec::<String>::new());
@@ -85,13 +96,16 @@ fn of_the_known_cells_none_is_hidden_that_shows_no_sign() {
 
 #[test]
 fn usual_statements_and_values_show_no_sign_and_those_of_interest_do() {
-    let signs = |columns: &[Column]| masker("{}").plan_shape(1, columns, &operation("select 1")).signs.unwrap();
+    let signs =
+        |columns: &[Column]| masker("{}").plan_shape(1, columns, &operation("select 1")).signs.unwrap();
     let text = signs(&[column("note", "public.t", "text")]);
     for plain in ["went out for lunch", "2026-11-28", "order 123456", "{\"a\": 1}", "GET /v1/customers/12"] {
         assert!(!shows(&text, plain), "{plain}");
     }
     let statement = signs(&[labelled("statement", "statement")]);
-    for plain in ["SELECT abalance FROM pgbench_accounts WHERE aid = $1;", "select a, b from t where c >= 12 limit 10"] {
+    for plain in
+        ["SELECT abalance FROM pgbench_accounts WHERE aid = $1;", "select a, b from t where c >= 12 limit 10"]
+    {
         assert!(!shows(&statement, plain), "{plain}");
     }
     for telling in ["select 'x'", "select $$x$$", "select $q$x$q$", "select 1 -- ann@example.com"] {
