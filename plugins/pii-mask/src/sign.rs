@@ -17,13 +17,13 @@ const OTHERS: [u8; 10] = [0xc2, 0xd9, 0xdb, 0xe0, 0xe1, 0xe2, 0xe3, 0xef, 0xf0, 
 /// recognise themselves (`detect::secret`), shortened to what several share. A bot's token has digits enough.
 #[rustfmt::skip]
 const SECRETS: &[&str] = &[
-    "key", "pass", "pw", "secret", "token", "credential",
+    "pass", "pw", "secret", "token", "credential",
     // keys
     "akia", "asia", "abia", "acca", "aiza", "sg.", "sk", "gocspx-", "pmak-", "_pat_", "_v1_", "glpat-", "gldt-", "glrt-",
     "glsa_", "hf_", "lin_api_", "npm_", "pypi-", "rk_live_", "rk_test_", "sbp_", "shpat_", "shpca_", "shpss_", "sq0",
     "whsec_", "xapp-", "ya29.", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "xox",
-    // JSON web tokens, frames, URLs
-    "ey", "-----begin ", "://",
+    // JSON web tokens and whatever is called a key, frames, URLs
+    "ey", "://",
     // hashes
     "md5", "$2a$", "$2b$", "$2x$", "$2y$", "argon2", "$1$", "$5$", "$6$", "$y$", "$7$", "pbkdf2", "scrypt", "scram-",
     "bcrypt_", "{ssha",

@@ -63,7 +63,7 @@ impl Masker for Loud {
                 reusable: false,
                 signs: None,
             }),
-            // `signs {…}`, and of the columns whose name ends in `?`.
+            // Those of the columns whose name ends in `?`.
             orders if orders.starts_with("signs") => {
                 let wanted: Vec<u16> = wanted.collect();
                 let signs = signs(orders, columns, &wanted);
@@ -78,6 +78,7 @@ impl Masker for Loud {
                 wanted: wanted.collect(),
                 rules: vec!["upper".into(), "hide".into()],
                 reusable: self.orders == "again",
+                signs: None,
             }),
         }
     }
