@@ -1,5 +1,7 @@
 //! What the plan says of signs is true: a column none of whose values shows one is left as it is.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic, their helpers too")]
+
 mod common;
 use common::{batch, column, labelled, masker, operation};
 use proptest::prelude::*;
