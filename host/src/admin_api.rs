@@ -374,7 +374,7 @@ fn borrowed<'a, const N: usize>(
 fn plugins(mut page: Exposition, shared: &Shared) -> Exposition {
     let all: Vec<(String, Arc<PluginMetrics>)> =
         shared.guests.metrics().into_iter().map(|(name, counters)| (name.to_string(), counters)).collect();
-    let families: [Family<PluginMetrics>; 12] = [
+    let families: [Family<PluginMetrics>; 13] = [
         ("weir_plugin_calls_total", "Calls into the plugin.", |of| &of.calls),
         ("weir_plugin_traps_total", "Calls that trapped.", |of| &of.traps),
         ("weir_plugin_time_outs_total", "Calls cut because they took too long.", |of| &of.time_outs),
@@ -384,9 +384,16 @@ fn plugins(mut page: Exposition, shared: &Shared) -> Exposition {
         ("weir_plugin_shadow_differences_total", "Answers of a shadow that came to something else.", |of| {
             &of.differences
         }),
-        ("weir_plugin_decisions_reused_total", "Operations it was not asked about: a decision served again.", |of| {
-            &of.reused
-        }),
+        (
+            "weir_plugin_decisions_reused_total",
+            "Operations it was not asked about: a decision served again.",
+            |of| &of.reused,
+        ),
+        (
+            "weir_plugin_batches_without_signs_total",
+            "Batches it was not called for: no value showed a sign.",
+            |of| &of.unsigned,
+        ),
         ("weir_plugin_instances_total", "Instances made.", |of| &of.instances),
         ("weir_plugin_loads_total", "Versions taken into service.", |of| &of.loads),
         ("weir_plugin_refusals_total", "Versions refused.", |of| &of.refusals),

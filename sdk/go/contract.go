@@ -171,6 +171,30 @@ type Decision struct {
 	Reusable bool
 }
 
+// Signs of what a masker looks for, so that the host need not call it for values that hold nothing.
+//
+// Of one batch, a column listed here none of whose values shows a sign is not sent; if one value shows one, all of
+// the column's values in that batch are sent. With no column left `mask` is not called. A column of a result (one
+// without labels) that has shown a sign once is sent from then on, sign or no sign, as long as the plan holds, and
+// so are others of this session with the same relation and source: what a masker learns about a column holds.
+// A text shows a sign if it has `digits` digits, or one of `bytes`, or one of `words`.
+//
+// Example: whoever hides e-mail addresses and telephone numbers of seven digits and more in columns 1 and 2, and
+// column 0 whole, wants 0, 1 and 2 and says `columns: [1, 2], digits: 7, bytes: [0x40]`.
+//
+// A sign that is missing lets a value pass in clear, and nobody notices. List a column only if `mask` would leave
+// every value without a sign as it is; mind other writings of the same text: escapes, full-width digits.
+type Signs struct {
+	// those of `wanted` that this is true of; of others all values are sent
+	Columns []uint16
+	// so many ASCII digits in one value, wherever they stand; 0: digits do not count
+	Digits uint16
+	// any of these bytes
+	Bytes []uint8
+	// any of these texts, ASCII letters in either case: at most 256 of 2 to 64 bytes
+	Words []string
+}
+
 // What the masker wants of one result shape.
 type MaskingPlan struct {
 	// indices into the columns given: only their cells will be sent
@@ -180,6 +204,8 @@ type MaskingPlan struct {
 	// The answer does not depend on the operation: the host may keep it for the same columns of any other
 	// operation of this session, until the plugin or its settings change, without asking again.
 	Reusable bool
+	// What values must hold before this masker can find anything in them. None: all are sent.
+	Signs *Signs
 }
 
 // Columnar: one blob, cumulative ends, one column index per cell. Cell i is

@@ -13,7 +13,8 @@
 //! * `instance` is one guest in its fence: a store per session and plugin, limits in memory, time and output;
 //! * `offline` runs plugins without a gateway, for commands;
 //! * `policy`, `masker`, `inspector`, `http` are the four worlds as sessions see them; `masker_instance` is one of the
-//!   instances a masker has, `masker_beside` what a shadow of it says, and `edits` applies what maskers say.
+//!   instances a masker has, `masker_beside` what a shadow of it says, `edits` applies what maskers say, and `signs` knows
+//!   when one need not be asked.
 //!
 //! Invariants:
 //!
@@ -52,6 +53,7 @@ mod registry;
 mod rollout;
 mod schema;
 mod settings;
+mod signs;
 mod state;
 mod surface;
 mod text;

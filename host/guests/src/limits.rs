@@ -137,6 +137,12 @@ pub(crate) const MAX_FINDINGS: usize = 256;
 pub(crate) const MAX_TAGS: usize = 64;
 pub(crate) const MAX_REVIEWERS: usize = 64;
 pub(crate) const MAX_RULES: usize = 1024;
+/// Words among a masker's signs, and how long each may be, in bytes.
+pub(crate) const MAX_SIGNS: usize = 256;
+pub(crate) const MIN_SIGN_BYTES: usize = 2;
+pub(crate) const MAX_SIGN_BYTES: usize = 64;
+/// Columns of a session of which is kept whether they have shown a sign; of more of them all values are sent.
+pub(crate) const MAX_SIGNED_COLUMNS: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,7 @@ use crate::metrics::{PluginMetrics, RoomMetrics, count};
 use crate::outside::Outside;
 use crate::problem::{LoadProblem, Stage};
 use crate::rollout::{Mode, Probation};
+use crate::signs::Searches;
 use crate::state::GuestState;
 use crate::surface::{Capability, Surface, as_component};
 use crate::text::clean;
@@ -133,6 +134,8 @@ pub struct Loaded {
     pub(crate) probation: Option<Arc<Probation>>,
     pub(crate) compiled: Arc<Compiled>,
     pub(crate) bounds: Arc<Bounds>,
+    /// what its maskers look for
+    pub(crate) searches: Arc<Searches>,
 }
 
 impl Loaded {
@@ -266,6 +269,7 @@ impl Loader {
             probation: None,
             compiled,
             bounds,
+            searches: Arc::default(),
         };
         loaded.open_fault = trial::run(&loaded).await?;
         Ok(loaded)

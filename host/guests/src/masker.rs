@@ -14,8 +14,11 @@ use crate::fault;
 use crate::load::Loaded;
 use crate::masker_beside::{self, Said, ShadowPart};
 use crate::masker_instance::{MaskerInstance, Wish};
+use crate::metrics::count;
 use crate::registry::{Current, Generation};
+use crate::signs::Signs;
 use crate::state::Visit;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use weir_model::{Applied, Column, Fault, FaultSource, Operation, PluginName};
@@ -42,6 +45,7 @@ struct Part {
     resident: u64,
     wanted: Vec<bool>,
     rules: Vec<String>,
+    signs: Option<Signs>,
 }
 
 /// Plans a slot keeps at once: routes and statements a session takes turns in.
@@ -196,7 +200,8 @@ impl GuestMaskers {
             {
                 Ok((resident, wish)) => {
                     let names = masker_beside::names(columns, operation);
-                    let Wish { wanted: own, rules, reusable } = wish;
+                    // A shadow is shown all values.
+                    let Wish { wanted: own, rules, reusable, signs: _ } = wish;
                     let part = ShadowPart { member: index, resident, wanted: own, rules, reusable, names };
                     told.extend(part.unseen(shadow, wanted));
                     planned.shadows.push(part);
@@ -232,6 +237,14 @@ fn parts(slots: &BTreeMap<u32, Slot>) -> impl Iterator<Item = &Part> {
 impl Part {
     fn is(&self, member: usize, resident: u64) -> bool {
         self.member == member && self.resident == resident
+    }
+
+    /// Which columns of a batch it is sent. None: its signs keep all of them.
+    fn sent(&self, batch: &Batch, so_far: Option<&Masked>) -> Option<Cow<'_, [bool]>> {
+        match &self.signs {
+            Some(signs) if !batch.is_empty() => signs.sent(batch, so_far, &self.wanted),
+            _ => Some(Cow::Borrowed(&self.wanted)),
+        }
     }
 }
 
@@ -275,8 +288,8 @@ impl Member {
             self.shadow = Some(Resident { id: *next_id, loaded: Arc::clone(shadow), instance });
         }
         let resident = self.shadow.as_mut().ok_or_else(|| fault::gone(&shadow.name))?;
-        let (columns, operation) = (LentColumns::new(columns), LentOperation::new(operation));
-        Ok((resident.id, resident.instance.plan(number, &columns, &operation).await?))
+        let (lent, operation) = (LentColumns::new(columns), LentOperation::new(operation));
+        Ok((resident.id, resident.instance.plan(number, columns, &lent, &operation).await?))
     }
 
     /// The instance that a shadow's part speaks of, if it can still be asked.
@@ -325,8 +338,8 @@ impl Maskers for GuestMaskers {
             let loaded = loaded.ok_or_else(|| fault::missing(&member.name))?;
             let place = loaded.watched(member.place_of(loaded, &self.info, &mut self.next_id).await)?;
             let resident = member.residents.get_mut(place).ok_or_else(|| fault::gone(&member.name))?;
-            let wish =
-                loaded.watched(resident.instance.plan(number, &lent_columns, &lent_operation).await)?;
+            let wish = resident.instance.plan(number, columns, &lent_columns, &lent_operation).await;
+            let wish = loaded.watched(wish)?;
             by.push(loaded.judged_by("mask"));
             asked.push(Arc::clone(loaded));
             reusable &= wish.reusable;
@@ -337,6 +350,7 @@ impl Maskers for GuestMaskers {
                     resident: resident.id,
                     wanted: wish.wanted,
                     rules: wish.rules,
+                    signs: wish.signs,
                 });
             }
         }
@@ -375,18 +389,26 @@ impl Maskers for GuestMaskers {
             let member = self.members.get_mut(part.member).ok_or_else(|| unsound("no such masker"))?;
             let resident = member.residents.iter_mut().find(|resident| resident.id == part.resident);
             let resident = resident.ok_or_else(|| fault::gone(&member.name))?;
-            let wants_all =
-                batch.columns.iter().all(|column| part.wanted.get(usize::from(*column)) == Some(&true));
+            if !resident.instance.guest.is_usable() {
+                return Err(fault::gone(&member.name));
+            }
+            let Some(sent) = part.sent(&batch, masked.as_ref()) else {
+                count(&resident.loaded.bounds.metrics.unsigned);
+                if is_tried {
+                    steps.push((part.member, masked.clone().unwrap_or_default()));
+                }
+                continue;
+            };
+            let sends_all = batch.columns.iter().all(|column| sent.get(usize::from(*column)) == Some(&true));
             masked = Some(match masked {
-                None if wants_all => {
+                None if sends_all => {
                     let step = resident.instance.mask(plan.number, &batch, &part.rules).await;
                     resident.loaded.watched(step)?
                 }
                 so_far => {
                     let so_far = so_far.unwrap_or_default();
                     let too_large = || unsound("too much text for one answer");
-                    let (narrowed, indices) =
-                        edits::narrow(&batch, &so_far, &part.wanted).ok_or_else(too_large)?;
+                    let (narrowed, indices) = edits::narrow(&batch, &so_far, &sent).ok_or_else(too_large)?;
                     if narrowed.is_empty() {
                         so_far
                     } else {

@@ -8,16 +8,20 @@ use crate::instance::Fenced;
 use crate::limits::{MAX_RULES, MAX_WORD_CHARS};
 use crate::load::{Exports, Loaded};
 use crate::masker_beside::Said;
+use crate::signs::{Searches, Shown, Signs};
 use crate::state::Visit;
 use crate::text::clean;
 use crate::trial::{StartFault, configured, took_session};
-use weir_model::Fault;
+use std::sync::Arc;
+use weir_model::{Column, Fault};
 use weir_session::traffic::{Batch, Masked};
 
 /// An opened masker.
 pub(crate) struct MaskerInstance {
     pub(crate) guest: Fenced,
     calls: mask::Guest,
+    searches: Arc<Searches>,
+    shown: Shown,
 }
 
 impl MaskerInstance {
@@ -36,17 +40,18 @@ impl MaskerInstance {
             Err(error) => Err(error),
         };
         let calls = took_session(&mut guest, started, opened)?;
-        Ok(Self { guest, calls })
+        Ok(Self { guest, calls, searches: Arc::clone(&loaded.searches), shown: Shown::default() })
     }
 
-    /// What it wants of these columns.
+    /// What it wants of these columns; `lent` are the same.
     pub(crate) async fn plan(
         &mut self,
         slot: u32,
-        columns: &LentColumns<'_>,
+        columns: &[Column],
+        lent: &LentColumns<'_>,
         operation: &LentOperation<'_>,
     ) -> Result<Wish, Fault> {
-        let lent = columns.lend();
+        let lent = lent.lend();
         let started = self.guest.begin_call()?;
         let said = self.calls.call_plan(&mut self.guest.store, slot, &lent, operation.lend()).await;
         let said = self
@@ -64,7 +69,13 @@ impl MaskerInstance {
             return Err(self.guest.lied("plan", "too many rules"));
         }
         let rules = said.rules.into_iter().map(|rule| clean(rule, MAX_WORD_CHARS)).collect();
-        Ok(Wish { wanted, rules, reusable: said.reusable })
+        let signs = said
+            .signs
+            .filter(|signs| !signs.columns.is_empty())
+            .map(|signs| Signs::read(signs, columns, &wanted, &mut self.shown, &self.searches))
+            .transpose()
+            .map_err(|what| self.guest.lied("plan", what))?;
+        Ok(Wish { wanted, rules, reusable: said.reusable, signs })
     }
 
     pub(crate) async fn mask(&mut self, slot: u32, batch: &Batch, rules: &[String]) -> Result<Masked, Fault> {
@@ -108,4 +119,6 @@ pub(crate) struct Wish {
     pub(crate) rules: Vec<String>,
     /// any operation gets the same answer for the same columns
     pub(crate) reusable: bool,
+    /// what values must show to be sent
+    pub(crate) signs: Option<Signs>,
 }

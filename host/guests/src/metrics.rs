@@ -51,6 +51,8 @@ pub struct PluginMetrics {
     pub differences: AtomicU64,
     /// Operations a policy was not asked about, because what it had said served again.
     pub reused: AtomicU64,
+    /// Batches that a masker was not called for, as no value showed one of its signs.
+    pub unsigned: AtomicU64,
     /// What the plugin counts itself.
     pub own: OwnMetrics,
     /// Lines the guest wrote beyond its rate.

@@ -7,6 +7,7 @@ use crate::kind::{Kind, Kinds};
 use crate::message::Author;
 use crate::method::Method;
 use crate::settings::{Messages, Rules};
+use crate::sign;
 use crate::taint::{Analysis, is_spoken_over_http};
 use crate::vote::{Ballots, Origin, Tally, Votes};
 use std::rc::Rc;
@@ -38,6 +39,19 @@ impl Treatment {
             Treatment::Whole { .. } => true,
             Treatment::Detect { votes, .. } => votes.decided().is_some(),
             _ => false,
+        }
+    }
+
+    /// Whether nothing is done to a value that shows no sign (`sign`), whatever was seen before. What most values of a
+    /// column are is counted from its first sign on, as the host sends all of them from then on.
+    pub fn needs_sign(&self, on: Kinds, literals: bool) -> bool {
+        match self {
+            Treatment::Detect { hint, votes, .. } => {
+                votes.decided().is_none() && !hint.kinds.and(on).has(Kind::Secret)
+            }
+            Treatment::Statement => !literals,
+            Treatment::Message { strict } => strict.is_none(),
+            Treatment::Pass | Treatment::Whole { .. } | Treatment::Number | Treatment::KeptStatement => false,
         }
     }
 }
@@ -97,8 +111,11 @@ impl Shape {
             || (is_spoken_over_http(&operation.kind)
                 && columns.iter().all(|column| !column.labels.is_empty() || has_origin(column)));
         let over_http = is_spoken_over_http(&operation.kind);
+        // Of a statement about something protected all values are hidden: small numbers in words, comments.
+        let literals = !over_http && analysis.holds_values;
+        let signs = sign::of(rules, &treatments, over_http, literals);
         let shape = Shape { treatments, analysis, over_http, kinds: rules.on, computed, message };
-        (shape, MaskingPlan { wanted, rules: names, reusable })
+        (shape, MaskingPlan { wanted, rules: names, reusable, signs })
     }
 
     pub fn rule(&self, kind: Kind) -> u16 {

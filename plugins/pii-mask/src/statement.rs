@@ -1,6 +1,7 @@
 //! The text of a statement on its way to the trail: its names stay, its values go when it is about something
 //! protected.
 
+use crate::bytes::at;
 use crate::columns::Named;
 use crate::message::{Part, join};
 use crate::taint::Analysis;
@@ -64,8 +65,13 @@ fn inside(written: &str, start: usize, stop: usize) -> Part {
 
 /// Literals in places where secrets are given: `PASSWORD '…'`, `OPTIONS (… '…')`, `CONNECTION '…'`.
 fn secrets(text: &str) -> Vec<Part> {
-    // Every literal that can hold one has a quote or a dollar.
-    if memchr::memchr2(b'\'', b'$', text.as_bytes()).is_none() {
+    // Every literal that can hold one has a quote, or dollars that are none of `$1`.
+    let bytes = text.as_bytes();
+    let begins_quote = |dollar: usize| {
+        let next = at(bytes, dollar + 1);
+        next == b'$' || next == b'_' || next.is_ascii_alphabetic() || !next.is_ascii()
+    };
+    if memchr::memchr(b'\'', bytes).is_none() && !memchr::memchr_iter(b'$', bytes).any(begins_quote) {
         return Vec::new();
     }
     let part = |span: &Span| inside(span.of(text), span.start as usize, span.end as usize);

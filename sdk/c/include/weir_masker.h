@@ -5,6 +5,7 @@
 #include "weir.h"
 
 typedef exports_weir_plugin_mask_masking_plan_t weir_plan;
+typedef exports_weir_plugin_mask_signs_t weir_signs;
 typedef exports_weir_plugin_mask_batch_t weir_batch;
 typedef exports_weir_plugin_mask_edits_t weir_edits;
 
@@ -27,6 +28,38 @@ static inline void weir_want(weir_plan *plan, uint16_t column) {
 static inline void weir_rule(weir_plan *plan, const char *name) {
     plan->rules.ptr = weir_grow(plan->rules.ptr, plan->rules.len, sizeof *plan->rules.ptr);
     plan->rules.ptr[plan->rules.len++] = weir_new_text(name);
+}
+
+// What values must show to be sent; without these calls all are. A sign that is missing lets a value pass in clear.
+
+// Values of this column, which must be wanted too, are sent only if one of them shows a sign.
+static inline void weir_sign_for(weir_plan *plan, uint16_t column) {
+    weir_signs *signs = &plan->signs.val;
+    plan->signs.is_some = true;
+    signs->columns.ptr = weir_grow(signs->columns.ptr, signs->columns.len, sizeof *signs->columns.ptr);
+    signs->columns.ptr[signs->columns.len++] = column;
+}
+
+// So many ASCII digits in one value.
+static inline void weir_sign_digits(weir_plan *plan, uint16_t digits) {
+    plan->signs.is_some = true;
+    plan->signs.val.digits = digits;
+}
+
+// This byte.
+static inline void weir_sign_byte(weir_plan *plan, uint8_t byte) {
+    weir_signs *signs = &plan->signs.val;
+    plan->signs.is_some = true;
+    signs->bytes.ptr = weir_grow(signs->bytes.ptr, signs->bytes.len, sizeof *signs->bytes.ptr);
+    signs->bytes.ptr[signs->bytes.len++] = byte;
+}
+
+// This text of at least two bytes, ASCII letters in either case.
+static inline void weir_sign_word(weir_plan *plan, const char *word) {
+    weir_signs *signs = &plan->signs.val;
+    plan->signs.is_some = true;
+    signs->words.ptr = weir_grow(signs->words.ptr, signs->words.len, sizeof *signs->words.ptr);
+    signs->words.ptr[signs->words.len++] = weir_new_text(word);
 }
 
 // ---- Cells:

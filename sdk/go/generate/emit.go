@@ -232,6 +232,9 @@ func (w *writer) store(t typeRef, base string, offset int, value string) string 
 	case kind.Record != nil || kind.Variant != nil:
 		w.wantStore(t)
 		return fmt.Sprintf("store%s(%s, &%s)", exported(w.of(t).Name), w.shifted(base, offset), value)
+	case kind.Option != nil && !w.isList(*kind.Option):
+		_, _, payload := w.cases([]typeRef{{absent: true}, *kind.Option})
+		return fmt.Sprintf("%s(%s, %d, %d, %s, %s)", w.abi("StoreOption"), base, offset, payload, value, w.storer(*kind.Option))
 	case kind.Tuple != nil:
 		_, _, offsets := w.places(kind.Tuple.Types)
 		var all []string

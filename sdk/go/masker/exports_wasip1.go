@@ -85,7 +85,7 @@ func exportPlan(p0 uint32) uint32 {
 	operation := loadOperation(unsafe.Add(abi.Pointer(p0), 12))
 	abi.Taken()
 	value, fault := onPlan(shape, columns, &operation)
-	room := abi.Room(24)
+	room := abi.Room(56)
 	if fault != nil {
 		*abi.At[uint8](room, 0) = 1
 		storeFault(unsafe.Add(room, 4), &(*fault))
@@ -157,6 +157,7 @@ func storeMaskingPlan(at unsafe.Pointer, value *weir.MaskingPlan) {
 	abi.StoreList(at, 0, value.Wanted)
 	abi.StoreElements(at, 8, value.Rules, 8, func(at unsafe.Pointer, value *string) { abi.StoreText(at, 0, (*value)) })
 	abi.StoreBool(at, 16, value.Reusable)
+	abi.StoreOption(at, 20, 4, value.Signs, storeSigns)
 }
 
 func loadAttribute(at unsafe.Pointer) weir.Attribute {
@@ -181,4 +182,11 @@ func loadPrincipal(at unsafe.Pointer) weir.Principal {
 		Groups:     abi.Elements(*abi.At[uint32](at, 16), *abi.At[uint32](at, 20), 8, func(at unsafe.Pointer) string { return abi.LoadText(at, 0) }),
 		Attributes: abi.Elements(*abi.At[uint32](at, 24), *abi.At[uint32](at, 28), 16, loadAttribute),
 	}
+}
+
+func storeSigns(at unsafe.Pointer, value *weir.Signs) {
+	abi.StoreList(at, 0, value.Columns)
+	*abi.At[uint16](at, 8) = value.Digits
+	abi.StoreList(at, 12, value.Bytes)
+	abi.StoreElements(at, 20, value.Words, 8, func(at unsafe.Pointer, value *string) { abi.StoreText(at, 0, (*value)) })
 }

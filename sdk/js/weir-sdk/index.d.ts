@@ -60,7 +60,10 @@ declare abstract class Base<Settings> {
 export declare abstract class Policy<Settings = object> extends Base<Settings> {
     abstract decide(operation: Operation): Decision;
 }
-export interface Plan { wanted: number[]; rules: string[]; reusable?: boolean }
+/** What values of `columns` must show to be sent: so many ASCII digits (0: they do not count), one of the bytes, or one of
+ * the words, in whatever case. A sign that is missing lets a value pass in clear. */
+export interface Signs { columns: number[]; digits?: number; bytes?: Iterable<number>; words?: string[] }
+export interface Plan { wanted: number[]; rules: string[]; reusable?: boolean; signs?: Signs }
 export declare class Batch implements Iterable<[cell: number, column: number, bytes: Uint8Array]> {
     cells: Uint8Array;
     ends: ArrayLike<number>;

@@ -63,7 +63,7 @@ class Plugin {
 export class Policy extends Plugin {}
 
 /**
- * Has `plan(shape, columns, operation)`: answers `{ wanted, rules, reusable }`, indices of columns and names of rules; and
+ * Has `plan(shape, columns, operation)`: answers `{ wanted, rules, reusable, signs }`, indices of columns and names of rules; and
  * `mask(shape, values)`: answers Edits of the cells of those columns. NULLs are not sent.
  */
 export class Masker extends Plugin {}

@@ -3,6 +3,8 @@
 import { Batch } from "./index.js";
 import { current, guarded, lifecycleOf } from "./shared.js";
 
+const lists = ({ columns, digits = 0, bytes = [], words = [] }) => ({ columns, digits, bytes: Uint8Array.from(bytes), words });
+
 export const exportsOf = (Plugin) => ({
     lifecycle: lifecycleOf(Plugin),
     mask: {
@@ -11,8 +13,8 @@ export const exportsOf = (Plugin) => ({
         },
         plan(shape, columns, operation) {
             return guarded(() => {
-                const { wanted, rules, reusable } = current.plugin.plan(shape, columns, operation);
-                return { wanted, rules, reusable: reusable === true };
+                const { wanted, rules, reusable, signs } = current.plugin.plan(shape, columns, operation);
+                return { wanted, rules, reusable: reusable === true, signs: signs && lists(signs) };
             });
         },
         mask(shape, values) {

@@ -16,6 +16,7 @@ from .types import (
     Operation,
     Parameter,
     Plan,
+    Signs,
     Policy,
     Principal,
     SessionInfo,
@@ -29,6 +30,6 @@ from .types import (
 )
 
 __all__ = [
-    "Attribute", "Batch", "Column", "Decision", "Edits", "Fault", "Finding", "Masker", "Operation", "Parameter", "Plan",
+    "Attribute", "Batch", "Column", "Decision", "Edits", "Fault", "Finding", "Masker", "Operation", "Parameter", "Plan", "Signs",
     "Policy", "Principal", "SessionInfo", "abstain", "allow", "attribute", "deny", "hold", "log", "rewrite",
 ]

@@ -15,7 +15,8 @@ class Mask:
     def plan(self, shape, columns, operation):
         def ask():
             plan = current[0].plan(shape, columns, operation)
-            return mask.MaskingPlan(plan.wanted, plan.rules, plan.reusable)
+            signs = plan.signs and mask.Signs(plan.signs.columns, plan.signs.digits, bytes(plan.signs.bytes), plan.signs.words)
+            return mask.MaskingPlan(plan.wanted, plan.rules, plan.reusable, signs)
 
         return guarded(ask)
 

@@ -149,6 +149,17 @@ class Policy(_Plugin):
 
 
 @dataclass
+class Signs:
+    """What values of `columns` must show to be sent: so many ASCII digits (0: they do not count), one of the bytes, or
+    one of the words, in whatever case. A sign that is missing lets a value pass in clear."""
+
+    columns: list[int]
+    digits: int = 0
+    bytes: bytes = b""
+    words: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Plan:
     """What a masker wants: indices of columns, and the names of the rules it may apply."""
 
@@ -156,6 +167,8 @@ class Plan:
     rules: list[str] = field(default_factory=list)
     #: the same columns get the same answer whatever the operation
     reusable: bool = False
+    #: what values must show to be sent; none: all are
+    signs: Signs | None = None
 
 
 @dataclass

@@ -39,4 +39,6 @@ mod reload;
 #[cfg(test)]
 mod rollout;
 #[cfg(test)]
+mod signs;
+#[cfg(test)]
 mod support;

@@ -109,8 +109,15 @@ async fn nonsense_edits_are_faults_and_the_next_plan_works() {
         ("plan-fault", "plugin-fault"),
         ("plan-column", "plugin-contract"),
         ("plan-rules", "plugin-contract"),
+        ("signs-column", "plugin-contract"),
+        ("signs-unwanted", "plugin-contract"),
+        ("signs-words", "plugin-contract"),
+        ("signs-bytes", "plugin-contract"),
+        ("signs-long", "plugin-contract"),
+        ("signs-short", "plugin-contract"),
+        ("signs-none", "plugin-contract"),
     ] {
-        let fault = plan(&mut session, order, &["upper"]).await.expect_err(order);
+        let fault = plan(&mut session, order, &["id", "upper?"]).await.expect_err(order);
         assert_eq!(fault.code, code, "{order}: {fault:?}");
         let unplanned = session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap_err();
         assert_eq!(unplanned.code, "pipeline", "a failed plan leaves none: {unplanned:?}");

@@ -35,11 +35,16 @@ weir_plan weir_plan_for(uint32_t shape, const weir_column *columns, size_t count
     weir_plan plan = {.reusable = true};
     weir_rule(&plan, "salary");
     weir_rule(&plan, "email");
+    weir_sign_byte(&plan, '@');
     for (size_t at = 0; at < count; at++) {
         shapes[shape].rules = weir_grow(shapes[shape].rules, at, 1);
         shapes[shape].rules[at] = rule_of(&columns[at]);
         if (shapes[shape].rules[at] != NONE) {
             weir_want(&plan, (uint16_t)at);
+        }
+        // Of what has no sign of an address in it nothing is hidden, so it need not be sent.
+        if (shapes[shape].rules[at] == EMAIL) {
+            weir_sign_for(&plan, (uint16_t)at);
         }
     }
     return plan;

@@ -22,6 +22,8 @@ func (hide *hideSalaries) Open(*weir.SessionInfo) error { return nil }
 
 func (hide *hideSalaries) Plan(shape uint32, columns []weir.Column, _ *weir.Operation) (*weir.MaskingPlan, error) {
 	plan := &weir.MaskingPlan{Rules: []string{"salary", "email"}, Reusable: true}
+	// Of what has no sign of an address in it nothing is hidden, so it need not be sent.
+	plan.Signs = &weir.Signs{Bytes: []byte("@")}
 	rules := make([]uint16, len(columns))
 	for at, column := range columns {
 		switch column.Source {
@@ -29,6 +31,7 @@ func (hide *hideSalaries) Plan(shape uint32, columns []weir.Column, _ *weir.Oper
 			rules[at] = salary
 		case "email":
 			rules[at] = email
+			plan.Signs.Columns = append(plan.Signs.Columns, uint16(at))
 		default:
 			rules[at] = none
 			continue

@@ -200,6 +200,15 @@ func StoreElements[T any](base unsafe.Pointer, offset uintptr, list []T, size ui
 	*At[uint32](base, offset+4) = uint32(len(list))
 }
 
+// StoreOption writes what may be there: nothing for nil. `payload` is where the value stands behind `offset`.
+func StoreOption[T any](base unsafe.Pointer, offset, payload uintptr, value *T, store func(unsafe.Pointer, *T)) {
+	*At[uint8](base, offset) = 0
+	if value != nil {
+		*At[uint8](base, offset) = 1
+		store(unsafe.Add(base, offset+payload), value)
+	}
+}
+
 // Option reads what may be there: nil when it is not.
 func Option[T any](base unsafe.Pointer, offset uintptr, load func(unsafe.Pointer) T) *T {
 	if *At[uint8](base, offset) == 0 {

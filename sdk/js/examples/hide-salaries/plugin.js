@@ -4,7 +4,7 @@ import { Edits, Masker } from "weir-sdk";
 
 const RULES = ["salary", "email"];
 const [SALARY, EMAIL] = [0, 1];
-const AT = "@".codePointAt(0);
+const AT = "@".charCodeAt(0);
 
 export class Plugin extends Masker {
     static pluginName = "hide-salaries";
@@ -15,7 +15,10 @@ export class Plugin extends Masker {
     plan(shape, columns, _operation) {
         const rules = columns.map((column) => RULES.indexOf(column.source));
         this.#rules.set(shape, rules);
-        return { wanted: rules.flatMap((rule, index) => (rule < 0 ? [] : [index])), rules: RULES, reusable: true };
+        const indices = (is) => rules.flatMap((rule, index) => (is(rule) ? [index] : []));
+        // Of what has no sign of an address in it nothing is hidden, so it need not be sent.
+        const signs = { columns: indices((rule) => rule === EMAIL), bytes: [AT] };
+        return { wanted: indices((rule) => rule >= 0), rules: RULES, reusable: true, signs };
     }
 
     mask(shape, values) {

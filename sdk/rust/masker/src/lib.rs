@@ -5,7 +5,7 @@ pub mod bindings;
 #[doc(hidden)]
 pub use weir_sdk_common as common;
 
-pub use bindings::exports::weir::plugin::mask::{Batch, Edits, MaskingPlan};
+pub use bindings::exports::weir::plugin::mask::{Batch, Edits, MaskingPlan, Signs};
 pub use weir_sdk_common::{Attribute, Column, Fault, NoSettings, Operation, SessionInfo};
 
 use serde::de::DeserializeOwned;

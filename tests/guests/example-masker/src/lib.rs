@@ -48,6 +48,7 @@ impl Masker for Curtain {
             rules: vec!["column".into(), "address".into()],
             // Nothing of the operation was looked at.
             reusable: true,
+            signs: None,
         };
         self.hidden.insert(shape, hidden);
         Ok(plan)

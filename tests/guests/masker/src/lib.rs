@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use weir_sdk::Fault;
-use weir_sdk::masker::{Batch, Column, Edits, Masker, MaskingPlan, Operation, SessionInfo};
+use weir_sdk::masker::{Batch, Column, Edits, Masker, MaskingPlan, Operation, SessionInfo, Signs};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,16 +51,34 @@ impl Masker for Loud {
         match self.orders.as_str() {
             "plan-panic" => panic!("told to"),
             "plan-fault" => Err(Fault::new("no", "told to refuse")),
-            "plan-column" => {
-                Ok(MaskingPlan { wanted: vec![columns.len() as u16], rules: vec![], reusable: false })
-            }
-            "plan-rules" => {
-                Ok(MaskingPlan { wanted: vec![0], rules: vec![String::new(); 5000], reusable: false })
+            "plan-column" => Ok(MaskingPlan {
+                wanted: vec![columns.len() as u16],
+                rules: vec![],
+                reusable: false,
+                signs: None,
+            }),
+            "plan-rules" => Ok(MaskingPlan {
+                wanted: vec![0],
+                rules: vec![String::new(); 5000],
+                reusable: false,
+                signs: None,
+            }),
+            // Those of the columns whose name ends in `?`.
+            orders if orders.starts_with("signs") => {
+                let wanted: Vec<u16> = wanted.collect();
+                let signs = signs(orders, columns, &wanted);
+                Ok(MaskingPlan {
+                    wanted,
+                    rules: vec!["upper".into(), "hide".into()],
+                    reusable: false,
+                    signs: Some(signs),
+                })
             }
             _ => Ok(MaskingPlan {
                 wanted: wanted.collect(),
                 rules: vec!["upper".into(), "hide".into()],
                 reusable: self.orders == "again",
+                signs: None,
             }),
         }
     }
@@ -137,6 +155,29 @@ impl Loud {
             }
         }
     }
+}
+
+/// The signs `!` and `key`, or some that break the contract.
+fn signs(orders: &str, columns: &[Column], wanted: &[u16]) -> Signs {
+    let is_signed =
+        |index: &u16| columns.get(usize::from(*index)).is_some_and(|column| column.name.ends_with('?'));
+    let mut signs = Signs {
+        columns: wanted.iter().copied().filter(is_signed).collect(),
+        digits: 3,
+        bytes: vec![b'!'],
+        words: vec!["Key".into()],
+    };
+    match orders {
+        "signs-column" => signs.columns = vec![columns.len() as u16],
+        "signs-unwanted" => signs.columns = vec![0],
+        "signs-words" => signs.words = vec!["ab".into(); 257],
+        "signs-bytes" => signs.bytes = vec![0; 257],
+        "signs-long" => signs.words = vec!["x".repeat(65)],
+        "signs-short" => signs.words = vec!["x".into()],
+        "signs-none" => signs = Signs { columns: signs.columns, digits: 0, bytes: vec![], words: vec![] },
+        _ => {}
+    }
+    signs
 }
 
 fn forever() -> ! {

@@ -24,12 +24,13 @@ impl Masker for Moody {
             panic!("told to");
         }
         if self.quiet {
-            return Ok(MaskingPlan { wanted: vec![], rules: vec![], reusable: false });
+            return Ok(MaskingPlan { wanted: vec![], rules: vec![], reusable: false, signs: None });
         }
         Ok(MaskingPlan {
             wanted: (0..columns.len() as u16).collect(),
             rules: vec!["moody".into()],
             reusable: false,
+            signs: None,
         })
     }
 

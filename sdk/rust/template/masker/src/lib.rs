@@ -38,7 +38,7 @@ impl Masker for Hide {
         let is_hidden = |column: &Column| !self.is_free && self.columns.contains(&column.source);
         let wanted = (0..).zip(columns).filter(|(_, column)| is_hidden(column)).map(|(index, _)| index);
         // The same columns get the same answer whatever the operation: the host need not ask again.
-        Ok(MaskingPlan { wanted: wanted.collect(), rules: vec!["hidden-column".into()], reusable: true })
+        Ok(MaskingPlan { wanted: wanted.collect(), rules: vec!["hidden-column".into()], reusable: true, signs: None })
     }
 
     fn mask(&mut self, _: u32, values: &Batch) -> Result<Edits, Fault> {
