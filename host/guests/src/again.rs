@@ -9,8 +9,10 @@ use weir_session::ports::PolicyDecision;
 
 /// Decisions an instance keeps: statements and routes a session takes turns in.
 const KEPT: usize = 16;
-/// The texts of an operation whose decision is kept, together, in bytes. With all of them a session and policy keep 128 KiB.
+/// What a decision and its operation may take, in bytes. With all of them a session and policy keep 128 KiB.
 const MAX_BYTES: usize = 8 * 1024;
+/// What an entry of a list takes beside its texts: two or three of them, each with its own block of memory.
+const ENTRY_BYTES: usize = 120;
 
 /// The decisions of one instance, the last used first.
 #[derive(Default)]
@@ -28,7 +30,8 @@ impl Again {
 
     /// Keeps a decision that its policy calls reusable. One that stops or changes something is asked for each time.
     pub(crate) fn keep(&mut self, operation: &Operation, decision: &PolicyDecision) {
-        if !matches!(decision.verdict, Verdict::Allow | Verdict::Abstain) || bytes(operation) > MAX_BYTES {
+        let is_large = || bytes_of(operation).saturating_add(bytes_said(decision)) > MAX_BYTES;
+        if !matches!(decision.verdict, Verdict::Allow | Verdict::Abstain) || is_large() {
             return;
         }
         let name = |parameter: &Parameter| Parameter { value: None, ..parameter.clone() };
@@ -56,15 +59,22 @@ fn is_like(one: &Operation, other: &Operation) -> bool {
         && parameters.iter().zip(&other.parameters).all(same)
 }
 
-fn bytes(operation: &Operation) -> usize {
+fn bytes_of(operation: &Operation) -> usize {
     let Operation { kind, action: _, text, objects, parameters, attributes, claimed } = operation;
+    let objects = objects.iter().map(String::len);
     let named = parameters.iter().map(|parameter| parameter.name.len() + parameter.type_name.len());
     let facts = attributes.iter().chain(claimed).map(|fact| fact.name.len() + fact.value.len());
-    kind.len()
-        + text.len()
-        + objects.iter().map(String::len).sum::<usize>()
-        + named.sum::<usize>()
-        + facts.sum::<usize>()
+    kind.len() + text.len() + entries(objects.chain(named).chain(facts))
+}
+
+fn bytes_said(decision: &PolicyDecision) -> usize {
+    let findings = decision.findings.iter().map(|finding| finding.rule.len() + finding.place.len());
+    let tags = decision.tags.iter().map(|tag| tag.name.len() + tag.value.len());
+    entries(findings.chain(tags))
+}
+
+fn entries(texts: impl Iterator<Item = usize>) -> usize {
+    texts.map(|bytes| bytes + ENTRY_BYTES).sum()
 }
 
 #[cfg(test)]
@@ -141,6 +151,10 @@ mod tests {
         let mut again = Again::default();
         let of = |number: usize| Operation { text: format!("select {number}"), ..operation() };
         again.keep(&Operation { text: "x".repeat(MAX_BYTES), ..operation() }, &said(Verdict::Allow));
+        let many = vec![String::new(); MAX_BYTES / ENTRY_BYTES];
+        again.keep(&Operation { objects: many, ..operation() }, &said(Verdict::Allow));
+        let tags = vec![Attribute::new("by", "x".repeat(MAX_BYTES / 8)); 8];
+        again.keep(&operation(), &PolicyDecision { tags, ..said(Verdict::Allow) });
         assert!(again.0.is_empty());
         for number in 0..KEPT {
             again.keep(&of(number), &said(Verdict::Abstain));
