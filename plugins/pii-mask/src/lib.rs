@@ -2,8 +2,8 @@
 //!
 //! *Detection* (`detect`, `scan`, `hint`, `vote`) knows values by their form. *Named columns* (`columns`, `taint`)
 //! are hidden whatever they hold, and so is what a statement computes from them. *Texts* (`message`, `template`, `statement`)
-//! lose the values they echo. `sign` says which values
-//! need not be looked at. `masker` puts them together; this file is only the glue to the contract.
+//! lose the values they echo. `sign` says which values need not be looked at. `masker` puts them together; this file is only
+//! the glue to the contract.
 
 pub mod bytes;
 pub mod cell;

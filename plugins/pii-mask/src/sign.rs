@@ -36,6 +36,9 @@ const DOLLARS: [&str; 28] = [
     "$s", "$t", "$u", "$v", "$w", "$x", "$y", "$z",
 ];
 
+/// What every address of the fourth version holds one of, and names with a dot do not.
+const DOTTED: [&str; 10] = [".0", ".1", ".2", ".3", ".4", ".5", ".6", ".7", ".8", ".9"];
+
 /// Numbers that check themselves.
 const NUMBERS: Kinds = Kinds::only(Kind::Phone)
     .or(Kinds::only(Kind::Card))
@@ -58,6 +61,7 @@ pub fn of(rules: &Rules, treatments: &[Treatment], over_http: bool, literals: bo
     }
     if on.has(Kind::Ip) {
         bytes.push(b':');
+        words.extend(DOTTED);
     }
     if on.has(Kind::Secret) {
         words.extend(SECRETS);
@@ -76,10 +80,6 @@ pub fn of(rules: &Rules, treatments: &[Treatment], over_http: bool, literals: bo
     }
     bytes.sort_unstable();
     bytes.dedup();
-    let digits = match (on.has(Kind::Ip), on.and(NUMBERS).is_empty()) {
-        (true, _) => 4,
-        (false, false) => MIN_DIGITS as u16,
-        (false, true) => 0,
-    };
+    let digits = if on.and(NUMBERS).is_empty() { 0 } else { MIN_DIGITS as u16 };
     Some(Signs { columns, digits, bytes, words: words.into_iter().map(str::to_owned).collect() })
 }
