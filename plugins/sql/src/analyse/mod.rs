@@ -6,7 +6,7 @@
 //!
 //! Reading order: `class` and `statement` are the answer; `utility` goes from the first word to the rest;
 //! `query`, `from`, `table_function`, `expr`, `primary`, `arguments`, `special`, `types` are the grammar of queries; `dml` and `selective`
-//! judge changes of rows; `system` knows the server's own relations; `session`, `prepared`, `copy`, `define` are the other statements.
+//! judge changes of rows; `system` knows the server's own relations; `session`, `prepared`, `copy`, `define`, `relations` are the other statements.
 
 mod arguments;
 mod class;
@@ -19,6 +19,7 @@ mod parser;
 mod prepared;
 mod primary;
 mod query;
+mod relations;
 mod selective;
 mod session;
 mod settings;
@@ -87,7 +88,10 @@ fn one(text: &str, tokens: &[Token]) -> Statement {
         }
     };
     parser.calls_in_disguise();
-    let found = parser.found;
+    let mut found = parser.found;
+    // the class of a definition is greater than that of a call, which may touch more
+    found.flags.unnamed |= found.classes.contains(Class::FunctionCall)
+        && found.classes.greatest().is_some_and(|class| class > Class::FunctionCall);
     let mut classes = found.classes;
     let mut inner = None;
     if matches!(head.verb, Verb::Prepare | Verb::Declare) {
