@@ -5,7 +5,7 @@
 //! what was met. A statement whose grammar is not recognised to its last token is `Unknown`.
 //!
 //! Reading order: `class` and `statement` are the answer; `utility` goes from the first word to the rest;
-//! `query`, `from`, `table_function`, `expr`, `primary`, `arguments`, `special`, `types` are the grammar of queries; `dml` and `selective`
+//! `query`, `from`, `table_function`, `expr`, `primary`, `notation`, `arguments`, `special`, `types` are the grammar of queries; `dml` and `selective`
 //! judge changes of rows; `system` knows the server's own relations; `session`, `prepared`, `copy`, `define`, `relations` are the other statements.
 
 mod arguments;
@@ -15,6 +15,7 @@ mod define;
 mod dml;
 mod expr;
 mod from;
+mod notation;
 mod parser;
 mod prepared;
 mod primary;
