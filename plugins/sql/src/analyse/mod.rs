@@ -182,9 +182,15 @@ impl Parser<'_> {
         // a function of one column has its own name for it, unless another is given
         let is_column = |columns: bool, it: bool| it || (!columns && name == qualifier);
         let mut called_so = functions.iter().zip(has_columns.iter().zip(&has_it));
-        called_so
-            .any(|(alias, (columns, it))| alias.as_deref() == Some(qualifier) && !is_column(*columns, *it))
+        called_so.any(|(alias, (columns, it))| {
+            alias.as_deref().is_some_and(|alias| may_be_one(alias, qualifier)) && !is_column(*columns, *it)
+        })
     }
+}
+
+/// A server with an encoding of single bytes folds `É` to `é`, one with UTF-8 does not.
+fn may_be_one(name: &str, other: &str) -> bool {
+    name == other || !name.is_ascii() && name.to_lowercase() == other.to_lowercase()
 }
 
 /// So many names of functions in FROM, and of their columns, are compared with each column; beyond, every

@@ -24,6 +24,7 @@ fn functions_that_are_on_no_list_may_do_anything() {
             "select ((select 'a'::text)).evil",
             "select (array['a'])[1].evil",
             "select (case when true then 'a' end).evil",
+            "select É.pg_terminate_backend from unnest(array[1]) é",
             "select ('x').command",
             "select (text 'x').command",
             "select (e'x').command",
