@@ -27,7 +27,8 @@ fn sql(operation: &Operation) -> Reach {
     let class = operation.attribute("sql-class").unwrap_or("unknown");
     let unread = operation.attribute("sql-lexing").is_some()
         || operation.attribute("text-not-utf8").is_some()
-        || operation.attribute("sql-executes-unknown").is_some();
+        || operation.attribute("sql-executes-unknown").is_some()
+        || operation.attribute("sql-objects").is_some();
     let objects = if operation.objects.is_empty() { Reach::Anything } else { Reach::Objects };
     match (operation.kind.as_str(), operation.action.as_str(), class) {
         // Settings of the session.

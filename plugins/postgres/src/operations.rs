@@ -20,6 +20,9 @@ pub fn of_text(kind: &str, text: String, facts: &Facts) -> Operation {
         attribute("sql-class", facts.class.as_str()),
         attribute("sql-statements", facts.statements.to_string()),
     ];
+    if facts.objects_incomplete {
+        attributes.push(attribute("sql-objects", "incomplete"));
+    }
     if facts.unsafe_reading {
         attributes.push(attribute("sql-lexing", "unsafe"));
     }

@@ -18,6 +18,8 @@ pub struct Facts {
     /// The most careful word for what its statements do.
     pub action: &'static str,
     pub objects: Vec<String>,
+    /// It may change relations beside those.
+    pub objects_incomplete: bool,
     pub statements: usize,
     pub class: String,
     pub copy: Copy,
@@ -73,6 +75,7 @@ impl Facts {
         Self {
             action: "unknown",
             objects: Vec::new(),
+            objects_incomplete: false,
             statements: 0,
             class: "unknown".to_owned(),
             copy: Copy::None,

@@ -20,6 +20,7 @@ pub(super) fn of(text: &str, standard_conforming_strings: bool) -> Facts {
     Facts {
         action: action.unwrap_or(Action::Session).name(),
         objects,
+        objects_incomplete: statements.iter().any(|statement| statement.flags.unnamed),
         statements: statements.len(),
         class: analysis.class().map_or(EMPTY, Class::name).to_owned(),
         copy: copy(text, &analysis),

@@ -272,6 +272,8 @@ impl Parser<'_> {
                 | Keyword::Foreign
         );
         if is_relation {
+            // nobody can tell whose index it is
+            self.found.flags.unnamed |= self.is_word(Keyword::Index);
             self.skip();
             self.take_any(&[Keyword::View, Keyword::Table, Keyword::Concurrently]);
             self.take_words(&[Keyword::If, Keyword::Exists]);
@@ -319,6 +321,7 @@ impl Parser<'_> {
 
     fn skim_until(&mut self, end: usize) {
         while self.at < end {
+            self.relations_here();
             if let Some(token) = self.peek().filter(|token| token.kind.is_name()) {
                 let name = self.name_of(token);
                 self.mentions_system(&name);

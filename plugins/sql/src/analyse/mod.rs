@@ -5,8 +5,8 @@
 //! what was met. A statement whose grammar is not recognised to its last token is `Unknown`.
 //!
 //! Reading order: `class` and `statement` are the answer; `utility` goes from the first word to the rest;
-//! `query`, `from`, `table_function`, `expr`, `primary`, `arguments`, `special`, `types` are the grammar of queries; `dml` and `selective`
-//! judge changes of rows; `system` knows the server's own relations; `session`, `prepared`, `copy`, `define` are the other statements.
+//! `query`, `from`, `table_function`, `expr`, `primary`, `notation`, `arguments`, `special`, `types` are the grammar of queries; `dml` and `selective`
+//! judge changes of rows; `system` knows the server's own relations; `session`, `prepared`, `copy`, `define`, `relations` are the other statements.
 
 mod arguments;
 mod class;
@@ -15,10 +15,12 @@ mod define;
 mod dml;
 mod expr;
 mod from;
+mod notation;
 mod parser;
 mod prepared;
 mod primary;
 mod query;
+mod relations;
 mod selective;
 mod session;
 mod settings;
@@ -87,7 +89,10 @@ fn one(text: &str, tokens: &[Token]) -> Statement {
         }
     };
     parser.calls_in_disguise();
-    let found = parser.found;
+    let mut found = parser.found;
+    // the class of a definition is greater than that of a call, which may touch more
+    found.flags.unnamed |= found.classes.contains(Class::FunctionCall)
+        && found.classes.greatest().is_some_and(|class| class > Class::FunctionCall);
     let mut classes = found.classes;
     let mut inner = None;
     if matches!(head.verb, Verb::Prepare | Verb::Declare) {
@@ -177,9 +182,15 @@ impl Parser<'_> {
         // a function of one column has its own name for it, unless another is given
         let is_column = |columns: bool, it: bool| it || (!columns && name == qualifier);
         let mut called_so = functions.iter().zip(has_columns.iter().zip(&has_it));
-        called_so
-            .any(|(alias, (columns, it))| alias.as_deref() == Some(qualifier) && !is_column(*columns, *it))
+        called_so.any(|(alias, (columns, it))| {
+            alias.as_deref().is_some_and(|alias| may_be_one(alias, qualifier)) && !is_column(*columns, *it)
+        })
     }
+}
+
+/// A server with an encoding of single bytes folds `É` to `é`, one with UTF-8 does not.
+fn may_be_one(name: &str, other: &str) -> bool {
+    name == other || !name.is_ascii() && name.to_lowercase() == other.to_lowercase()
 }
 
 /// So many names of functions in FROM, and of their columns, are compared with each column; beyond, every

@@ -352,6 +352,8 @@ impl<'t> Parser<'t> {
         if let Some(class) = class {
             self.class(class);
         }
+        // the sequence is an argument
+        self.found.flags.unnamed |= name.rsplit('.').next() == Some("setval");
         // a text may call one function a million times: looking at the last few keeps this linear
         let known = self.found.functions.iter().rev().take(8).any(|f| f.name == name && f.class == class);
         if !known {

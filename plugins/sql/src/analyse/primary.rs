@@ -26,7 +26,9 @@ impl Parser<'_> {
                 self.indirection(Expr::CONSTANT)?
             }
             Kind::LeftParen => {
+                let open = self.at;
                 let inside = self.parenthesised()?;
+                self.call_behind(open);
                 self.indirection(inside)?
             }
             Kind::Quoted | Kind::UnicodeQuoted => self.name()?,
@@ -89,7 +91,9 @@ impl Parser<'_> {
                 p.expect(Kind::RightParen)?;
                 return Ok(Expr::of(Shape::Query(wide)));
             } else if p.is(Kind::LeftParen) {
+                let open = p.at;
                 let inside = p.parenthesised()?;
+                p.call_behind(open);
                 if let (Shape::Query(wide), true) = (inside.shape, p.is_query_tail()) {
                     let wide = p.in_query(|p| p.query_from(wide))?;
                     p.expect(Kind::RightParen)?;

@@ -182,6 +182,9 @@ pub struct Flags {
     pub too_deep: bool,
     /// DEALLOCATE ALL, CLOSE ALL, RESET ALL, DISCARD ALL, UNLISTEN *
     pub all: bool,
+    /// may change relations that its text does not name: CASCADE, an index by its name, calls of unlisted functions,
+    /// rows of the system's catalogs. Not told of code and of definitions that name no relation at all.
+    pub unnamed: bool,
 }
 
 /// One item of a select list.

@@ -49,6 +49,7 @@ impl Parser<'_> {
     /// What touching the relation does because it is the server's own.
     pub(super) fn touches(&mut self, name: &str, writes: bool) {
         let class = if writes { class_of_write(name) } else { None };
+        self.found.flags.unnamed |= class.is_some();
         for class in class.into_iter().chain(class_of_read(name)) {
             self.class(class);
         }

@@ -82,6 +82,10 @@ impl Parser<'_> {
             }
         }
         let function = self.found.function_aliases.len();
+        if before.own_name.as_deref().is_some_and(super::notation::returns_rows_of_any_type) {
+            // no column is called like the function: it stands for a row
+            self.found.declared.push((Some(function), String::new()));
+        }
         for (of, _) in self.found.declared.iter_mut().skip(before.declared) {
             // those of functions in its arguments have theirs
             of.get_or_insert(function);

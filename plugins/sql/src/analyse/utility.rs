@@ -78,6 +78,8 @@ impl Parser<'_> {
         if self.take_any(&[Keyword::Restart, Keyword::Continue]) {
             self.expect_word(Keyword::Identity)?;
         }
+        // whatever refers to them is emptied too
+        self.found.flags.unnamed = self.is_word(Keyword::Cascade);
         self.take_any(&[Keyword::Cascade, Keyword::Restrict]);
         Ok(Head::of(Verb::Truncate))
     }

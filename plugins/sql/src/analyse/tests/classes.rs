@@ -520,3 +520,22 @@ fn a_text_that_does_not_lex_is_one_unknown_statement() {
     assert_eq!(analyse("", true).class(), None);
     assert_eq!(analyse(" ; -- x", true).statements, []);
 }
+
+#[test]
+fn fields_of_rows_are_read() {
+    check(
+        Read,
+        &[
+            "select (i.keys).n, ((i.keys)).x from i",
+            "select (t.c::s.address).level from t",
+            "select (cast(t.c as s.address)).level from t",
+            "select (array[t.c])[1].level from t",
+            "select (aclexplode(t.acl)).grantee, (pg_get_object_address('a', '{}', '{}')).objid from t",
+            "select (select u from u limit 1).name, (case when true then t.c end).name, (t.*).name from t",
+            "select (json_populate_record(null::s.address, '{}')).level",
+            "select (t.a + 1).abs, ('x'::text).lower from t",
+            "select x.x from unnest(array[1, 2]) x",
+            "select c.level from json_populate_record(null::s.address, '{}') c",
+        ],
+    );
+}

@@ -28,6 +28,10 @@ fn a_mebibyte_of_anything_ends() {
         ";",
         "begin atomic;",
         "create function begin atomic ;",
+        "inherits (inherits, ",
+        "partition.",
+        "references inherit ",
+        "a.b(",
         "with a as (select 1) ",
         "$1 ",
         "$a$",
@@ -41,7 +45,7 @@ fn a_mebibyte_of_anything_ends() {
         "a join b on c ",
         "1..2 ",
     ] {
-        for start in ["", "select ", "delete from t where ", "select * from "] {
+        for start in ["", "select ", "delete from t where ", "select * from ", "alter table t add "] {
             let text = format!("{start}{}", unit.repeat(MIB / 16 / unit.len()));
             assert!(!analyse(&text, true).statements.iter().any(|s| s.span.end as usize > text.len()));
             let _ = split(&text, false);
