@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -119,6 +120,17 @@ def pushes(server: GitServer) -> list:
             if each.method == "POST" and each.path.endswith("/git-receive-pack") and each.size > 4]
 
 
+def living(group: int) -> list[str]:
+    """Processes of a group that have not ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, own = stat.read_text().rsplit(")", 1)[1].split()[:3]
+            if int(own) == group and state not in "ZX":
+                found.append(stat.parent.name)
+    return found
+
+
 class Pushing:
     """A push that waits for a person: what git prints is read as it comes."""
 
@@ -142,6 +154,12 @@ class Pushing:
     def _read(self) -> None:
         for line in self.process.stderr:
             self.printed += line
+
+    def kill(self) -> None:
+        """git and all it started; ended when the last of them is, since one of those has the connection."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        self.weir.wait_for("the end of what git started", lambda: not living(self.process.pid))
 
     def __exit__(self, *_) -> None:
         try:
@@ -462,7 +480,7 @@ def test_nobody_approves_their_own_push(weir, server, name, work):
 def test_a_push_whose_client_has_gone_is_never_done(weir, server, name, work):
     with Pushing(weir, work, "origin", "main") as pushing:
         # Git and the helper that holds the connection.
-        os.killpg(pushing.process.pid, signal.SIGKILL)
+        pushing.kill()
         gone = lambda: pushing.request["id"] not in [each["id"] for each in pushing._waiting()]
         weir.wait_for("the end of the request", gone)
     assert pushes(server) == [] and server.refs(name)["refs/heads/main"] == head(work, "HEAD~1")
@@ -474,8 +492,7 @@ def test_a_push_that_was_sent_whole_is_not_done_for_a_client_that_has_gone(weir,
     commit(work, "large", size)
     before = server.refs(name)
     with Pushing(weir, work, "origin", "main") as pushing:
-        os.killpg(pushing.process.pid, signal.SIGKILL)
-        pushing.process.wait(10)
+        pushing.kill()
         (held,) = [each["body"] for each in weir.trail(kind="held") if each["body"]["detail"]["approval"] == pushing.request["id"]]
         operation = {"session": held["session"], "operation": held["operation"]}
         weir.as_person("lea", "approvals", "approve", pushing.request["id"], check=False)
