@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::time::Sleep;
 use weir_session::http::traffic::Sight;
 
@@ -21,6 +21,24 @@ const READ_BYTES: usize = 16 * 1024;
 /// What is read ahead while hyper does not read: only so much of a body that nobody takes, so that the end of the
 /// connection is seen behind a small one.
 const AHEAD_BYTES: usize = 64 * 1024;
+
+/// A client's stream that can tell whether something has come that no read has told of yet, its end included.
+pub trait Unread {
+    fn has_unread(&self) -> bool;
+}
+
+impl Unread for weir_net::Stream {
+    fn has_unread(&self) -> bool {
+        Self::has_unread(self)
+    }
+}
+
+/// Its reads tell of everything at once.
+impl Unread for DuplexStream {
+    fn has_unread(&self) -> bool {
+        false
+    }
+}
 
 /// A client's connection of HTTP/1. Clones are the same one; all of them are used by one task.
 pub(crate) struct Gate<S>(Arc<Mutex<Inner<S>>>);
@@ -84,7 +102,7 @@ impl<S: AsyncRead + Unpin> Gate<S> {
     /// Ready when the client closed or broke off while an exchange runs; reads ahead a little to see it.
     pub(crate) fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut inner = self.lock();
-        let news = inner.poll_ahead(context);
+        let (news, _) = inner.poll_ahead(context);
         if inner.is_gone() {
             return Poll::Ready(());
         }
@@ -114,9 +132,10 @@ impl<S: AsyncRead + Unpin> Gate<S> {
 }
 
 impl<S: AsyncRead + Unpin> Inner<S> {
-    /// Reads as much as may be read ahead, and behind the end of a request what comes there; whether anything came.
-    fn poll_ahead(&mut self, context: &mut Context<'_>) -> bool {
-        let mut news = false;
+    /// Reads as much as may be read ahead, and behind the end of a request what comes there. Whether anything came, and
+    /// whether the context's task is woken by what comes next.
+    fn poll_ahead(&mut self, context: &mut Context<'_>) -> (bool, bool) {
+        let (mut news, mut waits) = (false, false);
         while !self.ended {
             let is_followed = self.screen.has_more_than(self.begun);
             if self.screen.ready().len() >= AHEAD_BYTES && (is_followed || !self.screen.is_between()) {
@@ -125,11 +144,14 @@ impl<S: AsyncRead + Unpin> Inner<S> {
             match self.poll_fill(context) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => self.ended = true,
-                Poll::Pending => break,
+                Poll::Pending => {
+                    waits = true;
+                    break;
+                }
             }
             news = true;
         }
-        news
+        (news, waits)
     }
 
     /// The client has closed or broken off under an exchange. Who speaks WebSocket may end behind its last words.
@@ -172,7 +194,7 @@ impl<S: AsyncRead + Unpin> Inner<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
+impl<S: AsyncRead + Unread + Unpin> AsyncRead for Gate<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -191,7 +213,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
         // A request that was held goes on now. If its client has gone meanwhile, that shows behind the last of its bytes:
         // so they are given only when it is known what comes behind them.
         if !inner.screen.has_switched() {
-            inner.poll_ahead(context);
+            let (_, waits) = inner.poll_ahead(context);
+            // The end may be there and not have been told.
+            if waits && inner.exchanges.idle_after().is_none() && inner.stream.has_unread() {
+                return Poll::Pending;
+            }
         }
         if inner.is_gone() {
             return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));

@@ -37,6 +37,7 @@ mod websocket;
 pub use body::{Body, ClientBody, UpstreamBody};
 pub use credentials::{Credentials, Secret};
 pub use dial::{Dial, dial};
+pub use gate::Unread;
 pub use hygiene::identity_head;
 pub use pool::{Http2, Pool, PoolOptions, Way};
 pub use refusal::Refusal;

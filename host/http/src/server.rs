@@ -4,7 +4,7 @@
 //! whoever drops the future, ends the connection. A handler's future is dropped when its client goes away.
 
 use crate::body::PipeBody;
-use crate::gate::{Gate, Prefixed, Waits};
+use crate::gate::{Gate, Prefixed, Unread, Waits};
 use crate::hygiene::{self, MAX_HEADERS};
 use crate::screen::MAX_HEAD_BYTES;
 use crate::websocket::{self, Leg, Offer, Side};
@@ -109,7 +109,7 @@ pub async fn serve_connection<S, H>(
     handler: Arc<H>,
     stopping: watch::Receiver<bool>,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unread + Unpin + Send + 'static,
     H: Handler,
 {
     let mut first = Vec::with_capacity(H2_PREFACE.len());
@@ -188,7 +188,7 @@ impl Drop for Running {
 
 async fn version_one<S, H>(gate: Gate<S>, door: Arc<Door<H>>, stopping: watch::Receiver<bool>)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unread + Unpin + Send + 'static,
     H: Handler,
 {
     let keep_alive_time = door.limits.keep_alive_time;
@@ -288,7 +288,7 @@ async fn version_two<S, H>(
     door: Arc<Door<H>>,
     stopping: watch::Receiver<bool>,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unread + Unpin + Send + 'static,
     H: Handler,
 {
     let limits = door.limits;

@@ -1,5 +1,8 @@
 //! One byte stream, plain or inside TLS.
 
+use socket2::SockRef;
+use std::io::ErrorKind;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,6 +20,18 @@ pub enum Stream {
 impl Stream {
     pub fn is_tls(&self) -> bool {
         !matches!(self, Self::Plain(_))
+    }
+
+    /// Whether bytes, or the end, have come that no read has told of yet. Asked of the kernel: who took the last bytes there
+    /// were hears of what came right behind them only when the runtime has looked again. Never waits.
+    pub fn has_unread(&self) -> bool {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::FromClient(stream) => stream.get_ref().0,
+            Self::ToUpstream(stream) => stream.get_ref().0,
+        };
+        let peeked = SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]);
+        !peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 }
 
