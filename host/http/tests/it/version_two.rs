@@ -230,7 +230,7 @@ async fn ours<H: Handler>(handler: Arc<H>) -> (Arc<Pool>, Arc<AtomicUsize>) {
             let (stream, _) = listener.accept().await.unwrap();
             counted.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(serve_connection(
-                stream,
+                weir_net::Stream::Plain(stream),
                 PEER,
                 Limits::default(),
                 Arc::clone(&handler),
