@@ -78,6 +78,17 @@ def kill_group(child: subprocess.Popen) -> None:
     child.wait()
 
 
+def living(child: subprocess.Popen) -> list[str]:
+    """What has not ended of the group of a child started with start_new_session=True."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, group = stat.read_text().rsplit(")", 1)[1].split()[:3]
+            if int(group) == child.pid and state not in "ZX":
+                found.append(stat.parent.name)
+    return found
+
+
 def kill_group_after(child: subprocess.Popen, seconds: float) -> threading.Timer:
     def expire() -> None:
         print(f"{child.args[0]} took longer than {seconds:g} s and is stopped", file=sys.stderr, flush=True)

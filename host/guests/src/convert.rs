@@ -111,6 +111,10 @@ impl<'a> LentColumns<'a> {
         Self { columns, labels: labels.collect() }
     }
 
+    pub(crate) fn columns(&self) -> &'a [Column] {
+        self.columns
+    }
+
     pub(crate) fn lend(&self) -> Vec<lent::Column<'_>> {
         let with_labels = self.columns.iter().zip(&self.labels);
         with_labels

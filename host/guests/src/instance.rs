@@ -13,7 +13,7 @@ use crate::load::Code;
 use crate::log::{GuestLog, SharedRate};
 use crate::metrics::{PluginMetrics, count};
 use crate::outside::{Nothing, Outside};
-use crate::state::{Fence, GuestState, SessionMemory, Visit, on_tick};
+use crate::state::{Fence, GuestState, Purpose, SessionMemory, Visit, on_tick};
 use crate::text::escape;
 use crate::wasi::Wasi;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ impl Fenced {
                 Arc::clone(&bounds),
                 // Trying a file must have no effect.
                 match visit {
-                    Some(visit) if !visit.is_trial => Arc::clone(&bounds.outside),
+                    Some(visit) if visit.purpose != Purpose::Trial => Arc::clone(&bounds.outside),
                     _ => Arc::new(Nothing),
                 },
             ),

@@ -288,8 +288,8 @@ impl Member {
             self.shadow = Some(Resident { id: *next_id, loaded: Arc::clone(shadow), instance });
         }
         let resident = self.shadow.as_mut().ok_or_else(|| fault::gone(&shadow.name))?;
-        let (lent, operation) = (LentColumns::new(columns), LentOperation::new(operation));
-        Ok((resident.id, resident.instance.plan(number, columns, &lent, &operation).await?))
+        let (columns, operation) = (LentColumns::new(columns), LentOperation::new(operation));
+        Ok((resident.id, resident.instance.plan(number, &columns, &operation).await?))
     }
 
     /// The instance that a shadow's part speaks of, if it can still be asked.
@@ -338,7 +338,7 @@ impl Maskers for GuestMaskers {
             let loaded = loaded.ok_or_else(|| fault::missing(&member.name))?;
             let place = loaded.watched(member.place_of(loaded, &self.info, &mut self.next_id).await)?;
             let resident = member.residents.get_mut(place).ok_or_else(|| fault::gone(&member.name))?;
-            let wish = resident.instance.plan(number, columns, &lent_columns, &lent_operation).await;
+            let wish = resident.instance.plan(number, &lent_columns, &lent_operation).await;
             let wish = loaded.watched(wish)?;
             by.push(loaded.judged_by("mask"));
             asked.push(Arc::clone(loaded));

@@ -13,7 +13,7 @@ use crate::state::Visit;
 use crate::text::clean;
 use crate::trial::{StartFault, configured, took_session};
 use std::sync::Arc;
-use weir_model::{Column, Fault};
+use weir_model::Fault;
 use weir_session::traffic::{Batch, Masked};
 
 /// An opened masker.
@@ -43,15 +43,14 @@ impl MaskerInstance {
         Ok(Self { guest, calls, searches: Arc::clone(&loaded.searches), shown: Shown::default() })
     }
 
-    /// What it wants of these columns; `lent` are the same.
+    /// What it wants of these columns.
     pub(crate) async fn plan(
         &mut self,
         slot: u32,
-        columns: &[Column],
-        lent: &LentColumns<'_>,
+        columns: &LentColumns<'_>,
         operation: &LentOperation<'_>,
     ) -> Result<Wish, Fault> {
-        let lent = lent.lend();
+        let lent = columns.lend();
         let started = self.guest.begin_call()?;
         let said = self.calls.call_plan(&mut self.guest.store, slot, &lent, operation.lend()).await;
         let said = self
@@ -72,7 +71,7 @@ impl MaskerInstance {
         let signs = said
             .signs
             .filter(|signs| !signs.columns.is_empty())
-            .map(|signs| Signs::read(signs, columns, &wanted, &mut self.shown, &self.searches))
+            .map(|signs| Signs::read(signs, columns.columns(), &wanted, &mut self.shown, &self.searches))
             .transpose()
             .map_err(|what| self.guest.lied("plan", what))?;
         Ok(Wish { wanted, rules, reusable: said.reusable, signs })

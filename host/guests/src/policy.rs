@@ -16,7 +16,7 @@ use crate::load::{Exports, FailureMode, Loaded};
 use crate::metrics::count;
 use crate::registry::{Current, Generation};
 use crate::rollout;
-use crate::state::Visit;
+use crate::state::{Purpose, Visit};
 use crate::text::clean;
 use crate::trial::{StartFault, configured, took_session};
 use std::sync::Arc;
@@ -160,7 +160,7 @@ impl Member {
         let started = Instant::now();
         let trial = generation.beside(&self.name);
         // What is compared is asked each time.
-        let anew = trial.is_some() || loaded.probation.is_some() || info.asks_always;
+        let anew = trial.is_some() || loaded.probation.is_some() || info.purpose != Purpose::Service;
         let answer = self.seat.ask(loaded, info, operation, anew).await;
         let mut beside = None;
         if let Some(tried) = trial {

@@ -16,23 +16,30 @@ use weir_model::SessionInfo;
 pub(crate) struct Visit {
     info: SessionInfo,
     pub(crate) memory: SessionMemory,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Service,
+    /// A command wants to know what plugins say, not what they have said.
+    Command,
     /// Nobody's session: a plugin is tried with it.
-    pub(crate) is_trial: bool,
-    /// Commands want to know what a policy says, not what it has said.
-    pub(crate) asks_always: bool,
+    Trial,
 }
 
 impl Visit {
     pub(crate) fn new(info: SessionInfo, memory: SessionMemory) -> Self {
-        Self { info, memory, is_trial: false, asks_always: false }
+        Self { info, memory, purpose: Purpose::Service }
     }
 
     pub(crate) fn of_command(info: SessionInfo, memory: SessionMemory) -> Self {
-        Self { info, memory, is_trial: false, asks_always: true }
+        Self { info, memory, purpose: Purpose::Command }
     }
 
     pub(crate) fn trial(info: SessionInfo, memory: SessionMemory) -> Self {
-        Self { info, memory, is_trial: true, asks_always: true }
+        Self { info, memory, purpose: Purpose::Trial }
     }
 }
 

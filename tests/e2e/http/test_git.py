@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import threading
@@ -14,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import processes
 import pytest
 from git_server import ENVIRONMENT, GitServer, git
 from weir import PEOPLE, User, Weir, http
@@ -120,17 +119,6 @@ def pushes(server: GitServer) -> list:
             if each.method == "POST" and each.path.endswith("/git-receive-pack") and each.size > 4]
 
 
-def living(group: int) -> list[str]:
-    """Processes of a group that have not ended."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            state, _, own = stat.read_text().rsplit(")", 1)[1].split()[:3]
-            if int(own) == group and state not in "ZX":
-                found.append(stat.parent.name)
-    return found
-
-
 class Pushing:
     """A push that waits for a person: what git prints is read as it comes."""
 
@@ -157,9 +145,8 @@ class Pushing:
 
     def kill(self) -> None:
         """git and all it started; ended when the last of them is, since one of those has the connection."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
-        self.weir.wait_for("the end of what git started", lambda: not living(self.process.pid))
+        processes.kill_group(self.process)
+        self.weir.wait_for("the end of what git started", lambda: not processes.living(self.process))
 
     def __exit__(self, *_) -> None:
         try:

@@ -62,33 +62,35 @@ impl Appender {
     }
 
     async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => schema::connect(&self.path).await?,
-        };
-        Ok(self.connection.insert(connection))
+        connected(&mut self.connection, &self.path).await
     }
 
     async fn insert(&mut self, mut group: Vec<Record>) -> Result<(), StoreError> {
-        let statements = std::mem::take(&mut self.statements);
-        let mut words = std::mem::take(&mut self.words);
-        let inserted = async {
-            let connection = self.connection().await?;
-            if group.len() <= ROWS {
-                return execute(connection, &statements, &mut words, group).await;
-            }
-            let mut transaction = connection.begin().await.map_err(failed)?;
-            while !group.is_empty() {
-                let behind = group.split_off(group.len().min(ROWS));
-                let first = std::mem::replace(&mut group, behind);
-                execute(&mut transaction, &statements, &mut words, first).await?;
-            }
-            transaction.commit().await.map_err(failed)
+        let Self { path, connection, statements, words, .. } = self;
+        let connection = connected(connection, path).await?;
+        if group.len() <= ROWS {
+            return execute(connection, statements, words, group).await;
         }
-        .await;
-        (self.statements, self.words) = (statements, words);
-        inserted
+        let mut transaction = connection.begin().await.map_err(failed)?;
+        while !group.is_empty() {
+            let behind = group.split_off(group.len().min(ROWS));
+            let first = std::mem::replace(&mut group, behind);
+            execute(&mut transaction, statements, words, first).await?;
+        }
+        transaction.commit().await.map_err(failed)
     }
+}
+
+/// The connection there is, or a new one.
+async fn connected<'c>(
+    connection: &'c mut Option<SqliteConnection>,
+    path: &Path,
+) -> Result<&'c mut SqliteConnection, StoreError> {
+    let open = match connection.take() {
+        Some(open) => open,
+        None => schema::connect(path).await?,
+    };
+    Ok(connection.insert(open))
 }
 
 impl TrailStore for Appender {
