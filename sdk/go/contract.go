@@ -169,6 +169,9 @@ type Decision struct {
 	// its settings change. Used of `abstain` and `allow` alone. Say false if you looked at a parameter's value,
 	// counted, kept something, read the clock or asked outside.
 	Reusable bool
+	// What is `reusable` holds besides whatever the text is: kind, action, objects and attributes said enough. Say
+	// false if you looked at the text. Means nothing unless `reusable`.
+	ForAnyText bool
 }
 
 // Signs of what a masker looks for, so that the host need not call it for values that hold nothing.

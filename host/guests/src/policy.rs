@@ -5,7 +5,7 @@
 //! other settings is replaced before it is asked. An instance that stopped is dropped; the next operation gets a
 //! fresh one.
 
-use crate::again::Again;
+use crate::again::{Again, Reuse};
 use crate::contract::World;
 use crate::contract::v0_1::judge::exports::weir::plugin::decide;
 use crate::convert::{LentOperation, LentSession};
@@ -60,10 +60,10 @@ impl PolicyInstance {
         let said = self.calls.call_decide(&mut self.guest.store, operation.lend()).await;
         match self.guest.finish("decide", started, said)? {
             Ok(decision) => {
-                let reusable = decision.reusable && !anew;
+                let reuse = Reuse::of(&decision).filter(|_| !anew);
                 let decision = checked(decision).map_err(|what| self.guest.lied("decide", what))?;
-                if reusable {
-                    self.again.keep(operation.operation(), &decision);
+                if let Some(reuse) = reuse {
+                    self.again.keep(operation.operation(), &decision, reuse);
                 }
                 Ok(decision)
             }
@@ -230,6 +230,13 @@ impl Seat {
     }
 }
 
+impl Reuse {
+    fn of(said: &decide::Decision) -> Option<Self> {
+        let reuse = if said.for_any_text { Self::AnyText } else { Self::SameText };
+        said.reusable.then_some(reuse)
+    }
+}
+
 fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Abstain => "abstain",
@@ -330,7 +337,7 @@ mod tests {
                 decide::Verdict::Rewrite(_) => "rewrite",
             };
             let tag = decide::Attribute { name: value.clone(), value };
-            match checked(decide::Decision { verdict, findings: all, tags: vec![tag; tags], reusable: false }) {
+            match checked(decide::Decision { verdict, findings: all, tags: vec![tag; tags], reusable: false, for_any_text: false }) {
                 Ok(said) => {
                     prop_assert!(!too_sure && count <= MAX_FINDINGS && tags <= MAX_TAGS);
                     prop_assert_eq!(super::word(&said.verdict), word);

@@ -35,12 +35,23 @@ impl Guard {
         Self { rules }
     }
 
+    /// No value of a parameter is looked at, and the text only when what the inspector says of it is not enough.
     pub fn judge(&self, operation: &Operation) -> Decision {
-        match operation.kind.as_str() {
-            "sql.query" | "sql.startup" => self.statements(operation, When::Now),
+        let when = match operation.kind.as_str() {
+            "sql.query" | "sql.startup" => When::Now,
             // Nothing runs yet: what waits for a reviewer waits when it is executed. But a Bind plans, and planning
             // calls functions: see `decision`.
-            "sql.prepare" => self.statements(operation, When::of_prepare(operation)),
+            "sql.prepare" => When::of_prepare(operation),
+            kind => return self.without_text(kind, operation).reusable_for_any_text(),
+        };
+        match self.told(operation) {
+            Some(class) => self.decision(self.heaviest([class]), when).reusable_for_any_text(),
+            None => self.statements(operation, when).reusable(),
+        }
+    }
+
+    fn without_text(&self, kind: &str, operation: &Operation) -> Decision {
+        match kind {
             "sql.call" => {
                 let vouched = operation.objects.iter().all(|function| self.rules.vouches_for(function));
                 let class =
@@ -53,15 +64,17 @@ impl Guard {
         }
     }
 
-    fn statements(&self, operation: &Operation, when: When) -> Decision {
+    /// The class of the operation, when its attributes say all there is to say.
+    fn told(&self, operation: &Operation) -> Option<Class> {
         let unreadable = operation.attribute("sql-lexing") == Some("unsafe")
             || operation.attribute("text-not-utf8").is_some();
         if unreadable {
-            return self.decision(self.heaviest([Class::Unknown]), when);
+            return Some(Class::Unknown);
         }
-        if let Some(class) = read_already(operation).filter(|class| self.says_it_all(*class)) {
-            return self.decision(self.heaviest([class]), when);
-        }
+        read_already(operation).filter(|class| self.says_it_all(*class))
+    }
+
+    fn statements(&self, operation: &Operation, when: When) -> Decision {
         let standard_strings = operation.attribute("sql-standard-conforming-strings") != Some("off");
         let analysis = analyse(&operation.text, standard_strings);
         let mut classes = Vec::with_capacity(analysis.statements.len());

@@ -27,8 +27,7 @@ impl Policy for Guard {
     }
 
     fn decide(&mut self, operation: &Operation) -> Decision {
-        // No value of a parameter is looked at.
-        self.judge(operation).reusable()
+        self.judge(operation)
     }
 }
 

@@ -65,6 +65,13 @@ static inline weir_decision weir_reusable(weir_decision decision) {
     return decision;
 }
 
+// The same holds besides whatever the text is. Only if neither the text nor a parameter's value was looked at and nothing is
+// remembered.
+static inline weir_decision weir_reusable_for_any_text(weir_decision decision) {
+    decision.for_any_text = true;
+    return weir_reusable(decision);
+}
+
 // Something noticed, for the trail; `score` from 0 to 100. Never the value itself.
 static inline void weir_finding(weir_decision *decision, const char *rule, weir_text place, uint8_t score) {
     exports_weir_plugin_decide_list_finding_t *all = &decision->findings;

@@ -105,6 +105,7 @@ func storeDecision(at unsafe.Pointer, value *weir.Decision) {
 	abi.StoreElements(at, 28, value.Findings, 20, storeFinding)
 	abi.StoreElements(at, 36, value.Tags, 16, storeAttribute)
 	abi.StoreBool(at, 44, value.Reusable)
+	abi.StoreBool(at, 45, value.ForAnyText)
 }
 
 func storeFault(at unsafe.Pointer, value *weir.Fault) {

@@ -42,6 +42,7 @@ export declare class Decision {
     findings: Finding[];
     tags: Attribute[];
     reusable: boolean;
+    forAnyText: boolean;
     tag(name: string, value: string): this;
     finding(rule: string, place: string, score: number): this;
 }

@@ -18,6 +18,8 @@ export class Decision {
         this.tags = [];
         /** Holds for operations of this session that differ in nothing but the values of their parameters. */
         this.reusable = false;
+        /** And whatever their text is. */
+        this.forAnyText = false;
     }
 
     tag(name, value) {

@@ -10,8 +10,8 @@ export const exportsOf = (Plugin) => ({
         },
         decide(operation) {
             return guarded(() => {
-                const { verdict, findings, tags, reusable } = current.plugin.decide(operation);
-                return { verdict, findings, tags, reusable: reusable === true };
+                const { verdict, findings, tags, reusable, forAnyText } = current.plugin.decide(operation);
+                return { verdict, findings, tags, reusable: reusable === true, forAnyText: forAnyText === true };
             });
         },
     },

@@ -19,7 +19,7 @@ _VERDICTS = {
 def _decision(said) -> decide.Decision:
     findings = [decide.Finding(each.rule, each.place, each.score) for each in said.findings]
     tags = [wire.Attribute(each.name, each.value) for each in said.tags]
-    return decide.Decision(_VERDICTS[said.verdict](said), findings, tags, said.reusable)
+    return decide.Decision(_VERDICTS[said.verdict](said), findings, tags, said.reusable, said.for_any_text)
 
 
 class Decide:

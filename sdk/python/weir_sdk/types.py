@@ -91,6 +91,8 @@ class Decision:
     tags: list[Attribute] = field(default_factory=list)
     # Holds for operations of this session that differ in nothing but the values of their parameters: not asked about those.
     reusable: bool = False
+    # And whatever their text is.
+    for_any_text: bool = False
 
     def tag(self, name: str, value: str) -> Decision:
         self.tags.append(Attribute(name, value))

@@ -60,6 +60,19 @@ async fn a_decision_that_serves_again_is_not_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_decision_for_any_text_is_not_asked_for_again_with_another() {
+    let house = usual_house().await;
+    let mut session = house.session("s1").await;
+    assert_eq!(tag(&ask(&mut session, "whatever").await, "asked"), "1");
+    for text in ["whatever it is", "deny"] {
+        assert_eq!(tag(&ask(&mut session, text).await, "asked"), "1");
+    }
+    let other = Operation { kind: "other".into(), ..operation("whatever") };
+    let answers = session.policies.decide(&other, Round::First).await;
+    assert_eq!(tag(&answers[0], "asked"), "2");
+}
+
+#[tokio::test]
 async fn a_decision_that_does_not_serve_again_is_asked_for_each_time() {
     let house = usual_house().await;
     let mut session = house.session("s1").await;

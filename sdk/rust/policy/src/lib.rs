@@ -41,7 +41,7 @@ pub trait Policy: Sized + 'static {
 
 impl Decision {
     pub fn of(verdict: Verdict) -> Self {
-        Self { verdict, findings: Vec::new(), tags: Vec::new(), reusable: false }
+        Self { verdict, findings: Vec::new(), tags: Vec::new(), reusable: false, for_any_text: false }
     }
 
     /// No opinion: another policy, or the resource's default, decides.
@@ -83,6 +83,13 @@ impl Decision {
     pub fn reusable(mut self) -> Self {
         self.reusable = true;
         self
+    }
+
+    /// The same holds besides whatever the text is: the host need not ask about operations that differ in nothing but their
+    /// text and the values of their parameters. Only for a policy that looked at neither and remembers nothing.
+    pub fn reusable_for_any_text(mut self) -> Self {
+        self.for_any_text = true;
+        self.reusable()
     }
 
     /// Something noticed, for the trail; `score` from 0 to 100. Never the value itself.

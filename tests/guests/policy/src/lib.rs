@@ -67,6 +67,7 @@ impl Policy for Obedient {
             "allow" => Decision::allow(),
             // Says how often it was asked, and that this serves again.
             "again" => Decision::allow().tag("asked", self.seen.len().to_string()).reusable(),
+            "whatever" => Decision::allow().tag("asked", self.seen.len().to_string()).reusable_for_any_text(),
             "deny" => Decision::deny("told", rest),
             "hold" => Decision::hold("told", rest),
             "rewrite" => Decision::rewrite(rest),
