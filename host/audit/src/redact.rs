@@ -19,15 +19,20 @@ use std::sync::LazyLock;
 /// A longer value is no password; replacing it could hide a statement.
 pub const MAX_VALUE_BYTES: usize = 256;
 
-/// `pwd=x`: nothing shorter has an anchor and a secret.
-const SHORTEST: usize = 5;
+/// Shorter ones hold no secret unless something is said to be one, as in `pwd=x`: all other rules ask for more, the least
+/// of them ten characters and a dot.
+const SHORTEST: usize = 11;
 
 /// The text with every recognised secret replaced. Borrowed when there was none, which is the normal case and
 /// costs one pass over the text.
 pub fn redact(text: &str) -> Cow<'_, str> {
-    if text.len() < SHORTEST {
+    if text.len() < SHORTEST && !text.bytes().any(|byte| b"=:'\"$".contains(&byte)) {
         return Cow::Borrowed(text);
     }
+    redact_any(text)
+}
+
+fn redact_any(text: &str) -> Cow<'_, str> {
     let Some(automaton) = AUTOMATON.as_ref() else {
         // The list is constant and tested; should it ever fail to compile, nothing is stored in clear.
         return Cow::Borrowed("[redacted:all]");
@@ -85,7 +90,7 @@ fn names_a_secret(name: &str) -> bool {
     ENDINGS.iter().any(ends_with)
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Rule {
     /// `PASSWORD 'x'`, `password=x`, `"password": "x"`.
     Password,

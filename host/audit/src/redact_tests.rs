@@ -118,11 +118,31 @@ fn names_tell_secrets() {
     }
 }
 
+#[test]
+fn the_shortest_secrets_are_replaced() {
+    assert_eq!(redact(&join(&["ey", "Jabcdefg."])), "[redacted:jwt]");
+    assert_eq!(redact("pwd=x"), "pwd=[redacted:password]");
+    assert_eq!(redact("pwd'x'"), "pwd'[redacted:password]'");
+}
+
 proptest! {
     #[test]
     fn any_text_is_survived_and_stable(text in any::<String>()) {
         let once = redact(&text).into_owned();
         prop_assert_eq!(redact(&once), once.as_str());
+    }
+
+    /// Whatever short text is not looked at has nothing to find.
+    #[test]
+    fn short_texts_are_not_passed_over_wrongly(
+        anchor in prop::sample::select(ANCHORS),
+        before in "[a-z .]{0,3}",
+        behind in "[a-zA-Z0-9_. =:'\"$@/-]{0,10}",
+    ) {
+        let text = format!("{before}{}{behind}", anchor.0);
+        let short: String = text.chars().take(SHORTEST).collect();
+        prop_assert_eq!(redact(&short), redact_any(&short));
+        prop_assert_eq!(redact(&text), redact_any(&text));
     }
 
     #[test]
