@@ -44,7 +44,7 @@ impl Default for EngineConfig {
         Self {
             max_sessions: 1000,
             plugins_per_session: 4,
-            tick: Duration::from_millis(2),
+            tick: Duration::from_millis(4),
             wasm_stack_bytes: 512 * 1024,
             pooling: true,
             compilers: 2,
