@@ -31,17 +31,24 @@ pub(crate) struct OfResource {
     pub(crate) cells_masked: AtomicU64,
 }
 
+/// All sessions of a resource share a counter: for nothing it is not touched.
 fn add(counter: &AtomicU64, count: u64) {
-    counter.fetch_add(count, Ordering::Relaxed);
+    if count > 0 {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+fn count<Word: PartialEq>(counts: &mut [u64], words: &[Word], word: &Word) {
+    let at = words.iter().position(|known| known == word);
+    at.and_then(|at| counts.get_mut(at)).into_iter().for_each(|count| *count += 1);
 }
 
 /// What entries of the trail add to the counters, once they are recorded.
 #[derive(Default)]
 pub(crate) struct Tally {
     allowed: u64,
-    /// nearly always none
-    refused: Vec<RefusedBy>,
-    outcomes: Vec<Status>,
+    refused: [u64; RefusedBy::ALL.len()],
+    outcomes: [u64; Status::ALL.len()],
     rows: u64,
     cells_masked: u64,
 }
@@ -52,10 +59,10 @@ impl OfResource {
         for entry in entries {
             match entry {
                 Entry::Intent(_) => tally.allowed += 1,
-                Entry::Refused { by, .. } => tally.refused.push(*by),
+                Entry::Refused { by, .. } => count(&mut tally.refused, &RefusedBy::ALL, by),
                 Entry::Outcome(outcome) if outcome.again => {}
                 Entry::Outcome(outcome) => {
-                    tally.outcomes.push(outcome.status);
+                    count(&mut tally.outcomes, &Status::ALL, &outcome.status);
                     tally.rows += outcome.rows;
                     let done = outcome.masked.iter().filter(|applied| applied.beside.is_none());
                     tally.cells_masked += done.map(|applied| applied.cells).sum::<u64>();
@@ -67,13 +74,9 @@ impl OfResource {
 
     pub(crate) fn count(&self, tally: &Tally) {
         add(&self.allowed, tally.allowed);
-        for by in &tally.refused {
-            let at = RefusedBy::ALL.iter().position(|known| known == by);
-            at.and_then(|at| self.refused.get(at)).into_iter().for_each(|counter| add(counter, 1));
-        }
-        for status in &tally.outcomes {
-            let at = Status::ALL.iter().position(|known| known == status);
-            at.and_then(|at| self.outcomes.get(at)).into_iter().for_each(|counter| add(counter, 1));
+        let refused = self.refused.iter().zip(tally.refused);
+        for (counter, count) in refused.chain(self.outcomes.iter().zip(tally.outcomes)) {
+            add(counter, count);
         }
         add(&self.rows, tally.rows);
         add(&self.cells_masked, tally.cells_masked);

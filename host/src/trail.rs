@@ -1,10 +1,7 @@
 //! The trail as sessions and approvals see it: their facts become audit events.
 
 use crate::metrics::OfResource;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use weir_approvals::{Ending, Journal, JournalDown, Requested, Vote};
 use weir_audit::{
     Attempt, AuditDown, AuditHandle, Event, Failure, Held, Outcome, Place, Refused, Review, Reviewed,
@@ -22,53 +19,50 @@ pub(crate) struct SessionTrail {
 }
 
 /// What became of outcomes that have a place in the queue.
-pub(crate) struct Receipt(Pin<Box<dyn Future<Output = Result<(), AuditDown>> + Send>>);
+pub(crate) struct Receipt(weir_audit::Receipt);
 
 impl ports::Receipt for Receipt {
     fn is_durable(&mut self) -> Option<bool> {
-        match self.0.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(stored) => Some(stored.is_ok()),
-            Poll::Pending => None,
-        }
+        self.0.is_durable()
     }
 
     async fn durable(self) -> bool {
-        self.0.await.is_ok()
+        self.0.durable().await.is_ok()
     }
 }
 
 impl Trail for SessionTrail {
     type Receipt = Receipt;
 
-    async fn durable(&self, entries: Vec<Entry>) -> Result<(), Fault> {
-        let tally = self.metrics.tally(&entries);
-        let events = entries.into_iter().map(|entry| self.event(entry)).collect();
+    async fn durable(&self, entries: &[Entry]) -> Result<(), Fault> {
+        let tally = self.metrics.tally(entries);
+        let events = entries.iter().map(|entry| self.event(entry));
         let receipt = self.audit.record(events).await.map_err(|down| not_recorded(&down))?;
         receipt.durable().await.map_err(|down| not_recorded(&down))?;
         self.metrics.count(&tally);
         Ok(())
     }
 
-    async fn queued(&self, entries: Vec<Entry>) -> Result<Receipt, Fault> {
-        let tally = self.metrics.tally(&entries);
-        let events = entries.into_iter().map(|entry| self.event(entry)).collect();
+    async fn queued(&self, entries: &[Entry]) -> Result<Receipt, Fault> {
+        let tally = self.metrics.tally(entries);
+        let events = entries.iter().map(|entry| self.event(entry));
         // The place in the queue is all that is waited for: the effect has already happened.
         let receipt = self.audit.note(events).await.map_err(|down| not_recorded(&down))?;
         self.metrics.count(&tally);
-        Ok(Receipt(Box::pin(receipt.durable())))
+        Ok(Receipt(receipt))
     }
 }
 
 impl SessionTrail {
-    fn event(&self, entry: Entry) -> Event {
+    fn event(&self, entry: &Entry) -> Event {
         match entry {
             Entry::Intent(intent) => Event::Intent(self.attempt(intent)),
             Entry::Refused { intent, by, why } => Event::Refused(Refused {
                 attempt: self.attempt(intent),
-                by,
-                code: why.code,
+                by: *by,
+                code: why.code.clone(),
                 message: if why.detail.is_empty() {
-                    why.message
+                    why.message.clone()
                 } else {
                     format!("{} ({})", why.message, why.detail)
                 },
@@ -77,31 +71,32 @@ impl SessionTrail {
         }
     }
 
-    fn attempt(&self, intent: Intent) -> Attempt {
+    fn attempt(&self, intent: &Intent) -> Attempt {
         Attempt {
             place: self.place.clone(),
             operation: self.numbers_from + u64::from(intent.id),
             continues: (intent.continues != 0).then_some(u64::from(intent.continues)),
-            what: intent.operation,
-            original: intent.original,
-            decision: intent.decision,
-            approval: intent.approval.map(|approved| approved.id),
-            masked: intent.masked,
+            what: Arc::clone(&intent.operation),
+            original: intent.original.clone(),
+            decision: Arc::clone(&intent.decision),
+            approval: intent.approval.as_ref().map(|approved| approved.id.clone()),
+            masked: intent.masked.clone(),
         }
     }
 
-    fn outcome(&self, outcome: ports::Outcome) -> Outcome {
+    fn outcome(&self, outcome: &ports::Outcome) -> Outcome {
         let failed = !outcome.code.is_empty() || !outcome.message.is_empty();
         Outcome {
             place: self.place.clone(),
             operation: self.numbers_from + u64::from(outcome.id),
             status: outcome.status,
             rows: Some(outcome.rows),
-            tag: outcome.tag,
-            error: failed.then_some(Failure { code: outcome.code, message: outcome.message }),
+            tag: outcome.tag.clone(),
+            error: failed
+                .then(|| Failure { code: outcome.code.clone(), message: outcome.message.clone() }),
             bytes_to_client: outcome.bytes_to_client,
-            masked: outcome.masked,
-            masked_by: outcome.masked_by,
+            masked: outcome.masked.clone(),
+            masked_by: outcome.masked_by.clone(),
             duration: outcome.took,
         }
     }

@@ -12,7 +12,10 @@
 //! Written straight into a `String`: a tree of values would cost more than everything else in a record.
 //! The order of keys is therefore the caller's duty; debug builds check it.
 
+use crate::chain::Hash;
 use crate::redact;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fmt::Write;
 use weir_model::Digest;
 
@@ -95,7 +98,22 @@ impl Object<'_> {
     }
 
     pub(crate) fn number(&mut self, key: &'static str, number: u64) {
-        integer(self.key(key), number);
+        let out = self.key(key);
+        integer(number, |digits| out.push_str(digits));
+    }
+
+    /// A key whose value is put in later: where that stands.
+    pub(crate) fn nothing(&mut self, key: &'static str) -> usize {
+        self.key(key).len()
+    }
+
+    pub(crate) fn maybe_commitment(&mut self, key: &'static str, commitment: Option<&Hash>) {
+        if let Some(commitment) = commitment {
+            let out = self.key(key);
+            out.push('"');
+            URL_SAFE_NO_PAD.encode_string(commitment, out);
+            out.push('"');
+        }
     }
 
     pub(crate) fn maybe_number(&mut self, key: &'static str, number: Option<u64>) {
@@ -165,8 +183,8 @@ pub(crate) fn string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Appends a decimal number. Hand-written: the formatting machinery costs five times as much.
-pub(crate) fn integer(out: &mut String, mut number: u64) {
+/// Hands out a number's decimal digits. Hand-written: the formatting machinery costs five times as much.
+pub(crate) fn integer(mut number: u64, take: impl FnOnce(&str)) {
     let mut digits = [0u8; 20];
     let mut used = 0;
     for place in digits.iter_mut().rev() {
@@ -178,7 +196,7 @@ pub(crate) fn integer(out: &mut String, mut number: u64) {
         }
     }
     let shown = digits.get(digits.len() - used..).unwrap_or_default();
-    out.push_str(std::str::from_utf8(shown).unwrap_or_default());
+    take(std::str::from_utf8(shown).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -243,7 +261,7 @@ mod tests {
         #[test]
         fn integers_parse_back(number in any::<u64>()) {
             let mut out = String::new();
-            integer(&mut out, number);
+            integer(number, |digits| out.push_str(digits));
             prop_assert_eq!(out, number.to_string());
         }
     }

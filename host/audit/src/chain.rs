@@ -63,11 +63,16 @@ pub fn link(previous: &Hash, seq: u64, body: &str) -> Hash {
 
 /// The commitment to a payload, as it stands in a body.
 pub fn commitment(salt: &[u8; 32], payload: &str) -> String {
+    URL_SAFE_NO_PAD.encode(commit(salt, payload))
+}
+
+/// The same before it is spelled.
+pub(crate) fn commit(salt: &[u8; 32], payload: &str) -> Hash {
     let mut hasher = Sha256::new();
     hasher.update(PAYLOAD_DOMAIN);
     hasher.update(salt);
     hasher.update(payload.as_bytes());
-    URL_SAFE_NO_PAD.encode(hasher.finalize())
+    hasher.finalize().into()
 }
 
 /// Bytes as lower-case hexadecimal digits: how hashes and salts are exported.

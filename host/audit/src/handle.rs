@@ -9,6 +9,7 @@
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::record::Draft;
+use smallvec::SmallVec;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,10 +47,13 @@ pub struct Receipt {
     done: oneshot::Receiver<Result<(), AuditDown>>,
 }
 
+/// What one call records: nearly always one event, which then needs no list.
+pub(crate) type Drafts = SmallVec<[Draft; 1]>;
+
 /// What one call of `record` puts into the queue.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) drafts: Vec<Draft>,
+    pub(crate) drafts: Drafts,
     pub(crate) bytes: usize,
     pub(crate) since: Instant,
     /// Somebody waits until it is durable.
@@ -92,8 +96,8 @@ impl AuditHandle {
     /// # Errors
     /// At once while the store is down, or after the configured patience when the queue stays full. Every event
     /// refused here is counted and will be told by a `gap` record.
-    pub async fn record(&self, events: Vec<Event>) -> Result<Receipt, AuditDown> {
-        self.counted(events, true).await
+    pub async fn record(&self, events: impl IntoIterator<Item = Event>) -> Result<Receipt, AuditDown> {
+        self.counted(self.drafts(events), true).await
     }
 
     /// Puts events into the queue that nobody waits for, because what they tell has happened: they go to the disk
@@ -101,26 +105,46 @@ impl AuditHandle {
     ///
     /// # Errors
     /// As [`record`](Self::record).
-    pub async fn note(&self, events: Vec<Event>) -> Result<Receipt, AuditDown> {
-        self.counted(events, false).await
+    pub async fn note(&self, events: impl IntoIterator<Item = Event>) -> Result<Receipt, AuditDown> {
+        self.counted(self.drafts(events), false).await
     }
 
-    async fn counted(&self, events: Vec<Event>, awaited: bool) -> Result<Receipt, AuditDown> {
-        let count = events.len() as u64;
-        let outcome = self.enqueue(events, awaited).await;
+    /// Writes events out; with an error, how many they were.
+    fn drafts(&self, events: impl IntoIterator<Item = Event>) -> Result<Drafts, (u64, AuditDown)> {
+        let mut events = events.into_iter();
+        if let Some(why) = self.shared.why_down() {
+            return Err((events.count() as u64, why));
+        }
+        let mut drafts = Drafts::new();
+        while let Some(event) = events.next() {
+            match Draft::new(&event) {
+                Ok(draft) => drafts.push(draft),
+                Err(error) => {
+                    let count = drafts.len() + 1 + events.count();
+                    return Err((count as u64, AuditDown::Draft(error.to_string().into())));
+                }
+            }
+        }
+        Ok(drafts)
+    }
+
+    async fn counted(
+        &self,
+        drafts: Result<Drafts, (u64, AuditDown)>,
+        awaited: bool,
+    ) -> Result<Receipt, AuditDown> {
+        let (count, outcome) = match drafts {
+            Ok(drafts) => (drafts.len() as u64, self.enqueue(drafts, awaited).await),
+            Err((count, why)) => (count, Err(why)),
+        };
         if let Err(why) = &outcome {
             self.shared.miss(count, why);
         }
         outcome
     }
 
-    async fn enqueue(&self, events: Vec<Event>, awaited: bool) -> Result<Receipt, AuditDown> {
+    async fn enqueue(&self, drafts: Drafts, awaited: bool) -> Result<Receipt, AuditDown> {
         let shared = &*self.shared;
-        if let Some(why) = shared.why_down() {
-            return Err(why);
-        }
-        let drafts = events.iter().map(Draft::new).collect::<Result<Vec<_>, _>>();
-        let drafts = drafts.map_err(|error| AuditDown::Draft(error.to_string().into()))?;
         let bytes = drafts.iter().map(Draft::bytes).sum();
 
         // A call larger than the whole queue goes when it is alone in it.
@@ -178,6 +202,16 @@ impl AuditHandle {
 }
 
 impl Receipt {
+    /// Whether the events are on disk; `None` while they are on their way there. Once it has said so, it has nothing
+    /// more to say.
+    pub fn is_durable(&mut self) -> Option<bool> {
+        match self.done.try_recv() {
+            Ok(stored) => Some(stored.is_ok()),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => Some(false),
+        }
+    }
+
     /// Waits until the events are on disk.
     ///
     /// # Errors

@@ -10,16 +10,30 @@
 //! `commit` is there exactly if the record has a payload. Every search column except the payload is in the body,
 //! so nothing can be edited beside it unnoticed.
 //!
-//! The expensive part, everything between `at` and `seq`, and everything behind, is written by the task that
-//! records the event (a draft); the one writer only fills in number and time and hashes.
+//! The expensive part is written by the task that records the event (a draft); the one writer only fills in number and
+//! time and hashes. Both of its texts are written in a buffer of the thread and then copied once, to their size.
 
 use crate::canon::{integer, object};
-use crate::chain::{Hash, Head, commitment, link};
+use crate::chain::{Hash, Head, commit, link};
 use crate::clock::Moment;
 use crate::event::Event;
 use crate::salt;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
+
+/// What the time of a body is until the writer fills it in: of the same length, so that nothing moves.
+const BLANK_TIME: &str = "0000-00-00T00:00:00.000000Z";
+/// Where it stands: behind `{"at":"`.
+const TIME_AT: usize = 7;
+/// Digits of the largest number.
+const NUMBER_BYTES: usize = 20;
+/// What a thread's buffer may keep, in bytes.
+const KEPT_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 /// One stored row of the trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +51,7 @@ pub struct Record {
     pub status: Option<Cow<'static, str>>,
     pub body: String,
     /// `None` when there never was one, or when it has been erased: the body's `commit` tells which.
-    pub payload: Option<String>,
+    pub payload: Option<Arc<str>>,
     pub salt: Option<[u8; 32]>,
     pub hash: Hash,
 }
@@ -52,10 +66,11 @@ pub(crate) struct Draft {
     resource: Option<Arc<str>>,
     verdict: Option<&'static str>,
     status: Option<&'static str>,
-    /// The body from behind `at` to before `seq`, and from behind `seq` to the end.
-    before_seq: String,
-    behind_seq: String,
-    payload: Option<String>,
+    /// The body, with a blank time and without its number.
+    body: String,
+    /// Where the number goes.
+    number_at: usize,
+    payload: Option<Arc<str>>,
     salt: Option<[u8; 32]>,
     /// The approval of a held or reviewed operation: what opens and closes with it.
     pub(crate) hold: Option<Hold>,
@@ -72,15 +87,24 @@ impl Draft {
     /// # Errors
     /// When the system has no random bytes for a salt.
     pub(crate) fn new(event: &Event) -> Result<Self, salt::NoRandom> {
-        let place = event.place();
-        let mut payload = String::new();
+        BUFFER.with_borrow_mut(|buffer| {
+            let draft = Self::written(event, buffer);
+            buffer.clear();
+            buffer.shrink_to(KEPT_BYTES);
+            draft
+        })
+    }
+
+    fn written(event: &Event, buffer: &mut String) -> Result<Self, salt::NoRandom> {
         let mut empty = true;
-        object(&mut payload, |out| {
+        buffer.clear();
+        object(buffer, |out| {
             event.payload(out);
             empty = out.is_empty();
         });
-        let (payload, salt) = if empty { (None, None) } else { (Some(payload), Some(salt::fresh()?)) };
-
+        let (payload, salt) =
+            if empty { (None, None) } else { (Some(Arc::from(buffer.as_str())), Some(salt::fresh()?)) };
+        let place = event.place();
         let mut draft = Self {
             kind: event.kind(),
             session: place.map(|place| Arc::clone(&place.session)),
@@ -89,35 +113,36 @@ impl Draft {
             resource: place.map(|place| Arc::clone(&place.resource)).or_else(|| event.resource()),
             verdict: event.verdict(),
             status: event.status(),
-            before_seq: String::with_capacity(512),
-            behind_seq: String::with_capacity(96),
+            body: String::new(),
+            number_at: 0,
             payload,
             salt,
             hold: hold(event),
         };
-        draft.write_body(event);
+        draft.write_body(event, buffer);
         Ok(draft)
     }
 
-    fn write_body(&mut self, event: &Event) {
-        let commit = match (&self.salt, &self.payload) {
-            (Some(salt), Some(payload)) => Some(commitment(salt, payload)),
-            _ => None,
-        };
-        object(&mut self.before_seq, |out| {
-            out.maybe_word("commit", commit.as_deref());
+    fn write_body(&mut self, event: &Event, buffer: &mut String) {
+        let committed = self.salt.as_ref().zip(self.payload.as_deref());
+        let committed = committed.map(|(salt, payload)| commit(salt, payload));
+        buffer.clear();
+        object(buffer, |out| {
+            out.word("at", BLANK_TIME);
+            out.maybe_commitment("commit", committed.as_ref());
             out.object("detail", |out| event.detail(out));
             out.word("kind", self.kind);
             out.maybe_number("operation", self.operation);
             out.maybe_word("principal", self.principal.as_deref());
             out.maybe_word("resource", self.resource.as_deref());
-        });
-        object(&mut self.behind_seq, |out| {
+            self.number_at = out.nothing("seq");
             out.maybe_word("session", self.session.as_deref());
             out.maybe_word("status", self.status);
             out.number("v", 1);
             out.maybe_word("verdict", self.verdict);
         });
+        self.body.reserve_exact(buffer.len() + NUMBER_BYTES);
+        self.body.push_str(buffer);
     }
 
     pub(crate) fn kind(&self) -> &'static str {
@@ -131,23 +156,15 @@ impl Draft {
 
     /// What it takes in the queue, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.before_seq.len() + self.behind_seq.len() + self.payload.as_ref().map_or(0, String::len) + 256
+        self.body.len() + self.payload.as_ref().map_or(0, |payload| payload.len()) + 256
     }
 
     /// The record behind `head`; moves `head` to it.
     pub(crate) fn seal(self, head: &mut Head, at: &Moment) -> Record {
         let seq = head.seq + 1;
-        let mut body = String::with_capacity(self.before_seq.len() + self.behind_seq.len() + 64);
-        body.push_str("{\"at\":\"");
-        body.push_str(&at.text);
-        body.push_str("\",");
-        // Each half is an object of its own: without its brackets.
-        body.push_str(inside(&self.before_seq));
-        body.push_str(",\"seq\":");
-        integer(&mut body, seq);
-        body.push(',');
-        body.push_str(inside(&self.behind_seq));
-        body.push('}');
+        let mut body = self.body;
+        integer(seq, |digits| body.insert_str(self.number_at, digits));
+        body.replace_range(TIME_AT..TIME_AT + BLANK_TIME.len(), &at.text);
         let hash = link(&head.hash, seq, &body);
         *head = Head { seq, hash };
         Record {
@@ -166,10 +183,6 @@ impl Draft {
             hash,
         }
     }
-}
-
-fn inside(object: &str) -> &str {
-    object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default()
 }
 
 fn hold(event: &Event) -> Option<Hold> {

@@ -249,7 +249,7 @@ fn every_kind_is_canonical() {
         assert_eq!(body["kind"], event.kind());
         assert_eq!(body.get("commit").is_some(), record.payload.is_some());
         if let Some(payload) = &record.payload {
-            assert_eq!(&serde_json::from_str::<Value>(payload).unwrap().to_string(), payload);
+            assert_eq!(serde_json::from_str::<Value>(payload).unwrap().to_string(), **payload);
         }
     }
     assert_eq!(kinds.len(), crate::event::KINDS.len());

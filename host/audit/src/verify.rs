@@ -169,8 +169,8 @@ pub fn erased_ranges(body: &str) -> Vec<RangeInclusive<u64>> {
 /// Whoever verifies the line prints `body` and `payload` canonically again and hashes them as documented in
 /// [`crate::chain`].
 pub fn export_line(record: &Record) -> String {
-    let mut line =
-        String::with_capacity(record.body.len() + record.payload.as_ref().map_or(0, String::len) + 256);
+    let payload = record.payload.as_deref().unwrap_or_default();
+    let mut line = String::with_capacity(record.body.len() + payload.len() + 256);
     line.push_str("{\"body\":");
     line.push_str(&record.body);
     line.push_str(",\"hash\":\"");
@@ -184,7 +184,7 @@ pub fn export_line(record: &Record) -> String {
         line.push('"');
     }
     line.push_str(",\"seq\":");
-    crate::canon::integer(&mut line, record.seq);
+    crate::canon::integer(record.seq, |digits| line.push_str(digits));
     line.push('}');
     line
 }

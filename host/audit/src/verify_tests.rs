@@ -57,7 +57,7 @@ fn every_edit_shows() {
         (Fault::BodyEdited, |r| r.body.push(' ')),
         (Fault::BodyEdited, |r| r.body.clear()),
         (Fault::BodyEdited, |r| r.hash[0] ^= 1),
-        (Fault::PayloadEdited, |r| r.payload = r.payload.take().map(|p| p.replace("update", "delete"))),
+        (Fault::PayloadEdited, |r| r.payload = r.payload.take().map(|p| p.replace("update", "delete").into())),
         (Fault::PayloadEdited, |r| r.salt = Some([0; 32])),
         (Fault::PayloadEdited, |r| r.salt = None),
         (Fault::PayloadMissing, |r| r.payload = None),
@@ -125,7 +125,7 @@ fn an_exported_line_is_one_json_value() {
         let line: serde_json::Value = serde_json::from_str(&export_line(&record)).unwrap();
         assert_eq!(line["body"].to_string(), record.body);
         assert_eq!(line["seq"], record.seq);
-        assert_eq!(line.get("payload").map(ToString::to_string), record.payload);
+        assert_eq!(line.get("payload").map(ToString::to_string).as_deref(), record.payload.as_deref());
         assert_eq!(line["hash"].as_str().unwrap().len(), 64);
     }
 }

@@ -150,6 +150,43 @@ struct Group {
     gap: Option<Missed>,
 }
 
+impl Group {
+    fn with_room(records: usize) -> Self {
+        Self {
+            records: Vec::with_capacity(records),
+            changes: Vec::with_capacity(records),
+            waiting: Vec::with_capacity(records),
+            ..Self::default()
+        }
+    }
+}
+
+/// Places of batches that are out of the queue. Given back once for a group: sessions look for places at any time.
+#[derive(Default)]
+struct Freed {
+    records: usize,
+    bytes: usize,
+    /// the same for the gauges: a batch larger than the queue has not taken a place for each of its records
+    queued_records: u64,
+    queued_bytes: u64,
+}
+
+impl Freed {
+    fn add(&mut self, batch: &Batch, shared: &Shared) {
+        self.records += batch.drafts.len().min(shared.max_records as usize);
+        self.bytes += batch.bytes.min(shared.max_bytes as usize);
+        self.queued_records += batch.drafts.len() as u64;
+        self.queued_bytes += batch.bytes as u64;
+    }
+
+    fn give_back(self, shared: &Shared) {
+        shared.free_records.add_permits(self.records);
+        shared.free_bytes.add_permits(self.bytes);
+        shared.metrics.queued_records.fetch_sub(self.queued_records, Ordering::Relaxed);
+        shared.metrics.queued_bytes.fetch_sub(self.queued_bytes, Ordering::Relaxed);
+    }
+}
+
 enum Next {
     Batch(Batch),
     Idle,
@@ -236,17 +273,19 @@ impl<S: TrailStore> Task<S> {
 
     /// The first batches and whatever else is queued, up to a full group.
     fn gather(&mut self, first: Vec<Batch>) -> Group {
-        let mut group = Group::default();
+        let records = first.iter().map(|batch| batch.drafts.len()).sum::<usize>() + self.queued.len() + 1;
+        let mut group = Group::with_room(records.min(self.settings.max_group_records));
         let mut head = self.head;
         let now = Moment::now();
         group.gap = self.take_missed();
         if let Some(missed) = &group.gap {
             seal_gap(missed, &mut head, &now, &mut group.records);
         }
+        let mut freed = Freed::default();
         let mut first = first.into_iter();
         let mut next = first.next();
         while let Some(batch) = next.take() {
-            self.free(&batch);
+            freed.add(&batch, &self.shared);
             group.events += batch.drafts.len() as u64;
             for draft in batch.drafts {
                 let change = Change::of(&draft);
@@ -265,16 +304,8 @@ impl<S: TrailStore> Task<S> {
                 self.left = next.take();
             }
         }
+        freed.give_back(&self.shared);
         group
-    }
-
-    /// The batch is out of the queue: its places are free again.
-    fn free(&self, batch: &Batch) {
-        let shared = &self.shared;
-        shared.free_records.add_permits(batch.drafts.len().min(shared.max_records as usize));
-        shared.free_bytes.add_permits(batch.bytes.min(shared.max_bytes as usize));
-        shared.metrics.queued_records.fetch_sub(batch.drafts.len() as u64, Ordering::Relaxed);
-        shared.metrics.queued_bytes.fetch_sub(batch.bytes as u64, Ordering::Relaxed);
     }
 
     async fn commit(&mut self, mut group: Group) -> Result<(), StoreError> {
@@ -396,7 +427,9 @@ impl<S: TrailStore> Task<S> {
     }
 
     fn fail(&self, batch: Batch) {
-        self.free(&batch);
+        let mut freed = Freed::default();
+        freed.add(&batch, &self.shared);
+        freed.give_back(&self.shared);
         let why = self.shared.why_down().unwrap_or(AuditDown::Stopped);
         self.shared.miss(batch.drafts.len() as u64, &why);
         _ = batch.done.send(Err(why));

@@ -155,7 +155,7 @@ async fn masked(session: &mut SessionJudges, case: &Value) -> Outcome<Value> {
             batch.push(text(&cell[1]).as_bytes(), column).map_err(|_| "too many cells")?;
         }
     }
-    let masked = match session.maskers.mask(0, batch).await {
+    let masked = match session.maskers.mask(0, &batch).await {
         Ok(masked) => masked,
         Err(fault) => return Ok(json!({ "fault": fault.code, "detail": fault.detail })),
     };
@@ -224,7 +224,7 @@ async fn cells(session: &mut SessionJudges) -> Outcome<Value> {
         batch.push(b"ann@example.com", 0).map_err(|_| "too many cells")?;
     }
     let call = cost(async || {
-        session.maskers.mask(0, batch.clone()).await.map_err(told)?;
+        session.maskers.mask(0, &batch).await.map_err(told)?;
         Ok(())
     });
     Ok(json!((call.await? / CELLS).as_nanos() as u64))
@@ -283,7 +283,7 @@ async fn cells_once(session: &mut SessionJudges) -> Outcome<()> {
     let mut batch = Batch::default();
     batch.push(b"ann@example.com", 0).map_err(|_| "too many cells")?;
     session.maskers.plan(0, &columns, &usual()).await.map_err(|fault| fault.message)?;
-    session.maskers.mask(0, batch).await.map_err(|fault| fault.message)?;
+    session.maskers.mask(0, &batch).await.map_err(|fault| fault.message)?;
     Ok(())
 }
 

@@ -4,19 +4,23 @@ use crate::contract::v0_1::inspect::weir::plugin::types as owned;
 use crate::contract::v0_1::judge::weir::plugin::types as lent;
 use crate::limits::MAX_WORD_CHARS;
 use crate::text::clean;
+use smallvec::SmallVec;
 use weir_model::{Action, Attribute, Column, Operation, Parameter, SessionInfo, Status};
 use weir_session::traffic::ResultInfo;
 
 /// The human an agent acts for, as an attribute of its principal.
 const ON_BEHALF_OF: &str = "on-behalf-of";
 
+/// As long as most are, they need no memory of their own.
+type Short<Entry> = SmallVec<[Entry; 4]>;
+
 /// The small lists an operation needs beside its texts.
 pub(crate) struct LentOperation<'a> {
     operation: &'a Operation,
-    objects: Vec<&'a str>,
-    parameters: Vec<lent::Parameter<'a>>,
-    attributes: Vec<lent::AttributeParam<'a>>,
-    claimed: Vec<lent::AttributeParam<'a>>,
+    objects: Short<&'a str>,
+    parameters: Short<lent::Parameter<'a>>,
+    attributes: Short<lent::AttributeParam<'a>>,
+    claimed: Short<lent::AttributeParam<'a>>,
 }
 
 impl<'a> LentOperation<'a> {

@@ -57,7 +57,7 @@ impl GuestInspector {
             Err(error) => Err(error),
         };
         let calls = took_session(&mut guest, started, opened)?;
-        Ok(Self { guest, calls, judged_by: loaded.judged_by("inspect") })
+        Ok(Self { guest, calls, judged_by: loaded.judged_apart("inspect") })
     }
 
     /// Opens one and drops it: the trial of a new version.
@@ -205,10 +205,7 @@ fn client_outcome(said: guest::ClientOutcome) -> Result<ClientOutcome, &'static 
 }
 
 fn server_outcome(said: guest::ServerOutcome, given: usize) -> Result<ServerOutcome, &'static str> {
-    let mut results = Vec::with_capacity(said.results.len());
-    for each in said.results {
-        results.push(result_info(each)?);
-    }
+    let results = said.results.into_iter().map(result_info).collect::<Result<_, _>>()?;
     let columns = |shape: Vec<guest::WireColumn>| shape.into_iter().map(wire_column).collect();
     let outcome = ServerOutcome {
         events: said.events.into_iter().map(event).collect(),

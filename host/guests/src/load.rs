@@ -143,6 +143,11 @@ impl Loaded {
         JudgedBy { plugin: self.name.clone(), digest: self.digest, answer }
     }
 
+    /// The same with a name of its own, for a session to copy from: sessions need not count in one place.
+    pub(crate) fn judged_apart(&self, answer: &'static str) -> JudgedBy {
+        JudgedBy { plugin: PluginName::new(self.name.as_str()), digest: self.digest, answer }
+    }
+
     pub fn limits(&self) -> &PluginLimits {
         &self.bounds.limits
     }

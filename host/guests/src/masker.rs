@@ -16,9 +16,8 @@ use crate::masker_beside::{self, Said, ShadowPart};
 use crate::masker_instance::{MaskerInstance, Wish};
 use crate::metrics::count;
 use crate::registry::{Current, Generation};
-use crate::signs::Signs;
+use crate::signs::{Sent, Signs};
 use crate::state::Visit;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use weir_model::{Applied, Column, Fault, FaultSource, Operation, PluginName};
@@ -112,6 +111,8 @@ impl Reusable {
 pub struct GuestMaskers {
     info: Arc<Visit>,
     current: Current,
+    /// what the last plan was made with
+    pinned: Arc<Generation>,
     members: Vec<Member>,
     slots: BTreeMap<u32, Slot>,
     next_id: u64,
@@ -121,12 +122,13 @@ impl GuestMaskers {
     pub(crate) async fn open(
         info: Arc<Visit>,
         current: Current,
-        generation: &Generation,
+        generation: &Arc<Generation>,
         names: Vec<PluginName>,
     ) -> Result<Self, Fault> {
         let members =
             names.into_iter().map(|name| Member { name, residents: Vec::new(), shadow: None }).collect();
-        let mut maskers = Self { info, current, members, slots: BTreeMap::new(), next_id: 0 };
+        let pinned = Arc::clone(generation);
+        let mut maskers = Self { info, current, pinned, members, slots: BTreeMap::new(), next_id: 0 };
         for member in &mut maskers.members {
             if let Some(loaded) = generation.serving(&member.name, &maskers.info.id) {
                 let resident = member.place_of(loaded, &maskers.info, &mut maskers.next_id).await;
@@ -142,10 +144,11 @@ impl GuestMaskers {
     }
 
     /// A plan this slot has, when it serves again and everybody it needs is still there: it holds from now on.
-    fn planned(&mut self, slot: u32, generation: &Arc<Generation>, columns: &[Column]) -> Option<MaskPlan> {
+    fn planned(&mut self, slot: u32, columns: &[Column]) -> Option<MaskPlan> {
         let slot = self.slots.get_mut(&slot)?;
+        let pinned = &self.pinned;
         let serves = |planned: &Planned| {
-            planned.reusable.as_ref().is_some_and(|kept| kept.serves(generation, columns))
+            planned.reusable.as_ref().is_some_and(|kept| kept.serves(pinned, columns))
         };
         let place = slot.plans.iter().position(serves)?;
         slot.plans.get_mut(..=place)?.rotate_right(1);
@@ -240,10 +243,10 @@ impl Part {
     }
 
     /// Which columns of a batch it is sent. None: its signs keep all of them.
-    fn sent(&self, batch: &Batch, so_far: Option<&Masked>) -> Option<Cow<'_, [bool]>> {
+    fn sent(&self, batch: &Batch, so_far: Option<&Masked>) -> Option<Sent> {
         match &self.signs {
             Some(signs) if !batch.is_empty() => signs.sent(batch, so_far, &self.wanted),
-            _ => Some(Cow::Borrowed(&self.wanted)),
+            _ => Some(Sent::from_slice(&self.wanted)),
         }
     }
 }
@@ -316,12 +319,15 @@ impl Maskers for GuestMaskers {
             self.slots.insert(slot, Slot { plans: vec![nothing] });
             return Ok(MaskPlan::default());
         }
-        let generation = self.current.load();
-        let is_tried = self.members.iter().any(|member| generation.beside(&member.name).is_some());
-        if let Some(mut plan) = self.planned(slot, &generation, columns) {
-            if is_tried {
-                plan.beside = self.plan_beside(slot, &generation, columns, operation, &plan.wanted).await;
-            }
+        self.current.refresh(&mut self.pinned);
+        let is_tried = self.members.iter().any(|member| self.pinned.beside(&member.name).is_some());
+        let mut planned = self.planned(slot, columns);
+        if let Some(plan) = planned.take_if(|_| !is_tried) {
+            return Ok(plan);
+        }
+        let generation = Arc::clone(&self.pinned);
+        if let Some(mut plan) = planned {
+            plan.beside = self.plan_beside(slot, &generation, columns, operation, &plan.wanted).await;
             return Ok(plan);
         }
         // Until this one succeeds, none holds: what was the last is not to be taken for it.
@@ -374,13 +380,13 @@ impl Maskers for GuestMaskers {
         Ok(plan)
     }
 
-    async fn mask(&mut self, slot: u32, batch: Batch) -> Result<Masked, Fault> {
+    async fn mask(&mut self, slot: u32, batch: &Batch) -> Result<Masked, Fault> {
         let unsound = |what: &str| {
             Fault::new(FaultSource::Host, fault::code::PIPELINE, "values cannot be masked").with_detail(what)
         };
         let plan = self.slots.get(&slot).and_then(Slot::latest);
         let plan = plan.ok_or_else(|| unsound("no plan for this slot"))?;
-        if !edits::batch_is_sound(&batch, plan.columns) {
+        if !edits::batch_is_sound(batch, plan.columns) {
             return Err(unsound("the values are not UTF-8, or not where they are said to be"));
         }
         let mut masked: Option<Masked> = None;
@@ -392,7 +398,7 @@ impl Maskers for GuestMaskers {
             if !resident.instance.guest.is_usable() {
                 return Err(fault::gone(&member.name));
             }
-            let Some(sent) = part.sent(&batch, masked.as_ref()) else {
+            let Some(sent) = part.sent(batch, masked.as_ref()) else {
                 count(&resident.loaded.bounds.metrics.unsigned);
                 if is_tried {
                     steps.push((part.member, masked.clone().unwrap_or_default()));
@@ -402,13 +408,13 @@ impl Maskers for GuestMaskers {
             let sends_all = batch.columns.iter().all(|column| sent.get(usize::from(*column)) == Some(&true));
             masked = Some(match masked {
                 None if sends_all => {
-                    let step = resident.instance.mask(plan.number, &batch, &part.rules).await;
+                    let step = resident.instance.mask(plan.number, batch, &part.rules).await;
                     resident.loaded.watched(step)?
                 }
                 so_far => {
                     let so_far = so_far.unwrap_or_default();
                     let too_large = || unsound("too much text for one answer");
-                    let (narrowed, indices) = edits::narrow(&batch, &so_far, &sent).ok_or_else(too_large)?;
+                    let (narrowed, indices) = edits::narrow(batch, &so_far, &sent).ok_or_else(too_large)?;
                     if narrowed.is_empty() {
                         so_far
                     } else {
@@ -424,7 +430,7 @@ impl Maskers for GuestMaskers {
         }
         let mut masked = masked.unwrap_or_default();
         if is_tried {
-            masked.applied.extend(mask_beside(plan, &mut self.members, &batch, &steps).await);
+            masked.applied.extend(mask_beside(plan, &mut self.members, batch, &steps).await);
         }
         Ok(masked)
     }

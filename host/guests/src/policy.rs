@@ -22,7 +22,7 @@ use crate::trial::{StartFault, configured, took_session};
 use std::sync::Arc;
 use std::time::Instant;
 use weir_model::{Attribute, Digest, Fault, Finding, Grantee, JudgedBy, Operation, PluginName, Verdict};
-use weir_session::ports::{Beside, Policies, PolicyAnswer, PolicyDecision, Round};
+use weir_session::ports::{Answers, Beside, Policies, PolicyAnswer, PolicyDecision, Round};
 
 /// An opened policy.
 pub(crate) struct PolicyInstance {
@@ -83,9 +83,15 @@ struct Seat {
 struct Member {
     name: PluginName,
     /// who judges the operation of now: the plugin of that name, or its canary
-    serving: Option<Arc<Loaded>>,
+    serving: Option<Serving>,
     seat: Seat,
     shadow: Seat,
+}
+
+/// Who judges, and what is copied into each record of that.
+struct Serving {
+    loaded: Arc<Loaded>,
+    by: JudgedBy,
 }
 
 /// [`Policies`] made of guests.
@@ -126,12 +132,12 @@ impl GuestPolicies {
 }
 
 impl Policies for GuestPolicies {
-    async fn decide(&mut self, operation: &Operation, round: Round) -> Vec<PolicyAnswer> {
+    async fn decide(&mut self, operation: &Operation, round: Round) -> Answers {
         if round == Round::First {
-            self.pinned = self.current.load();
+            self.current.refresh(&mut self.pinned);
         }
         let lent = LentOperation::new(operation);
-        let mut answers = Vec::with_capacity(self.members.len());
+        let mut answers = Answers::new();
         for member in &mut self.members {
             answers.push(member.ask(&self.pinned, &self.info, &lent, round).await);
         }
@@ -148,9 +154,9 @@ impl Member {
         round: Round,
     ) -> PolicyAnswer {
         if round == Round::First {
-            self.serving = generation.serving(&self.name, &info.id).map(Arc::clone);
+            self.look_up(generation, info);
         }
-        let Some(loaded) = &self.serving else {
+        let Some(Serving { loaded, by }) = &self.serving else {
             self.seat = Seat::default();
             let by = JudgedBy { plugin: self.name.clone(), digest: Digest([0; 32]), answer: "failed" };
             let open_on_failure = generation.opens_when_missing(&self.name);
@@ -175,7 +181,19 @@ impl Member {
         let word = answer.as_ref().map_or("failed", |decision| word(&decision.verdict));
         // A masker in the place of a policy is a mistake, not a failure the configuration speaks of.
         let open_on_failure = loaded.failure_mode == FailureMode::Open && loaded.world == World::Policy;
-        PolicyAnswer { by: loaded.judged_by(word), answer, open_on_failure, beside }
+        PolicyAnswer { by: JudgedBy { answer: word, ..by.clone() }, answer, open_on_failure, beside }
+    }
+}
+
+impl Member {
+    fn look_up(&mut self, generation: &Generation, info: &Visit) {
+        let now = generation.serving(&self.name, &info.id);
+        let held = self.serving.as_ref().map(|serving| Arc::as_ptr(&serving.loaded));
+        if held != now.map(Arc::as_ptr) {
+            let serving =
+                |loaded: &Arc<Loaded>| Serving { loaded: Arc::clone(loaded), by: loaded.judged_apart("failed") };
+            self.serving = now.map(serving);
+        }
     }
 }
 

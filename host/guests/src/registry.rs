@@ -101,6 +101,15 @@ impl Current {
     pub(crate) fn load(&self) -> Arc<Generation> {
         self.0.load_full()
     }
+
+    /// Brings what a session holds up to date. All sessions count their references in one place: it is touched only
+    /// when there is another.
+    pub(crate) fn refresh(&self, held: &mut Arc<Generation>) {
+        let now = self.0.load();
+        if !Arc::ptr_eq(&now, held) {
+            *held = Arc::clone(&now);
+        }
+    }
 }
 
 /// What became of one plugin when files or configuration changed.

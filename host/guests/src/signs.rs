@@ -9,7 +9,7 @@ use crate::contract::v0_1::judge::exports::weir::plugin::mask;
 use crate::edits::{Change, changes};
 use crate::limits::{MAX_SIGN_BYTES, MAX_SIGNED_COLUMNS, MAX_SIGNS, MIN_SIGN_BYTES};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use std::borrow::Cow;
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -123,6 +123,9 @@ enum Signed {
     Result(Arc<AtomicBool>),
 }
 
+/// Which columns are sent: a flag for each.
+pub(crate) type Sent = SmallVec<[bool; 64]>;
+
 /// A masker's signs for the columns of one plan.
 #[derive(Debug)]
 pub(crate) struct Signs {
@@ -160,25 +163,22 @@ impl Signs {
     }
 
     /// Which of the columns `wanted` are sent of this batch, as the maskers before have left it. None: no value is.
-    pub(crate) fn sent<'w>(
-        &self,
-        batch: &Batch,
-        so_far: Option<&Masked>,
-        wanted: &'w [bool],
-    ) -> Option<Cow<'w, [bool]>> {
-        let mut sent = Cow::Borrowed(wanted);
+    pub(crate) fn sent(&self, batch: &Batch, so_far: Option<&Masked>, wanted: &[bool]) -> Option<Sent> {
+        let mut sent = Sent::from_slice(wanted);
+        let mut is_open = false;
         for (index, signed) in self.columns.iter().enumerate() {
             let is_sent = match signed {
                 Some(Signed::Result(shown)) => shown.load(Ordering::Relaxed),
                 Some(Signed::Text) => false,
                 None => continue,
             };
-            if !is_sent && let Some(flag) = sent.to_mut().get_mut(index) {
+            if !is_sent && let Some(flag) = sent.get_mut(index) {
                 *flag = false;
+                is_open = true;
             }
         }
-        if let Cow::Owned(open) = &mut sent {
-            self.look(batch, so_far, open);
+        if is_open {
+            self.look(batch, so_far, &mut sent);
         }
         let is_sent = |column: &u16| sent.get(usize::from(*column)) == Some(&true);
         batch.columns.iter().any(is_sent).then_some(sent)

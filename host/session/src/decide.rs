@@ -3,7 +3,7 @@
 //! Pure. A policy that could not answer counts as a deny, unless the configuration names it open; if nobody
 //! has an opinion, the resource's default decides.
 
-use crate::ports::{Beside, PolicyAnswer, RefusedBy};
+use crate::ports::{Answers, Beside, PolicyAnswer, RefusedBy};
 use weir_model::{Decision, Fault, FaultSource, JudgedBy, Verdict};
 
 /// A resource's answer when every policy abstains.
@@ -51,9 +51,17 @@ fn word(verdict: &Verdict) -> &'static str {
     }
 }
 
+/// Mostly one policy alone has something to say: its list is taken as it is.
+fn add<T>(all: &mut Vec<T>, more: Vec<T>) {
+    match all.is_empty() {
+        true => *all = more,
+        false => all.extend(more),
+    }
+}
+
 /// Folds the answers of all policies of a pipeline. `judged_by` starts with who took part before (the
 /// inspector).
-pub fn fold(answers: Vec<PolicyAnswer>, default: Default, mut judged_by: Vec<JudgedBy>) -> Folded {
+pub fn fold(answers: Answers, default: Default, mut judged_by: Vec<JudgedBy>) -> Folded {
     let mut verdict = Verdict::Abstain;
     let mut failed = None;
     let (mut findings, mut tags) = (Vec::new(), Vec::new());
@@ -61,8 +69,8 @@ pub fn fold(answers: Vec<PolicyAnswer>, default: Default, mut judged_by: Vec<Jud
         let candidate = match answer {
             Ok(decision) => {
                 judged_by.push(JudgedBy { answer: word(&decision.verdict), ..by });
-                findings.extend(decision.findings);
-                tags.extend(decision.tags);
+                add(&mut findings, decision.findings);
+                add(&mut tags, decision.tags);
                 decision.verdict
             }
             Err(fault) => {
@@ -158,7 +166,7 @@ mod tests {
         let mut shadowed = answer(Verdict::Allow);
         let by = JudgedBy { plugin: PluginName::new("next"), digest: Digest([1; 32]), answer: "shadow-deny" };
         shadowed.beside = Some(Beside { by: by.clone(), what: "no".into() });
-        let decision = fold(vec![shadowed], Default::Deny, vec![]).decision;
+        let decision = fold(Answers::from_vec(vec![shadowed]), Default::Deny, vec![]).decision;
         assert_eq!(decision.verdict, Verdict::Allow);
         assert_eq!(decision.judged_by.last(), Some(&by));
         assert_eq!(decision.tags, vec![weir_model::Attribute::new("shadow-deny", "next: no")]);
@@ -168,12 +176,12 @@ mod tests {
     fn a_policy_that_fails_denies_unless_it_is_named_open() {
         let mut broken = answer(Verdict::Allow);
         broken.answer = Err(Fault::new(FaultSource::Plugin, "plugin-trapped", "trap"));
-        let closed = fold(vec![answer(Verdict::Allow), broken.clone()], Default::Allow, vec![]);
+        let closed = fold(Answers::from_vec(vec![answer(Verdict::Allow), broken.clone()]), Default::Allow, vec![]);
         assert!(matches!(closed.decision.verdict, Verdict::Deny { .. }));
         assert_eq!(closed.refused_by(), RefusedBy::Plugin);
 
         broken.open_on_failure = true;
-        let open = fold(vec![answer(Verdict::Allow), broken], Default::Deny, vec![]);
+        let open = fold(Answers::from_vec(vec![answer(Verdict::Allow), broken]), Default::Deny, vec![]);
         assert_eq!(open.decision.verdict, Verdict::Allow);
         assert!(open.decision.tags.iter().any(|tag| tag.name == "failure-mode-opened"));
     }

@@ -19,10 +19,11 @@ mod transport;
 use crate::buffer::{Inlet, Outlet};
 use crate::decide::Default as DefaultVerdict;
 use crate::ledger::Ledger;
-use crate::ports::{Ask, Inspector, Leave, PendingApproval, Ports, Review, Trail};
+use crate::masking::Recording;
+use crate::ports::{Ask, Entry, Inspector, Leave, PendingApproval, Ports, Review, Trail};
 use crate::running::Running;
 use crate::traffic::ClientOutcome;
-use client_side::Staged;
+use client_side::{Ready, Staged};
 pub(crate) use client_side::nonsense;
 use held::HeldOperation;
 use std::collections::{BTreeMap, VecDeque};
@@ -93,6 +94,7 @@ pub struct Exchange<P: Ports> {
     inspector: P::Inspector,
     policies: P::Policies,
     maskers: P::Maskers,
+    recording: Recording,
     catalog: P::Catalog,
     trail: P::Trail,
     leave: P::Leave,
@@ -116,6 +118,9 @@ pub struct Exchange<P: Ports> {
     /// how many of the client's buffered bytes the inspector has seen and no event has covered
     seen: usize,
     staged: Vec<Staged>,
+    /// empty between two releases, for their memory
+    entries: Vec<Entry>,
+    ready: Vec<Ready>,
     held: Option<HeldOperation<<P::Approvals as crate::ports::Approvals>::Pending>>,
     /// what the client sent next means something only after the upstream has answered
     waiting: bool,
@@ -156,6 +161,7 @@ impl<P: Ports> Exchange<P> {
             inspector: start.inspector,
             policies: start.policies,
             maskers: start.maskers,
+            recording: Recording::default(),
             catalog: start.catalog,
             trail: start.trail,
             approvals: start.approvals,
@@ -171,6 +177,8 @@ impl<P: Ports> Exchange<P> {
             outcome: ClientOutcome::default(),
             seen: 0,
             staged: Vec::new(),
+            entries: Vec::new(),
+            ready: Vec::new(),
             held: None,
             waiting: false,
             running: BTreeMap::new(),

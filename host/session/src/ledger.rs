@@ -5,8 +5,12 @@
 //! group that failed, so an intent that is durable proves every outcome before it, or finds it here.
 
 use crate::ports::{Entry, Receipt, RefusedBy};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use weir_model::Fault;
+
+/// Nearly always one, which then needs no list.
+pub(crate) type Entries = SmallVec<[Entry; 1]>;
 
 /// How much of operations that were refused while the trail was down is kept to be told later. The trail
 /// counts the others.
@@ -15,16 +19,16 @@ const MAX_MISSED_BYTES: usize = 64 * 1024;
 const ENTRY_BYTES: usize = 512;
 
 pub(crate) struct Ledger<R> {
-    on_their_way: VecDeque<(Vec<Entry>, R)>,
+    on_their_way: VecDeque<(Entries, R)>,
     /// to be brought before anything else
-    waiting: Vec<Entry>,
+    waiting: Entries,
     /// what refusals among them take
     missed_bytes: usize,
 }
 
 impl<R: Receipt> Ledger<R> {
     pub(crate) fn new() -> Self {
-        Self { on_their_way: VecDeque::new(), waiting: Vec::new(), missed_bytes: 0 }
+        Self { on_their_way: VecDeque::new(), waiting: Entries::new(), missed_bytes: 0 }
     }
 
     pub(crate) fn waiting(&self) -> &[Entry] {
@@ -32,17 +36,17 @@ impl<R: Receipt> Ledger<R> {
     }
 
     /// What waits is being recorded.
-    pub(crate) fn take(&mut self) -> Vec<Entry> {
+    pub(crate) fn take(&mut self) -> Entries {
         self.missed_bytes = 0;
         std::mem::take(&mut self.waiting)
     }
 
-    pub(crate) fn put_back(&mut self, entries: Vec<Entry>) {
+    pub(crate) fn put_back(&mut self, entries: Entries) {
         self.missed_bytes = entries.iter().map(bytes_of).sum();
         self.waiting = entries;
     }
 
-    pub(crate) fn on_its_way(&mut self, entries: Vec<Entry>, receipt: R) {
+    pub(crate) fn on_its_way(&mut self, entries: Entries, receipt: R) {
         self.on_their_way.push_back((entries, receipt));
     }
 
@@ -79,12 +83,12 @@ impl<R: Receipt> Ledger<R> {
                 outcome.again = true;
             }
         }
-        self.waiting.splice(..0, lost);
+        self.waiting.insert_many(0, lost);
     }
 
     /// These could not be recorded, so what they speak of was refused. That is told when the trail is back, as
     /// far as there is room.
-    pub(crate) fn missed(&mut self, entries: Vec<Entry>, why: &Fault) {
+    pub(crate) fn missed(&mut self, entries: impl IntoIterator<Item = Entry>, why: &Fault) {
         for entry in entries {
             let entry = match entry {
                 Entry::Intent(intent) => Entry::Refused { intent, by: RefusedBy::Trail, why: why.clone() },

@@ -12,65 +12,95 @@ use weir_model::{Action, Applied, Column, Decision, Fault, FaultSource, Operatio
 /// The maskers' slot for texts that go into the trail; messages and results have others.
 const TEXT_SLOT: u32 = 0;
 
-/// The record of an operation, with everything sensitive in it masked. If the maskers fail, the record withholds every
-/// text, and the operation must not run: the fault says why.
+/// What a session needs to record its operations one by one: lists that are filled anew for each.
+#[derive(Default)]
+pub(crate) struct Recording {
+    parts: Parts,
+    batch: Batch,
+}
+
+/// Bytes, or texts, that a session's lists may keep allocated.
+const MAX_KEPT_BYTES: usize = 16 * 1024;
+
+impl Recording {
+    /// The record of an operation, with everything sensitive in it masked. If the maskers fail, the record withholds
+    /// every text, and the operation must not run: the fault says why.
+    pub(crate) async fn intent<M: Maskers>(
+        &mut self,
+        maskers: &mut M,
+        request: &Request,
+        operation: &Arc<Operation>,
+        decision: Decision,
+    ) -> (Intent, Option<Fault>) {
+        let is_rewritten = operation.text != request.operation.text;
+        let original = is_rewritten.then(|| request.operation.text.clone());
+        let mut shown = Shown { operation: Arc::clone(operation), original, decision };
+        let (masked, fault) = match self.mask(maskers, &mut shown).await {
+            Ok(masked) => (masked, None),
+            Err(fault) => {
+                shown.withhold(&mut self.parts);
+                (Vec::new(), Some(fault))
+            }
+        };
+        self.parts.relax();
+        if self.batch.cells.capacity() > MAX_KEPT_BYTES || self.batch.ends.capacity() > MAX_KEPT_BYTES {
+            self.batch = Batch::default();
+        }
+        let (id, continues, approval) = (request.id, request.continues, None);
+        let Shown { operation, original, decision } = shown;
+        let decision = Arc::new(decision);
+        (Intent { id, continues, operation, original, decision, approval, masked }, fault)
+    }
+
+    /// Runs what will be stored and shown through the maskers.
+    async fn mask<M: Maskers>(&mut self, maskers: &mut M, shown: &mut Shown) -> Result<Vec<Applied>, Fault> {
+        if !maskers.active() {
+            return Ok(Vec::new());
+        }
+        self.parts.fill(shown);
+        let operation = Arc::clone(&shown.operation);
+        let (columns, places) = self.parts.all();
+        let plan = maskers.plan(TEXT_SLOT, columns, &operation).await?;
+        // When no masker cares what statements are about: one call for all.
+        if plan.reusable || self.parts.statements().is_empty() {
+            gather(&mut self.batch, shown, places)?;
+            let edited = mask_planned(maskers, &plan, &self.batch).await?;
+            return Ok(put_back(shown, places, edited));
+        }
+        let (columns, places) = self.parts.part_of_it();
+        let plan = maskers.plan(TEXT_SLOT, columns, &operation).await?;
+        gather(&mut self.batch, shown, places)?;
+        let edited = mask_planned(maskers, &plan, &self.batch).await?;
+        let mut applied = put_back(shown, places, edited);
+        // A statement of its own: what it is about decides what of it is hidden.
+        for place in self.parts.statements() {
+            let text = shown.text(*place).to_owned();
+            let alone =
+                Operation { kind: operation.kind.clone(), action: operation.action, text, ..no_operation() };
+            let column = labelled("statement", "statement");
+            let edited = mask_text(maskers, column, &alone.text, &alone).await?;
+            applied.extend(put_back(shown, &[*place], edited));
+        }
+        Ok(applied)
+    }
+}
+
+/// The record of one operation alone.
 pub(crate) async fn intent<M: Maskers>(
     maskers: &mut M,
     request: &Request,
     operation: &Arc<Operation>,
     decision: Decision,
 ) -> (Intent, Option<Fault>) {
-    let is_rewritten = operation.text != request.operation.text;
-    let original = is_rewritten.then(|| request.operation.text.clone());
-    let mut shown = Shown { operation: Arc::clone(operation), original, decision };
-    let (masked, fault) = match mask_shown(maskers, &mut shown).await {
-        Ok(masked) => (masked, None),
-        Err(fault) => {
-            shown.withhold();
-            (Vec::new(), Some(fault))
-        }
-    };
-    let (id, continues, approval) = (request.id, request.continues, None);
-    let Shown { operation, original, decision } = shown;
-    let decision = Arc::new(decision);
-    (Intent { id, continues, operation, original, decision, approval, masked }, fault)
+    Recording::default().intent(maskers, request, operation, decision).await
 }
 
-/// Runs what will be stored and shown through the maskers.
-async fn mask_shown<M: Maskers>(maskers: &mut M, shown: &mut Shown) -> Result<Vec<Applied>, Fault> {
-    if !maskers.active() {
-        return Ok(Vec::new());
+fn gather(batch: &mut Batch, shown: &Shown, places: &[Place]) -> Result<(), Fault> {
+    batch.clear();
+    for (index, place) in places.iter().enumerate() {
+        push(batch, shown.text(*place), index)?;
     }
-    let Parts { mut columns, mut texts, statements } = shown.parts();
-    let operation = Arc::clone(&shown.operation);
-    if !statements.is_empty() {
-        let count = columns.len();
-        columns.extend(statements.iter().map(|_| labelled("statement", "statement")));
-        let plan = maskers.plan(TEXT_SLOT, &columns, &operation).await?;
-        if plan.reusable {
-            // No masker cares what they are about: one call for all.
-            texts.extend(statements);
-            let edited = mask_planned(maskers, &plan, &at(shown, &texts)).await?;
-            return Ok(put_back(shown, &texts, edited));
-        }
-        columns.truncate(count);
-    }
-    let edited = mask_texts(maskers, &columns, &at(shown, &texts), &operation).await?;
-    let mut applied = put_back(shown, &texts, edited);
-    // A statement of its own: what it is about decides what of it is hidden.
-    for place in statements {
-        let text = shown.text(place).to_owned();
-        let alone =
-            Operation { kind: operation.kind.clone(), action: operation.action, text, ..no_operation() };
-        let column = labelled("statement", "statement");
-        let edited = mask_texts(maskers, &[column], &[&alone.text], &alone).await?;
-        applied.extend(put_back(shown, &[place], edited));
-    }
-    Ok(applied)
-}
-
-fn at<'a>(shown: &'a Shown, places: &[Place]) -> Vec<&'a str> {
-    places.iter().map(|place| shown.text(*place)).collect()
+    Ok(())
 }
 
 fn put_back(shown: &mut Shown, places: &[Place], edited: Edited) -> Vec<Applied> {
@@ -89,28 +119,30 @@ struct Edited {
     applied: Vec<Applied>,
 }
 
-/// Masks one text for each column.
-async fn mask_texts<M: Maskers>(
+/// Masks one text.
+async fn mask_text<M: Maskers>(
     maskers: &mut M,
-    columns: &[Column],
-    texts: &[&str],
+    column: Column,
+    text: &str,
     operation: &Operation,
 ) -> Result<Edited, Fault> {
-    let plan = maskers.plan(TEXT_SLOT, columns, operation).await?;
-    mask_planned(maskers, &plan, texts).await
+    let plan = maskers.plan(TEXT_SLOT, &[column], operation).await?;
+    let mut batch = Batch::default();
+    push(&mut batch, text, 0)?;
+    mask_planned(maskers, &plan, &batch).await
 }
 
-/// The same, when the slot has its plan.
-async fn mask_planned<M: Maskers>(maskers: &mut M, plan: &MaskPlan, texts: &[&str]) -> Result<Edited, Fault> {
-    let mut batch = Batch::default();
-    for (index, text) in texts.iter().enumerate() {
-        push(&mut batch, text, index)?;
-    }
+/// Masks one text for each column, when the slot has its plan.
+async fn mask_planned<M: Maskers>(
+    maskers: &mut M,
+    plan: &MaskPlan,
+    texts: &Batch,
+) -> Result<Edited, Fault> {
     let mut edited = Edited { texts: Vec::new(), applied: plan.beside.clone() };
     if plan.wanted.is_empty() {
         return Ok(edited);
     }
-    let mut masked = maskers.mask(TEXT_SLOT, batch).await?;
+    let mut masked = maskers.mask(TEXT_SLOT, texts).await?;
     check_lists(&masked)?;
     let mut start = 0;
     for (cell, end) in masked.cells.iter().zip(&masked.ends) {
@@ -140,8 +172,7 @@ pub(crate) async fn message_as_recorded<M: Maskers>(
     }
     let nothing = no_operation();
     let operation = operation.unwrap_or(&nothing);
-    let columns = [labelled("message", "error")];
-    match mask_texts(maskers, &columns, &[message], operation).await {
+    match mask_text(maskers, labelled("message", "error"), message, operation).await {
         Ok(edited) => edited.texts.into_iter().next_back().map_or_else(|| message.clone(), |(_, text)| text),
         Err(fault) => {
             tracing::warn!(session = %session, detail = fault.detail, "an error's text is withheld: {}", fault.message);

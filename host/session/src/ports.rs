@@ -4,6 +4,7 @@
 //! catalog). Tests script them. An error from any of them means: nothing is forwarded.
 
 use crate::traffic::{Batch, ClientOutcome, Masked, ServerOutcome, Substitute, WireColumn};
+use smallvec::SmallVec;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -65,6 +66,9 @@ pub struct PolicyDecision {
     pub tags: Vec<Attribute>,
 }
 
+/// What the policies of a pipeline answer, in its order: mostly one or two.
+pub type Answers = SmallVec<[PolicyAnswer; 2]>;
+
 /// How often an operation has been before the policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Round {
@@ -81,7 +85,7 @@ pub trait Policies: Send {
         &mut self,
         operation: &Operation,
         round: Round,
-    ) -> impl Future<Output = Vec<PolicyAnswer>> + Send;
+    ) -> impl Future<Output = Answers> + Send;
 }
 
 /// What the maskers want of one shape, together. One that serves again is given for every answer, so a copy costs nothing.
@@ -109,7 +113,7 @@ pub trait Maskers: Send {
     ) -> impl Future<Output = Result<MaskPlan, Fault>> + Send;
     /// Runs the batch through every masker that wanted something of the slot's shape. `batch.columns` index
     /// the columns given to `plan`.
-    fn mask(&mut self, slot: u32, batch: Batch) -> impl Future<Output = Result<Masked, Fault>> + Send;
+    fn mask(&mut self, slot: u32, batch: &Batch) -> impl Future<Output = Result<Masked, Fault>> + Send;
 }
 
 /// Names of the columns a result has, whatever their alias.
@@ -160,11 +164,11 @@ pub enum Entry {
 pub trait Trail: Send + Sync {
     type Receipt: Receipt;
     /// Resolves when the entries are on disk.
-    fn durable(&self, entries: Vec<Entry>) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn durable(&self, entries: &[Entry]) -> impl Future<Output = Result<(), Fault>> + Send;
     /// Resolves when the entries have a place in the queue: they will be on disk soon, in this order, before
     /// whatever is brought later, unless the receipt says otherwise. After an error none of them has a place, and
     /// the session brings them again.
-    fn queued(&self, entries: Vec<Entry>) -> impl Future<Output = Result<Self::Receipt, Fault>> + Send;
+    fn queued(&self, entries: &[Entry]) -> impl Future<Output = Result<Self::Receipt, Fault>> + Send;
 }
 
 /// What became of entries that have had a place in the queue.

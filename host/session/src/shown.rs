@@ -11,6 +11,9 @@ const MAX_WORD_BYTES: usize = 64;
 /// Words with as many digits may be numbers that mean somebody.
 const MAX_WORD_DIGITS: usize = 4;
 
+/// Columns that are kept for the next operation.
+const MAX_KEPT_COLUMNS: usize = 64;
+
 pub(crate) struct Shown {
     /// Shared with what runs, until a masker changes it.
     pub(crate) operation: Arc<Operation>,
@@ -34,65 +37,103 @@ pub(crate) enum Place {
     Attribute(usize),
 }
 
-/// The texts of an operation that go through the maskers.
+/// The texts of an operation that go through the maskers. Kept from one operation to the next: columns that say what
+/// they said last time stay.
+#[derive(Default)]
 pub(crate) struct Parts {
-    /// What is masked as part of the operation: a place for each column.
-    pub(crate) columns: Vec<Column>,
-    pub(crate) texts: Vec<Place>,
-    /// What may be a statement of its own: the client's text before it was rewritten, and every fact of the inspector
-    /// that is more than a word (what an EXECUTE runs).
-    pub(crate) statements: Vec<Place>,
+    /// one for each text, and perhaps some of the last time behind them
+    columns: Vec<Column>,
+    texts: Vec<Place>,
+    /// So many of them are masked as part of the operation. Those behind may be statements of their own: the client's
+    /// text before it was rewritten, and every fact of the inspector that is more than a word (what an EXECUTE runs).
+    part_of_it: usize,
 }
 
-impl Shown {
-    pub(crate) fn parts(&self) -> Parts {
-        let operation = &*self.operation;
-        let mut columns = vec![labelled("statement", "statement")];
-        let mut texts = vec![Place::Text];
-        let mut add = |column, place| {
-            columns.push(column);
-            texts.push(place);
-        };
+impl Parts {
+    /// All texts, and a column for each.
+    pub(crate) fn all(&self) -> (&[Column], &[Place]) {
+        (self.columns.get(..self.texts.len()).unwrap_or_default(), &self.texts)
+    }
+
+    /// Those that are masked as part of the operation.
+    pub(crate) fn part_of_it(&self) -> (&[Column], &[Place]) {
+        let (columns, texts) = (self.columns.get(..self.part_of_it), self.texts.get(..self.part_of_it));
+        (columns.unwrap_or_default(), texts.unwrap_or_default())
+    }
+
+    pub(crate) fn statements(&self) -> &[Place] {
+        self.texts.get(self.part_of_it..).unwrap_or_default()
+    }
+
+    pub(crate) fn fill(&mut self, shown: &Shown) {
+        self.texts.clear();
+        let operation = &*shown.operation;
+        self.add(("statement", "", "statement"), Place::Text);
         for (at, object) in operation.objects.iter().enumerate() {
             // Paths and the like: what is in them may mean somebody. Names of tables and tools do not.
             if !is_name(object) {
-                add(labelled("object", "parameter"), Place::Object(at));
+                self.add(("object", "", "parameter"), Place::Object(at));
             }
         }
         for (at, parameter) in operation.parameters.iter().enumerate() {
             // A key of the client's own may be a value: `{"ann@example.com": 1}`.
             if !is_field(&parameter.name) {
-                add(labelled("name", "parameter"), Place::ParameterName(at));
+                self.add(("name", "", "parameter"), Place::ParameterName(at));
             }
             if parameter.value.is_some() {
-                let type_name = parameter.type_name.clone();
-                let column = Column { type_name, ..labelled(&parameter.name, "parameter") };
-                add(column, Place::Parameter(at));
+                self.add((&parameter.name, &parameter.type_name, "parameter"), Place::Parameter(at));
             }
         }
         for (at, claim) in operation.claimed.iter().enumerate() {
-            add(labelled(&claim.name, "parameter"), Place::Claimed(at));
+            self.add((&claim.name, "", "parameter"), Place::Claimed(at));
         }
-        let Decision { verdict, findings, tags, .. } = &self.decision;
+        let Decision { verdict, findings, tags, .. } = &shown.decision;
         if let Verdict::Deny { .. } | Verdict::Hold { .. } = verdict {
-            add(labelled("reason", "reason"), Place::Reason);
+            self.add(("reason", "", "reason"), Place::Reason);
         }
         for (at, finding) in findings.iter().enumerate() {
-            add(labelled(&finding.rule, "finding"), Place::Finding(at));
+            self.add((&finding.rule, "", "finding"), Place::Finding(at));
         }
         for (at, tag) in tags.iter().enumerate() {
-            add(labelled(&tag.name, "tag"), Place::Tag(at));
+            self.add((&tag.name, "", "tag"), Place::Tag(at));
         }
-        let mut statements = Vec::new();
-        if self.original.is_some() {
-            statements.push(Place::Original);
+        self.part_of_it = self.texts.len();
+        let statement = ("statement", "", "statement");
+        if shown.original.is_some() {
+            self.add(statement, Place::Original);
         }
-        let attributes = operation.attributes.iter().enumerate();
-        let said = attributes.filter(|(_, attribute)| !is_word(&attribute.value));
-        statements.extend(said.map(|(at, _)| Place::Attribute(at)));
-        Parts { columns, texts, statements }
+        for (at, attribute) in operation.attributes.iter().enumerate() {
+            if !is_word(&attribute.value) {
+                self.add(statement, Place::Attribute(at));
+            }
+        }
     }
 
+    /// Gives memory back that is seldom needed.
+    pub(crate) fn relax(&mut self) {
+        if self.columns.len() > MAX_KEPT_COLUMNS {
+            *self = Self::default();
+        }
+    }
+
+    /// A text: the name, type and label of its column, and where it stands.
+    fn add(&mut self, (name, type_name, label): (&str, &str, &str), place: Place) {
+        let at = self.texts.len();
+        self.texts.push(place);
+        let says_so = |known: &Column| {
+            known.name == name && known.type_name == type_name && matches!(&*known.labels, [one] if one == label)
+        };
+        if !self.columns.get(at).is_some_and(says_so) {
+            let column = Column { type_name: type_name.to_owned(), ..labelled(name, label) };
+            match self.columns.get_mut(at) {
+                Some(known) => *known = column,
+                None => self.columns.push(column),
+            }
+        }
+    }
+}
+
+impl Shown {
     /// "" for a place that is not there.
     pub(crate) fn text(&self, place: Place) -> &str {
         let (operation, decision) = (&*self.operation, &self.decision);
@@ -142,12 +183,12 @@ impl Shown {
         }
     }
 
-    pub(crate) fn withhold(&mut self) {
-        let Parts { texts, statements, .. } = self.parts();
-        let (said, facts) = (texts.len(), statements.len());
-        tracing::debug!(statements = facts, texts = said, "texts of an operation are withheld");
-        for place in texts.into_iter().chain(statements) {
-            self.set(place, WITHHELD.to_owned());
+    pub(crate) fn withhold(&mut self, parts: &mut Parts) {
+        parts.fill(self);
+        let (_, places) = parts.all();
+        tracing::debug!(texts = places.len(), "texts of an operation are withheld");
+        for place in places {
+            self.set(*place, WITHHELD.to_owned());
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Events cover the bytes they were given from the first one on, without gaps, and are carried out in order.
 //! Nothing here is trusted: [`crate::exchange`] checks every length against its buffers.
 
+use smallvec::SmallVec;
 use std::sync::Arc;
 use weir_model::{Fault, Operation};
 
@@ -50,7 +51,7 @@ pub struct Request {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientOutcome {
     pub events: Vec<Event>,
-    pub operations: Vec<Request>,
+    pub operations: SmallVec<[Request; 1]>,
     pub inserts: Vec<Vec<u8>>,
     pub refusals: Vec<Fault>,
     /// Do not call again before this many bytes are there; 0: any.
@@ -89,7 +90,7 @@ pub struct ServerOutcome {
     pub inserts: Vec<Vec<u8>>,
     pub refusals: Vec<Fault>,
     pub shapes: Vec<Vec<WireColumn>>,
-    pub results: Vec<ResultInfo>,
+    pub results: SmallVec<[ResultInfo; 1]>,
     /// Pairs of start and length, see the contract.
     pub cells: Vec<u32>,
     pub decoded: Vec<u8>,

@@ -164,7 +164,7 @@ impl PostgresHouse {
         };
         let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         if count > 0 {
-            trail.durable(entries).await?;
+            trail.durable(&entries).await?;
         }
         Ok((Recorded { trail, count, since: std::time::Instant::now() }, claimed))
     }
@@ -203,7 +203,8 @@ impl Recorded {
                 again: false,
             })
         };
-        if self.trail.queued((1..=self.count).map(outcome).collect()).await.is_err() {
+        let outcomes: Vec<_> = (1..=self.count).map(outcome).collect();
+        if self.trail.queued(&outcomes).await.is_err() {
             tracing::warn!("outcomes of a login's settings could not be recorded");
         }
     }
@@ -251,7 +252,7 @@ async fn mask(
     for (column, text) in (0..).zip(texts.iter()) {
         batch.push(text.as_bytes(), column).map_err(|_| failed())?;
     }
-    let masked = maskers.mask(TEXT_SLOT, batch).await?;
+    let masked = maskers.mask(TEXT_SLOT, &batch).await?;
     let mut start = 0;
     for (cell, end) in masked.cells.iter().zip(&masked.ends) {
         let text = masked.texts.get(start..*end as usize).ok_or_else(failed)?;

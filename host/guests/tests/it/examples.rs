@@ -69,7 +69,7 @@ async fn the_masker_hides_columns_by_their_own_name_and_addresses_in_errors() {
     for (text, column) in [("ann@example.com", 0), ("no b@c.de, no d@e", 2), ("nothing", 2)] {
         batch.push(text.as_bytes(), column).unwrap();
     }
-    let masked = maskers.mask(1, batch).await.unwrap();
+    let masked = maskers.mask(1, &batch).await.unwrap();
     assert_eq!(
         (masked.cells.as_slice(), masked.texts.as_slice()),
         (&[TOP_BIT, 1][..], &b"no b@***, no d@***"[..])

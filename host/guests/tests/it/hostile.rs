@@ -115,7 +115,7 @@ async fn mask(session: &mut SessionGuests, function: &str) -> Result<(), Fault> 
     assert_eq!(*planned?.wanted, [0]);
     let mut batch = Batch::default();
     batch.push(b"value", 0).unwrap();
-    session.maskers.mask(1, batch).await.map(drop)
+    session.maskers.mask(1, &batch).await.map(drop)
 }
 
 fn no() -> Fault {

@@ -216,7 +216,7 @@ async fn any_text_as_a_maskers_answer() {
         session.maskers.plan(1, &columns, &operation("x")).await.unwrap();
         let mut batch = Batch::default();
         batch.push(&answer(&mut random, true), 0).unwrap();
-        match session.maskers.mask(1, batch.clone()).await {
+        match session.maskers.mask(1, &batch).await {
             Err(fault) => tally.fault(&fault),
             Ok(masked) => {
                 tally.sound += 1;

@@ -41,14 +41,14 @@ async fn a_masker_changes_what_it_wanted() {
     assert_eq!(*planned.wanted, [1, 2]);
     assert_eq!(planned.by[0].answer, "mask");
     let given = batch(&[("straße", 1), ("secret", 2), ("ok", 1)]);
-    let masked = session.maskers.mask(1, given).await.unwrap();
+    let masked = session.maskers.mask(1, &given).await.unwrap();
     assert_eq!(shown(&masked), [(0, "STRASSE"), (1 | TOP_BIT, ""), (2, "OK")]);
     let applied = |rule: &str, cells| Applied { rule: rule.into(), cells, beside: None };
     assert_eq!(masked.applied, [applied("upper", 2), applied("hide", 1)]);
 
     let planned = plan(&mut session, "select", &["id", "name"]).await.unwrap();
     assert!(planned.wanted.is_empty());
-    let masked = session.maskers.mask(1, batch(&[("x", 0)])).await.unwrap();
+    let masked = session.maskers.mask(1, &batch(&[("x", 0)])).await.unwrap();
     assert_eq!(masked, Masked::default());
 }
 
@@ -65,7 +65,7 @@ async fn the_second_masker_sees_what_the_first_left() {
     let planned = plan(&mut session, "select", &["hide", "upper", "id"]).await.unwrap();
     assert_eq!(*planned.wanted, [0, 1]);
     assert_eq!(planned.by.len(), 2);
-    let masked = session.maskers.mask(1, batch(&[("a", 0), ("b", 1), ("c", 0)])).await.unwrap();
+    let masked = session.maskers.mask(1, &batch(&[("a", 0), ("b", 1), ("c", 0)])).await.unwrap();
     assert_eq!(shown(&masked), [(0, "twice"), (1, "B"), (2, "twice")]);
     let applied: Vec<_> = masked.applied.iter().map(|each| (each.rule.as_str(), each.cells)).collect();
     assert_eq!(applied, [("hide", 4), ("upper", 1)]);
@@ -98,10 +98,10 @@ async fn nonsense_edits_are_faults_and_the_next_plan_works() {
     ] {
         plan(&mut session, order, &["upper"]).await.unwrap();
         let given = batch(&[("éab", 0), ("cd", 0)]);
-        let fault = session.maskers.mask(1, given.clone()).await.expect_err(order);
+        let fault = session.maskers.mask(1, &given).await.expect_err(order);
         assert_eq!(fault.code, code, "{order}: {fault:?}");
         plan(&mut session, "select", &["upper"]).await.unwrap();
-        let masked = session.maskers.mask(1, given).await.unwrap();
+        let masked = session.maskers.mask(1, &given).await.unwrap();
         assert_eq!(shown(&masked), [(0, "ÉAB"), (1, "CD")], "after {order}");
     }
     for (order, code) in [
@@ -119,7 +119,7 @@ async fn nonsense_edits_are_faults_and_the_next_plan_works() {
     ] {
         let fault = plan(&mut session, order, &["id", "upper?"]).await.expect_err(order);
         assert_eq!(fault.code, code, "{order}: {fault:?}");
-        let unplanned = session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap_err();
+        let unplanned = session.maskers.mask(1, &batch(&[("a", 0)])).await.unwrap_err();
         assert_eq!(unplanned.code, "pipeline", "a failed plan leaves none: {unplanned:?}");
     }
 }
@@ -131,10 +131,10 @@ async fn after_a_trap_what_was_planned_before_is_refused_until_planned_again() {
     let one = || batch(&[("a", 0)]);
     session.maskers.plan(1, &columns(&["upper"]), &operation("select")).await.unwrap();
     session.maskers.plan(2, &columns(&["upper"]), &operation("panic")).await.unwrap();
-    assert_eq!(session.maskers.mask(2, one()).await.unwrap_err().code, "plugin-trap");
-    assert_eq!(session.maskers.mask(1, one()).await.unwrap_err().code, "plugin-gone");
+    assert_eq!(session.maskers.mask(2, &one()).await.unwrap_err().code, "plugin-trap");
+    assert_eq!(session.maskers.mask(1, &one()).await.unwrap_err().code, "plugin-gone");
     session.maskers.plan(1, &columns(&["upper"]), &operation("select")).await.unwrap();
-    assert_eq!(shown(&session.maskers.mask(1, one()).await.unwrap()), [(0, "A")]);
+    assert_eq!(shown(&session.maskers.mask(1, &one()).await.unwrap()), [(0, "A")]);
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn values_that_are_no_text_reach_no_masker() {
     cut.push(&[0xc3], 0).unwrap();
     cut.push(&[0xa9], 0).unwrap();
     for given in [broken, elsewhere, cut] {
-        assert_eq!(session.maskers.mask(1, given).await.unwrap_err().code, "pipeline");
+        assert_eq!(session.maskers.mask(1, &given).await.unwrap_err().code, "pipeline");
     }
 }
 
@@ -162,19 +162,19 @@ async fn a_slot_stays_with_the_version_it_was_planned_with() {
     let first = plan(&mut session, "select", &["upper"]).await.unwrap();
     house.replace("masker", &variant(&guest("masker"), 1));
     house.guests.rescan().await;
-    let masked = session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap();
+    let masked = session.maskers.mask(1, &batch(&[("a", 0)])).await.unwrap();
     assert_eq!(shown(&masked), [(0, "A")]);
     // Another slot gets the new version; the first keeps its own, then follows.
     let second = session.maskers.plan(2, &columns(&["upper"]), &operation("select")).await.unwrap();
     assert_ne!(first.by[0].digest, second.by[0].digest);
     assert_eq!(house.metrics("masker").resident.load(std::sync::atomic::Ordering::Relaxed), 2);
-    assert_eq!(shown(&session.maskers.mask(1, batch(&[("b", 0)])).await.unwrap()), [(0, "B")]);
+    assert_eq!(shown(&session.maskers.mask(1, &batch(&[("b", 0)])).await.unwrap()), [(0, "B")]);
     assert_eq!(plan(&mut session, "select", &["upper"]).await.unwrap().by, second.by);
     assert_eq!(house.metrics("masker").resident.load(std::sync::atomic::Ordering::Relaxed), 1);
     // Without its file, nothing can be planned; what is planned goes on.
     std::fs::remove_file(house.file("masker")).unwrap();
     house.guests.rescan().await;
-    assert_eq!(shown(&session.maskers.mask(1, batch(&[("c", 0)])).await.unwrap()), [(0, "C")]);
+    assert_eq!(shown(&session.maskers.mask(1, &batch(&[("c", 0)])).await.unwrap()), [(0, "C")]);
     assert_eq!(plan(&mut session, "select", &["upper"]).await.unwrap_err().code, "plugin-missing");
 }
 
@@ -191,7 +191,7 @@ async fn columns_that_take_turns_in_a_slot_are_planned_once_when_a_plan_serves_a
         for (name, masked) in [("hide", (TOP_BIT, "")), ("upper", (0, "A"))] {
             // Whatever the operation is.
             assert_eq!(*plan(&mut session, "select", &[name]).await.unwrap().wanted, [0]);
-            assert_eq!(shown(&session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap()), [masked]);
+            assert_eq!(shown(&session.maskers.mask(1, &batch(&[("a", 0)])).await.unwrap()), [masked]);
         }
     }
     assert_eq!(calls() - planned, 6, "only values were masked");
@@ -199,10 +199,10 @@ async fn columns_that_take_turns_in_a_slot_are_planned_once_when_a_plan_serves_a
     let names: Vec<_> = (0..20).map(|number| format!("hide{number}")).collect();
     for name in names.iter().chain(&names) {
         plan(&mut session, "again", &[name]).await.unwrap();
-        assert_eq!(shown(&session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap()), [(TOP_BIT, "")]);
+        assert_eq!(shown(&session.maskers.mask(1, &batch(&[("a", 0)])).await.unwrap()), [(TOP_BIT, "")]);
     }
     assert_eq!(*plan(&mut session, "again", &["upper"]).await.unwrap().wanted, [0]);
-    assert_eq!(shown(&session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap()), [(0, "A")]);
+    assert_eq!(shown(&session.maskers.mask(1, &batch(&[("a", 0)])).await.unwrap()), [(0, "A")]);
     // A new version plans everything itself, and nothing keeps the old one.
     house.replace("masker", &variant(&guest("masker"), 1));
     house.guests.rescan().await;

@@ -57,7 +57,7 @@ async fn calls_and_instances() {
     let took = best(500 * 20, || async {
         let mut session = session.lock().await;
         for _ in 0..20 {
-            session.maskers.mask(1, batch.clone()).await.unwrap();
+            session.maskers.mask(1, &batch).await.unwrap();
         }
     });
     println!("mask, per cell of 500, all edited: {:?}", took.await);

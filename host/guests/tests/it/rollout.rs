@@ -68,8 +68,8 @@ async fn a_shadow_changes_nothing_and_is_told_by_column_and_rule() {
         assert_eq!(planned.by.iter().map(|by| by.plugin.as_str()).collect::<Vec<_>>(), ["masker"]);
         assert_eq!(beside(&planned.beside), [("shadow-unseen", "upper", 0)]);
         let given = batch(&[("a", 2), ("b", 3), ("c", 2)]);
-        let masked = session.maskers.mask(1, given.clone()).await.unwrap();
-        let plain = other.maskers.mask(1, given).await.unwrap();
+        let masked = session.maskers.mask(1, &given).await.unwrap();
+        let plain = other.maskers.mask(1, &given).await.unwrap();
         assert_eq!((&masked.cells, &masked.texts, &masked.ends), (&plain.cells, &plain.texts, &plain.ends));
         assert_eq!(masked.cells, [TOP_BIT, 1 | TOP_BIT, 2 | TOP_BIT]);
         // A column whose name could be a value is told by its place.
@@ -85,7 +85,7 @@ async fn a_shadow_that_leaves_what_is_hidden_is_told() {
     let mut session = session(&house, "s1").await;
     let planned = plan(&mut session, 1, "select", &["upper", "hide"]).await;
     assert!(planned.beside.is_empty());
-    let masked = session.maskers.mask(1, batch(&[("a", 0), ("b", 1), ("c", 0)])).await.unwrap();
+    let masked = session.maskers.mask(1, &batch(&[("a", 0), ("b", 1), ("c", 0)])).await.unwrap();
     assert_eq!(beside(&masked.applied), [("shadow-leaves", "upper", 2)]);
 }
 
@@ -94,7 +94,7 @@ async fn a_shadow_that_agrees_is_not_told() {
     let house = tried(shadow(), "{}", "{}").await;
     let mut session = session(&house, "s1").await;
     assert!(plan(&mut session, 1, "select", &["upper", "hide"]).await.beside.is_empty());
-    let masked = session.maskers.mask(1, batch(&[("a", 0), ("b", 1)])).await.unwrap();
+    let masked = session.maskers.mask(1, &batch(&[("a", 0), ("b", 1)])).await.unwrap();
     assert!(beside(&masked.applied).is_empty() && masked.cells.len() == 2);
 }
 
@@ -106,8 +106,8 @@ async fn a_masker_that_was_set_aside_in_another_session_has_no_plan_left() {
     let by = |planned: &MaskPlan| planned.by[0].plugin.to_string();
     assert_eq!(by(&plan(&mut session, 1, "again", &names).await), "next");
     plan(&mut other, 1, "panic", &names).await;
-    assert!(other.maskers.mask(1, batch(&[("a", 0)])).await.is_err());
+    assert!(other.maskers.mask(1, &batch(&[("a", 0)])).await.is_err());
     assert_eq!(by(&plan(&mut session, 1, "again", &names).await), "masker");
-    let masked = session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap();
+    let masked = session.maskers.mask(1, &batch(&[("a", 0)])).await.unwrap();
     assert_eq!(masked.cells, [TOP_BIT], "the old one hides with NULL");
 }

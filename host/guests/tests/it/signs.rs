@@ -23,7 +23,7 @@ async fn plan(session: &mut SessionGuests, slot: u32, names: &[&str]) {
 async fn mask(session: &mut SessionGuests, slot: u32, cells: &[(&str, u16)]) -> Vec<(u32, String)> {
     let mut batch = Batch::default();
     cells.iter().for_each(|(text, column)| batch.push(text.as_bytes(), *column).unwrap());
-    shown(&session.maskers.mask(slot, batch).await.unwrap())
+    shown(&session.maskers.mask(slot, &batch).await.unwrap())
 }
 
 fn shown(masked: &Masked) -> Vec<(u32, String)> {

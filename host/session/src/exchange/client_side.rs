@@ -45,8 +45,8 @@ impl<P: Ports> Exchange<P> {
         let limit = self.limits.max_operation_bytes.saturating_add(self.limits.buffer_bytes);
         self.from_client.need = (outcome.need as usize).min(limit);
         self.waiting = outcome.wait;
-        self.plan = outcome.events.iter().copied().collect();
         self.outcome = outcome;
+        self.plan = std::mem::take(&mut self.outcome.events).into();
         self.carry_out().await
     }
 
@@ -139,12 +139,15 @@ impl<P: Ports> Exchange<P> {
             return self.continuation(request, operation);
         }
         let mut rewritten = None;
+        // With room for a policy or two.
+        let mut judged_by = Vec::with_capacity(3);
+        judged_by.push(self.inspector.judged_by());
         // Who rewrote it, and what they found, stays in the record.
         let mut earlier = Decision {
             verdict: Verdict::Abstain,
             findings: vec![],
             tags: vec![],
-            judged_by: vec![self.inspector.judged_by()],
+            judged_by,
         };
         for turn in 0..=MAX_REWRITES {
             let round = if turn == 0 { Round::First } else { Round::Again };
@@ -258,8 +261,8 @@ impl<P: Ports> Exchange<P> {
         if self.staged.iter().any(|item| matches!(item, Staged::Allowed { .. })) {
             self.is_still_wanted()?;
         }
-        let mut entries = Vec::new();
-        let mut ready = Vec::with_capacity(self.staged.len());
+        // Both lists are kept for the next time.
+        let (mut entries, mut ready) = (std::mem::take(&mut self.entries), std::mem::take(&mut self.ready));
         for item in self.staged.drain(..) {
             ready.push(match item {
                 Staged::Bytes(bytes) => Ready::Bytes(bytes),
@@ -274,8 +277,9 @@ impl<P: Ports> Exchange<P> {
                 }
             });
         }
-        let recorded = if entries.is_empty() { Ok(()) } else { self.record(entries).await };
-        for item in ready {
+        let recorded = if entries.is_empty() { Ok(()) } else { self.record(&mut entries).await };
+        self.entries = entries;
+        for item in ready.drain(..) {
             match (item, &recorded) {
                 (Ready::Bytes(bytes), _) => self.to_upstream.push(&bytes),
                 (Ready::Operation { id, continues, operation, bytes }, Ok(())) => {
@@ -295,6 +299,7 @@ impl<P: Ports> Exchange<P> {
                 }
             }
         }
+        self.ready = ready;
         Ok(())
     }
 
@@ -329,7 +334,7 @@ impl<P: Ports> Exchange<P> {
 }
 
 /// What is left to do once the records are on disk, or are not.
-enum Ready {
+pub(super) enum Ready {
     Bytes(Bytes),
     Operation { id: u32, continues: u32, operation: Arc<Operation>, bytes: Bytes },
     Substitute { upstream: Vec<u8>, client: Vec<u8> },

@@ -26,7 +26,7 @@ impl<P: Ports> Exchange<P> {
         operation: &Arc<Operation>,
         decision: Decision,
     ) -> (Intent, Option<Fault>) {
-        masking::intent(&mut self.maskers, request, operation, decision).await
+        self.recording.intent(&mut self.maskers, request, operation, decision).await
     }
 
     /// What the upstream said about a failure, masked for the trail.
@@ -51,27 +51,25 @@ impl<P: Ports> Exchange<P> {
         // The effect has happened: while the trail is down its outcome waits, and nothing new runs.
         let mut entries = self.ledger.take();
         entries.push(Entry::Outcome(running.outcome(result, message)));
-        match self.trail.queued(entries.clone()).await {
+        match self.trail.queued(&entries).await {
             Ok(receipt) => self.ledger.on_its_way(entries, receipt),
             Err(_) => self.ledger.put_back(entries),
         }
     }
 
-    /// Resolves when the entries are on disk, behind whatever was not recorded before.
-    pub(super) async fn record(&mut self, entries: Vec<Entry>) -> Result<(), Fault> {
+    /// Resolves when the entries are on disk, behind whatever was not recorded before. The list is empty then.
+    pub(super) async fn record(&mut self, entries: &mut Vec<Entry>) -> Result<(), Fault> {
         self.ledger.settle();
-        let mut all = self.ledger.waiting().to_vec();
-        all.extend(entries.iter().cloned());
-        match self.trail.durable(all).await {
-            Ok(()) => {
-                self.ledger.take();
-                Ok(())
-            }
-            Err(fault) => {
-                self.ledger.missed(entries, &fault);
-                Err(fault)
-            }
+        let before = self.ledger.waiting().len();
+        entries.splice(..0, self.ledger.waiting().iter().cloned());
+        let recorded = self.trail.durable(entries).await;
+        match &recorded {
+            Ok(()) => drop(self.ledger.take()),
+            // What waited before waits on.
+            Err(fault) => self.ledger.missed(entries.drain(..).skip(before), fault),
         }
+        entries.clear();
+        recorded
     }
 
     /// Notes that this operation can be gone on with: fetched from again, it is the last to be forgotten.
@@ -107,7 +105,7 @@ impl<P: Ports> Exchange<P> {
         self.ledger.settle_all().await;
         let mut all = self.ledger.take();
         all.extend(entries);
-        while !all.is_empty() && self.trail.durable(all.clone()).await.is_err() {
+        while !all.is_empty() && self.trail.durable(&all).await.is_err() {
             tokio::time::sleep(CLOSING_PAUSE).await;
         }
     }

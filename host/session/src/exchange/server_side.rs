@@ -226,7 +226,7 @@ impl<P: Ports> Exchange<P> {
             self.pass_on(event.len as usize)?;
             return Ok(Vec::new());
         }
-        let mut masked = self.maskers.mask(slot, batch).await?;
+        let mut masked = self.maskers.mask(slot, &batch).await?;
         check_lists(&masked)?;
         if masked.cells.is_empty() {
             self.pass_on(event.len as usize)?;

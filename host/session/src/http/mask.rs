@@ -156,7 +156,7 @@ impl<P: HttpPorts> Exchange<P> {
         if batch.is_empty() {
             return Ok(Spans::default());
         }
-        let mut masked = maskers.mask(VALUES_SLOT, batch).await?;
+        let mut masked = maskers.mask(VALUES_SLOT, &batch).await?;
         check_lists(&masked)?;
         if masked.cells.is_empty() {
             self.note(current, &masked.applied);
@@ -201,7 +201,7 @@ impl<P: HttpPorts> Exchange<P> {
             let header = header.ok_or_else(|| nonsense("a masker wants a header that is not there"))?;
             batch.push(header.text().as_bytes(), *index).map_err(|_| nonsense("headers beyond counting"))?;
         }
-        let masked = maskers.mask(VALUES_SLOT, batch).await?;
+        let masked = maskers.mask(VALUES_SLOT, &batch).await?;
         check_lists(&masked)?;
         let mut from = 0;
         for (cell, end) in masked.cells.iter().zip(&masked.ends) {

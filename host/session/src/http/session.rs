@@ -308,13 +308,13 @@ impl<P: HttpPorts> HttpSession<P> {
         let recorded = if ledger.waiting().is_empty() {
             // The usual case: others need not wait for this one's place on the disk.
             drop(ledger);
-            let recorded = self.trail.durable(entries.clone()).await;
+            let recorded = self.trail.durable(&entries).await;
             ledger = self.ledger.lock().await;
             recorded
         } else {
             let mut all = ledger.waiting().to_vec();
             all.extend(entries.iter().cloned());
-            let recorded = self.trail.durable(all).await;
+            let recorded = self.trail.durable(&all).await;
             if recorded.is_ok() {
                 ledger.take();
             }
@@ -340,7 +340,7 @@ impl<P: HttpPorts> HttpSession<P> {
         ledger.settle();
         let mut entries = ledger.take();
         entries.push(Entry::Outcome(ended.outcome(result, message)));
-        match self.trail.queued(entries.clone()).await {
+        match self.trail.queued(&entries).await {
             Ok(receipt) => ledger.on_its_way(entries, receipt),
             Err(_) => ledger.put_back(entries),
         }
@@ -360,7 +360,7 @@ impl<P: HttpPorts> HttpSession<P> {
             let mut ledger = self.ledger.lock().await;
             ledger.settle_all().await;
             let all = ledger.take();
-            while !all.is_empty() && self.trail.durable(all.clone()).await.is_err() {
+            while !all.is_empty() && self.trail.durable(&all).await.is_err() {
                 tokio::time::sleep(CLOSING_PAUSE).await;
             }
         };

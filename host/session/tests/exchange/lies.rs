@@ -44,7 +44,7 @@ async fn about_the_client() {
         let mut live = Scene::new().start();
         *live.hub.lie_to_client.lock().unwrap() = Some(Box::new(move |_, _| {
             let events = vec![event(kind::OPERATION, 3), lie];
-            Some(Ok(ClientOutcome { events, operations: operations(), ..ClientOutcome::default() }))
+            Some(Ok(ClientOutcome { events, operations: operations().into(), ..ClientOutcome::default() }))
         }));
         live.client.says("op\n12345678").await;
         ends_with_a_plugin_fault(&mut live).await;
@@ -63,7 +63,7 @@ async fn about_bytes_it_was_not_shown() {
         *live.hub.lie_to_client.lock().unwrap() = Some(Box::new(move |_, _| {
             let operations = vec![Request { id: 1, continues: 0, operation: operation("hold it").into() }];
             let events = vec![event(kind::OPERATION, 3), event(kind, 5)];
-            Some(Ok(ClientOutcome { events, operations, ..ClientOutcome::default() }))
+            Some(Ok(ClientOutcome { events, operations: operations.into(), ..ClientOutcome::default() }))
         }));
         live.client.says("op\n").await;
         let asked = live.asked().await;

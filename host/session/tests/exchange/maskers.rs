@@ -39,7 +39,7 @@ impl Maskers for ToyMaskers {
         Ok(MaskPlan { wanted: wanted.collect(), by: [by].into(), reusable: false, beside: vec![] })
     }
 
-    async fn mask(&mut self, slot: u32, batch: Batch) -> Result<Masked, Fault> {
+    async fn mask(&mut self, slot: u32, batch: &Batch) -> Result<Masked, Fault> {
         let columns = &self.plans[slot as usize];
         assert!(batch.columns.iter().all(|column| wants(&columns[usize::from(*column)])));
         if let Some(lie) = self.hub.masker_lies.lock().unwrap().as_mut() {

@@ -21,7 +21,7 @@ use weir_model::{
 use weir_session::decide::Default as DefaultVerdict;
 use weir_session::exchange::{Ended, Exchange, Limits, Start};
 use weir_session::ports::{
-    ApprovalRequest, Ask, Entry, Leave, Policies, PolicyAnswer, PolicyDecision, Ports, Round,
+    Answers, ApprovalRequest, Ask, Entry, Leave, Policies, PolicyAnswer, PolicyDecision, Ports, Round,
 };
 use weir_session::traffic::{Batch, ClientOutcome, Masked, ServerOutcome};
 
@@ -121,7 +121,7 @@ pub(crate) fn rewrite(text: &str) -> Verdict {
 }
 
 impl Policies for ToyPolicies {
-    async fn decide(&mut self, operation: &Operation, round: Round) -> Vec<PolicyAnswer> {
+    async fn decide(&mut self, operation: &Operation, round: Round) -> Answers {
         self.0.rounds.lock().unwrap().push(if round == Round::First { 'f' } else { 'a' });
         self.0.judged.lock().unwrap().push(operation.text.clone());
         let rule = self.0.rules.lock().unwrap().get(&operation.text).cloned();
@@ -132,7 +132,7 @@ impl Policies for ToyPolicies {
             Some(("abstain", _)) => Verdict::Abstain,
             _ => Verdict::Allow,
         });
-        vec![PolicyAnswer {
+        Answers::from_iter([PolicyAnswer {
             by: JudgedBy { plugin: PluginName::new("policy"), digest: Digest([3; 32]), answer: "" },
             answer: Ok(match self.0.remarks.lock().unwrap().get(&operation.text).cloned() {
                 Some(remarks) => PolicyDecision { verdict, ..remarks },
@@ -140,7 +140,7 @@ impl Policies for ToyPolicies {
             }),
             open_on_failure: false,
             beside: None,
-        }]
+        }])
     }
 }
 

@@ -89,9 +89,9 @@ fn line(data: &[u8]) -> Option<&str> {
     Some(std::str::from_utf8(&data[..=end]).unwrap())
 }
 
-fn at<T>(list: &mut Vec<T>, item: T) -> u32 {
-    list.push(item);
-    u32::try_from(list.len() - 1).unwrap()
+fn at<T, List: Extend<T> + AsRef<[T]>>(list: &mut List, item: T) -> u32 {
+    list.extend([item]);
+    u32::try_from(list.as_ref().len() - 1).unwrap()
 }
 
 impl Toy {

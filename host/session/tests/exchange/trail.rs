@@ -19,14 +19,14 @@ pub(crate) enum Disk {
 pub(crate) struct ToyTrail(pub(crate) Arc<Hub>);
 
 impl ToyTrail {
-    fn keep(&self, entries: Vec<Entry>) -> Result<(), Fault> {
+    fn keep(&self, entries: &[Entry]) -> Result<(), Fault> {
         assert!(*self.0.disk.borrow() != Disk::Losing);
         let mut left = self.0.writes_left.lock().unwrap();
         if *self.0.disk.borrow() == Disk::Down || *left == Some(0) {
             return Err(Fault::new(FaultSource::Host, "disk-down", "not recorded"));
         }
         *left = left.map(|left| left - 1);
-        self.0.entries.lock().unwrap().extend(entries);
+        self.0.entries.lock().unwrap().extend_from_slice(entries);
         Ok(())
     }
 }
@@ -47,13 +47,13 @@ impl Receipt for ToyReceipt {
 impl Trail for ToyTrail {
     type Receipt = ToyReceipt;
 
-    async fn durable(&self, entries: Vec<Entry>) -> Result<(), Fault> {
+    async fn durable(&self, entries: &[Entry]) -> Result<(), Fault> {
         let mut disk = self.0.disk.subscribe();
         disk.wait_for(|disk| *disk != Disk::Slow).await.unwrap();
         self.keep(entries)
     }
 
-    async fn queued(&self, entries: Vec<Entry>) -> Result<ToyReceipt, Fault> {
+    async fn queued(&self, entries: &[Entry]) -> Result<ToyReceipt, Fault> {
         if *self.0.disk.borrow() == Disk::Losing {
             return Ok(ToyReceipt(false));
         }

@@ -160,7 +160,7 @@ async fn measure(
                 );
             }
             while clock.goes_on() {
-                clock.time(masker.mask(0, batch.clone())).await.map_err(failed)?;
+                clock.time(masker.mask(0, &batch)).await.map_err(failed)?;
             }
             costs.ns_per_cell = Some(clock.mean_us() * 1000.0 / batch.len() as f64);
         }

@@ -221,7 +221,7 @@ impl Tester {
         let mut rows = case.rows.clone();
         let mut rules = BTreeMap::new();
         if !batch.is_empty() {
-            let masked = masker.mask(0, batch).await.map_err(told)?;
+            let masked = masker.mask(0, &batch).await.map_err(told)?;
             let mut from = 0;
             for (cell, end) in masked.cells.iter().zip(&masked.ends) {
                 let text = masked.texts.get(from..*end as usize).unwrap_or_default();

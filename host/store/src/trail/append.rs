@@ -8,9 +8,8 @@
 use super::lock::Lock;
 use super::schema::{self, About};
 use super::{OpenError, failed, sessions};
-use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Connection, Sqlite, SqliteConnection};
+use sqlx::{Arguments, Connection, Encode, Sqlite, SqliteConnection, Type};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +18,9 @@ use weir_audit::{Head, Record, StoreError, TrailStore};
 
 /// Rows in one statement at most. sqlx keeps a hundred compiled statements, SQLite takes 32766 parameters.
 const ROWS: usize = 64;
+
+/// Of the table of records.
+const COLUMNS: usize = 13;
 
 /// Below so many unindexed records a rest is not worth a commit of its own.
 const WORTH_A_REST: u64 = 1024;
@@ -146,8 +148,8 @@ impl Appender {
 fn statements() -> Vec<&'static str> {
     use std::sync::OnceLock;
     static TEXTS: OnceLock<Vec<String>> = OnceLock::new();
-    let row = "(?,?,?,?,?,?,?,?,?,?,?,?,?)";
-    let text = |rows: usize| format!("INSERT INTO record VALUES {}", vec![row; rows].join(","));
+    let row = format!("({})", ["?"; COLUMNS].join(","));
+    let text = |rows: usize| format!("INSERT INTO record VALUES {}", vec![row.as_str(); rows].join(","));
     TEXTS.get_or_init(|| (1..=ROWS).map(text).collect()).iter().map(String::as_str).collect()
 }
 
@@ -173,29 +175,35 @@ async fn execute(
 ) -> Result<(), StoreError> {
     let statement = records.len().checked_sub(1).and_then(|at| statements.get(at));
     let statement = statement.ok_or_else(|| StoreError("a group of an impossible size".to_owned()))?;
-    let query = records.into_iter().fold(sqlx::query(*statement), |query, record| bind(query, words, record));
-    query.execute(connection).await.map(|_| ()).map_err(failed)
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(records.len() * COLUMNS, 0);
+    for record in records {
+        bind(&mut arguments, words, record).map_err(failed)?;
+    }
+    sqlx::query_with(*statement, arguments).execute(connection).await.map(|_| ()).map_err(failed)
 }
 
-fn bind(
-    query: Query<'static, Sqlite, SqliteArguments>,
-    words: &mut Words,
-    record: Record,
-) -> Query<'static, Sqlite, SqliteArguments> {
-    query
-        .bind(record.seq.cast_signed())
-        .bind(record.at_us)
-        .bind(words.shared(record.kind))
-        .bind(record.session)
-        .bind(record.operation.map(u64::cast_signed))
-        .bind(record.principal)
-        .bind(record.resource)
-        .bind(record.verdict.map(|word| words.shared(word)))
-        .bind(record.status.map(|word| words.shared(word)))
-        .bind(record.body)
-        .bind(record.payload)
-        .bind(record.salt.map(Vec::from))
-        .bind(Vec::from(record.hash))
+fn add<'v>(
+    arguments: &mut SqliteArguments,
+    value: impl Encode<'v, Sqlite> + Type<Sqlite>,
+) -> Result<(), sqlx::Error> {
+    arguments.add(value).map_err(sqlx::Error::Encode)
+}
+
+fn bind(arguments: &mut SqliteArguments, words: &mut Words, record: Record) -> Result<(), sqlx::Error> {
+    add(arguments, record.seq.cast_signed())?;
+    add(arguments, record.at_us)?;
+    add(arguments, words.shared(record.kind))?;
+    add(arguments, record.session)?;
+    add(arguments, record.operation.map(u64::cast_signed))?;
+    add(arguments, record.principal)?;
+    add(arguments, record.resource)?;
+    add(arguments, record.verdict.map(|word| words.shared(word)))?;
+    add(arguments, record.status.map(|word| words.shared(word)))?;
+    add(arguments, record.body)?;
+    add(arguments, record.payload)?;
+    add(arguments, record.salt.map(Vec::from))?;
+    add(arguments, Vec::from(record.hash))
 }
 
 #[cfg(test)]

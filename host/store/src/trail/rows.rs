@@ -28,7 +28,7 @@ pub(super) fn record(row: &SqliteRow) -> Result<Record, StoreError> {
             verdict: text(7)?.map(Cow::Owned),
             status: text(8)?.map(Cow::Owned),
             body: row.try_get(9)?,
-            payload: row.try_get(10)?,
+            payload: text(10)?.map(Arc::from),
             salt: salt.map(|bytes| bytes.try_into().unwrap_or([0; 32])),
             hash: hash.try_into().unwrap_or([0; 32]),
         })

@@ -357,7 +357,7 @@ async fn hide(masker: &mut GuestMaskers, seen: &Recorded) -> Result<Vec<Hidden>,
     if batch.is_empty() {
         return Ok(Vec::new());
     }
-    let masked = masker.mask(0, batch).await.map_err(failed)?;
+    let masked = masker.mask(0, &batch).await.map_err(failed)?;
     let rules: Vec<String> = masked.applied.iter().map(|applied| applied.rule.clone()).collect();
     let (mut hidden, mut from) = (Vec::new(), 0);
     for (cell, end) in masked.cells.iter().zip(&masked.ends) {
