@@ -4,6 +4,7 @@
 //! each other and passes them down; nothing is global. ARCHITECTURE.md tells what the rooms are.
 
 mod admin_api;
+mod asks;
 mod cli;
 mod commands;
 mod guesses;

@@ -1,11 +1,12 @@
 //! The sessions that live now: who they are, how to reach them, how to cancel what they run.
 
+use crate::asks::{Asks, Listener};
 use crate::postgres::upstream::Account;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use weir_model::{EndReason, ResourceName, SessionId, SessionInfo};
 use weir_net::ClientCertificate;
 use weir_session::ports::{Ask, Leave};
@@ -28,8 +29,7 @@ pub(crate) struct Live {
     pub(crate) info: Arc<SessionInfo>,
     /// what the client came with, and the session ends with
     pub(crate) certificate: Option<Arc<ClientCertificate>>,
-    end: watch::Sender<Option<EndReason>>,
-    cancel: Notify,
+    asks: Asks,
     /// where the protocol has cancel requests
     cancels: Option<Cancels>,
     gone: AtomicBool,
@@ -132,7 +132,7 @@ impl Sessions {
     pub(crate) fn end(&self, mut reason: impl FnMut(&Live) -> Option<EndReason>) {
         for live in lock(&self.live).values() {
             if let Some(reason) = reason(live) {
-                live.end.send_replace(Some(reason));
+                live.asks.end(reason);
             }
         }
     }
@@ -161,7 +161,7 @@ impl Sessions {
         let Some(cancels) = live.cancels.as_ref().filter(|own| own.key.key == request.target.key) else {
             return;
         };
-        live.cancel.notify_one();
+        live.asks.cancel();
         let Some(upstream_key) = cancels.upstream_key.clone() else { return };
         // Between here and the upstream the session may end; its process id is then free, and a cancel for it
         // does nothing, since the upstream compares the key too.
@@ -196,8 +196,8 @@ impl Reservation {
         certificate: Option<Arc<ClientCertificate>>,
         cancels: Option<Cancels>,
     ) -> Seat {
-        let (end, cancel, gone) = (watch::Sender::new(None), Notify::new(), AtomicBool::new(false));
-        let live = Arc::new(Live { info, certificate, end, cancel, cancels, gone });
+        let (asks, gone) = (Asks::default(), AtomicBool::new(false));
+        let live = Arc::new(Live { info, certificate, asks, cancels, gone });
         lock(&self.sessions.live).insert(live.info.id.clone(), Arc::clone(&live));
         if let Some(cancels) = &live.cancels {
             lock(&self.sessions.keys).insert(cancels.key.process_id, Arc::clone(&live));
@@ -227,7 +227,7 @@ impl Drop for Reservation {
 
 impl Seat {
     pub(crate) fn leave(&self) -> SessionLeave {
-        SessionLeave { live: Arc::clone(&self.live), end: self.live.end.subscribe() }
+        SessionLeave { live: Arc::clone(&self.live), listener: Listener::default() }
     }
 }
 
@@ -246,27 +246,15 @@ impl Drop for Seat {
     }
 }
 
-/// What others ask of one session.
+/// What others ask of one session. It listens in one place.
 pub(crate) struct SessionLeave {
     live: Arc<Live>,
-    end: watch::Receiver<Option<EndReason>>,
+    listener: Listener,
 }
 
 impl Leave for SessionLeave {
     async fn asked(&mut self) -> Ask {
-        loop {
-            tokio::select! {
-                changed = self.end.changed() => {
-                    if changed.is_err() {
-                        return Ask::End(EndReason::Drained);
-                    }
-                    if let Some(reason) = self.end.borrow_and_update().clone() {
-                        return Ask::End(reason);
-                    }
-                }
-                () = self.live.cancel.notified() => return Ask::Cancel,
-            }
-        }
+        std::future::poll_fn(|context| self.listener.poll(&self.live.asks, context)).await
     }
 }
 

@@ -92,8 +92,7 @@ impl SessionTrail {
             status: outcome.status,
             rows: Some(outcome.rows),
             tag: outcome.tag.clone(),
-            error: failed
-                .then(|| Failure { code: outcome.code.clone(), message: outcome.message.clone() }),
+            error: failed.then(|| Failure { code: outcome.code.clone(), message: outcome.message.clone() }),
             bytes_to_client: outcome.bytes_to_client,
             masked: outcome.masked.clone(),
             masked_by: outcome.masked_by.clone(),

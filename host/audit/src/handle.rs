@@ -9,11 +9,12 @@
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::record::Draft;
+use crate::told::{Hearer, Places, Teller};
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, TryAcquireError, mpsc, watch};
 
 /// The event is not, or not known to be, in the trail: what it speaks of must not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,9 +34,17 @@ pub enum AuditDown {
 }
 
 /// Gives events to the writer. Cheap to clone; all clones share one queue.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct AuditHandle {
     shared: Arc<Shared>,
+    /// This clone's own.
+    places: Places,
+}
+
+impl Clone for AuditHandle {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.shared))
+    }
 }
 
 /// A place in the queue has been had: the event will be stored unless the store fails.
@@ -44,7 +53,7 @@ pub struct AuditHandle {
 #[derive(Debug)]
 #[must_use = "an effect must wait until its record is durable"]
 pub struct Receipt {
-    done: oneshot::Receiver<Result<(), AuditDown>>,
+    done: Hearer,
 }
 
 /// What one call records: nearly always one event, which then needs no list.
@@ -58,7 +67,7 @@ pub(crate) struct Batch {
     pub(crate) since: Instant,
     /// Somebody waits until it is durable.
     pub(crate) awaited: bool,
-    pub(crate) done: oneshot::Sender<Result<(), AuditDown>>,
+    pub(crate) done: Teller,
 }
 
 #[derive(Debug)]
@@ -88,7 +97,7 @@ pub(crate) struct Missed {
 
 impl AuditHandle {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self { shared, places: Places::default() }
     }
 
     /// Puts events into the queue, together. Cancel-safe: a dropped call has queued all of them or none.
@@ -175,7 +184,7 @@ impl AuditHandle {
             return Err(why);
         }
 
-        let (done, receipt) = oneshot::channel();
+        let (done, receipt) = self.places.ends();
         let batch = Batch { drafts, bytes, since, awaited, done };
         shared.metrics.queued_records.fetch_add(batch.drafts.len() as u64, Ordering::Relaxed);
         shared.metrics.queued_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -202,14 +211,9 @@ impl AuditHandle {
 }
 
 impl Receipt {
-    /// Whether the events are on disk; `None` while they are on their way there. Once it has said so, it has nothing
-    /// more to say.
-    pub fn is_durable(&mut self) -> Option<bool> {
-        match self.done.try_recv() {
-            Ok(stored) => Some(stored.is_ok()),
-            Err(oneshot::error::TryRecvError::Empty) => None,
-            Err(oneshot::error::TryRecvError::Closed) => Some(false),
-        }
+    /// Whether the events are on disk; `None` while they are on their way there.
+    pub fn is_durable(&self) -> Option<bool> {
+        self.done.heard().map(|stored| stored.is_ok())
     }
 
     /// Waits until the events are on disk.
@@ -217,7 +221,7 @@ impl Receipt {
     /// # Errors
     /// When they are not known to be.
     pub async fn durable(self) -> Result<(), AuditDown> {
-        self.done.await.unwrap_or(Err(AuditDown::Stopped))
+        self.done.hear().await
     }
 }
 

@@ -32,6 +32,7 @@ mod recover;
 mod redact;
 mod salt;
 mod search;
+mod told;
 mod verify;
 mod writer;
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::chain::commitment;
 use crate::clock::Moment;
 use crate::event::*;
 use serde_json::Value;
@@ -34,7 +35,7 @@ fn attempt(verdict: Verdict) -> Attempt {
         decision: Arc::new(Decision {
             verdict,
             findings: vec![Finding { rule: "r".into(), place: "text".into(), score: 90 }],
-            tags: vec![Attribute::new("class", "pii")],
+            tags: Tags::from_iter([Attribute::new("class", "pii")]),
             judged_by: vec![JudgedBy {
                 plugin: PluginName::new("guard"),
                 digest: Digest([1; 32]),

@@ -57,7 +57,9 @@ fn every_edit_shows() {
         (Fault::BodyEdited, |r| r.body.push(' ')),
         (Fault::BodyEdited, |r| r.body.clear()),
         (Fault::BodyEdited, |r| r.hash[0] ^= 1),
-        (Fault::PayloadEdited, |r| r.payload = r.payload.take().map(|p| p.replace("update", "delete").into())),
+        (Fault::PayloadEdited, |r| {
+            r.payload = r.payload.take().map(|p| p.replace("update", "delete").into())
+        }),
         (Fault::PayloadEdited, |r| r.salt = Some([0; 32])),
         (Fault::PayloadEdited, |r| r.salt = None),
         (Fault::PayloadMissing, |r| r.payload = None),

@@ -23,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::open::{Change, Open};
 use crate::port::{StoreError, TrailStore};
 use crate::record::{Draft, Record};
+use crate::told::Teller;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -144,7 +145,7 @@ struct Task<S> {
 struct Group {
     records: Vec<Record>,
     changes: Vec<(u64, Change)>,
-    waiting: Vec<(Instant, oneshot::Sender<Result<(), AuditDown>>)>,
+    waiting: Vec<(Instant, Teller)>,
     /// Records that came from callers: without our own gap record.
     events: u64,
     gap: Option<Missed>,
@@ -311,7 +312,7 @@ impl<S: TrailStore> Task<S> {
     async fn commit(&mut self, mut group: Group) -> Result<(), StoreError> {
         let Some(last) = group.records.last() else {
             // Only calls without events.
-            group.waiting.into_iter().for_each(|(_, done)| _ = done.send(Ok(())));
+            group.waiting.into_iter().for_each(|(_, done)| done.say(Ok(())));
             return Ok(());
         };
         let head = Head { seq: last.seq, hash: last.hash };
@@ -332,7 +333,7 @@ impl<S: TrailStore> Task<S> {
                 self.shared.durable.send_replace(head.seq);
                 for (since, done) in group.waiting {
                     metrics.latency.observe(since.elapsed());
-                    _ = done.send(Ok(()));
+                    done.say(Ok(()));
                 }
                 Ok(())
             }
@@ -344,7 +345,7 @@ impl<S: TrailStore> Task<S> {
                 self.doubtful = group.changes;
                 self.shared.miss(group.events, &why);
                 for (_, done) in group.waiting {
-                    _ = done.send(Err(why.clone()));
+                    done.say(Err(why.clone()));
                 }
                 Err(error)
             }
@@ -432,7 +433,7 @@ impl<S: TrailStore> Task<S> {
         freed.give_back(&self.shared);
         let why = self.shared.why_down().unwrap_or(AuditDown::Stopped);
         self.shared.miss(batch.drafts.len() as u64, &why);
-        _ = batch.done.send(Err(why));
+        batch.done.say(Err(why));
     }
 
     fn take_missed(&self) -> Option<Missed> {

@@ -36,10 +36,11 @@ impl Again {
     /// What was said of an operation like this one.
     pub(crate) fn find(&mut self, operation: &Operation) -> Option<PolicyDecision> {
         let place = self.0.iter().position(|known| known.serves(operation))?;
-        let found = self.0.remove(place)?;
-        let decision = found.decision.clone();
-        self.0.push_front(found);
-        Some(decision)
+        if place > 0 {
+            let found = self.0.remove(place)?;
+            self.0.push_front(found);
+        }
+        self.0.front().map(|found| found.decision.clone())
     }
 
     /// Keeps a decision that its policy calls reusable. One that stops or changes something is asked for each time.
@@ -107,7 +108,7 @@ fn entries(texts: impl Iterator<Item = usize>) -> usize {
 mod tests {
     use super::Reuse::{AnyText, SameText};
     use super::*;
-    use weir_model::{Action, Attribute};
+    use weir_model::{Action, Attribute, Tags};
 
     fn operation() -> Operation {
         Operation {
@@ -126,7 +127,7 @@ mod tests {
     }
 
     fn said(verdict: Verdict) -> PolicyDecision {
-        PolicyDecision { verdict, findings: vec![], tags: vec![Attribute::new("by", "me")] }
+        PolicyDecision { verdict, findings: vec![], tags: Tags::from_iter([Attribute::new("by", "me")]) }
     }
 
     #[test]
@@ -201,7 +202,7 @@ mod tests {
         );
         let many = vec![String::new(); MAX_BYTES / ENTRY_BYTES];
         again.keep(&Operation { objects: many, ..operation() }, &said(Verdict::Allow), SameText);
-        let tags = vec![Attribute::new("by", "x".repeat(MAX_BYTES / 8)); 8];
+        let tags = Tags::from_iter(vec![Attribute::new("by", "x".repeat(MAX_BYTES / 8)); 8]);
         again.keep(&operation(), &PolicyDecision { tags, ..said(Verdict::Allow) }, SameText);
         assert!(again.0.is_empty());
         for number in 0..KEPT {

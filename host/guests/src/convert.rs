@@ -34,10 +34,6 @@ impl<'a> LentOperation<'a> {
         }
     }
 
-    pub(crate) fn operation(&self) -> &'a Operation {
-        self.operation
-    }
-
     pub(crate) fn lend(&self) -> lent::Operation<'_> {
         lent::Operation {
             kind: &self.operation.kind,

@@ -111,8 +111,6 @@ impl Reusable {
 pub struct GuestMaskers {
     info: Arc<Visit>,
     current: Current,
-    /// what the last plan was made with
-    pinned: Arc<Generation>,
     members: Vec<Member>,
     slots: BTreeMap<u32, Slot>,
     next_id: u64,
@@ -122,13 +120,12 @@ impl GuestMaskers {
     pub(crate) async fn open(
         info: Arc<Visit>,
         current: Current,
-        generation: &Arc<Generation>,
+        generation: &Generation,
         names: Vec<PluginName>,
     ) -> Result<Self, Fault> {
         let members =
             names.into_iter().map(|name| Member { name, residents: Vec::new(), shadow: None }).collect();
-        let pinned = Arc::clone(generation);
-        let mut maskers = Self { info, current, pinned, members, slots: BTreeMap::new(), next_id: 0 };
+        let mut maskers = Self { info, current, members, slots: BTreeMap::new(), next_id: 0 };
         for member in &mut maskers.members {
             if let Some(loaded) = generation.serving(&member.name, &maskers.info.id) {
                 let resident = member.place_of(loaded, &maskers.info, &mut maskers.next_id).await;
@@ -144,11 +141,10 @@ impl GuestMaskers {
     }
 
     /// A plan this slot has, when it serves again and everybody it needs is still there: it holds from now on.
-    fn planned(&mut self, slot: u32, columns: &[Column]) -> Option<MaskPlan> {
+    fn planned(&mut self, slot: u32, generation: &Arc<Generation>, columns: &[Column]) -> Option<MaskPlan> {
         let slot = self.slots.get_mut(&slot)?;
-        let pinned = &self.pinned;
         let serves = |planned: &Planned| {
-            planned.reusable.as_ref().is_some_and(|kept| kept.serves(pinned, columns))
+            planned.reusable.as_ref().is_some_and(|kept| kept.serves(generation, columns))
         };
         let place = slot.plans.iter().position(serves)?;
         slot.plans.get_mut(..=place)?.rotate_right(1);
@@ -319,15 +315,12 @@ impl Maskers for GuestMaskers {
             self.slots.insert(slot, Slot { plans: vec![nothing] });
             return Ok(MaskPlan::default());
         }
-        self.current.refresh(&mut self.pinned);
-        let is_tried = self.members.iter().any(|member| self.pinned.beside(&member.name).is_some());
-        let mut planned = self.planned(slot, columns);
-        if let Some(plan) = planned.take_if(|_| !is_tried) {
-            return Ok(plan);
-        }
-        let generation = Arc::clone(&self.pinned);
-        if let Some(mut plan) = planned {
-            plan.beside = self.plan_beside(slot, &generation, columns, operation, &plan.wanted).await;
+        let generation = self.current.load();
+        let is_tried = self.members.iter().any(|member| generation.beside(&member.name).is_some());
+        if let Some(mut plan) = self.planned(slot, &generation, columns) {
+            if is_tried {
+                plan.beside = self.plan_beside(slot, &generation, columns, operation, &plan.wanted).await;
+            }
             return Ok(plan);
         }
         // Until this one succeeds, none holds: what was the last is not to be taken for it.

@@ -51,19 +51,20 @@ impl PolicyInstance {
     }
 
     /// `anew`: what it has said does not serve again.
-    async fn decide(&mut self, operation: &LentOperation<'_>, anew: bool) -> Result<PolicyDecision, Fault> {
-        if !anew && let Some(said) = self.again.find(operation.operation()) {
+    async fn decide(&mut self, operation: &Operation, anew: bool) -> Result<PolicyDecision, Fault> {
+        if !anew && let Some(said) = self.again.find(operation) {
             count(&self.guest.bounds.metrics.reused);
             return Ok(said);
         }
+        let lent = LentOperation::new(operation);
         let started = self.guest.begin_call()?;
-        let said = self.calls.call_decide(&mut self.guest.store, operation.lend()).await;
+        let said = self.calls.call_decide(&mut self.guest.store, lent.lend()).await;
         match self.guest.finish("decide", started, said)? {
             Ok(decision) => {
                 let reuse = Reuse::of(&decision).filter(|_| !anew);
                 let decision = checked(decision).map_err(|what| self.guest.lied("decide", what))?;
                 if let Some(reuse) = reuse {
-                    self.again.keep(operation.operation(), &decision, reuse);
+                    self.again.keep(operation, &decision, reuse);
                 }
                 Ok(decision)
             }
@@ -136,10 +137,9 @@ impl Policies for GuestPolicies {
         if round == Round::First {
             self.current.refresh(&mut self.pinned);
         }
-        let lent = LentOperation::new(operation);
         let mut answers = Answers::new();
         for member in &mut self.members {
-            answers.push(member.ask(&self.pinned, &self.info, &lent, round).await);
+            answers.push(member.ask(&self.pinned, &self.info, operation, round).await);
         }
         answers
     }
@@ -150,7 +150,7 @@ impl Member {
         &mut self,
         generation: &Generation,
         info: &Visit,
-        operation: &LentOperation<'_>,
+        operation: &Operation,
         round: Round,
     ) -> PolicyAnswer {
         if round == Round::First {
@@ -190,8 +190,10 @@ impl Member {
         let now = generation.serving(&self.name, &info.id);
         let held = self.serving.as_ref().map(|serving| Arc::as_ptr(&serving.loaded));
         if held != now.map(Arc::as_ptr) {
-            let serving =
-                |loaded: &Arc<Loaded>| Serving { loaded: Arc::clone(loaded), by: loaded.judged_apart("failed") };
+            let serving = |loaded: &Arc<Loaded>| Serving {
+                loaded: Arc::clone(loaded),
+                by: loaded.judged_apart("failed"),
+            };
             self.serving = now.map(serving);
         }
     }
@@ -202,7 +204,7 @@ impl Seat {
         &mut self,
         loaded: &Arc<Loaded>,
         info: &Visit,
-        operation: &LentOperation<'_>,
+        operation: &Operation,
         anew: bool,
     ) -> Result<PolicyDecision, Fault> {
         if !self.loaded.as_ref().is_some_and(|held| Arc::ptr_eq(held, loaded)) {
@@ -228,7 +230,7 @@ impl Seat {
         &mut self,
         shadow: &Arc<Loaded>,
         info: &Visit,
-        operation: &LentOperation<'_>,
+        operation: &Operation,
         active: &Result<PolicyDecision, Fault>,
     ) -> Option<Beside> {
         let answer = shadow.watched(self.ask(shadow, info, operation, true).await);

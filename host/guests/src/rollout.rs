@@ -314,7 +314,7 @@ mod tests {
     }
 
     fn said(verdict: Verdict) -> Result<PolicyDecision, Fault> {
-        Ok(PolicyDecision { verdict, findings: vec![], tags: vec![] })
+        Ok(PolicyDecision { verdict, findings: vec![], tags: weir_model::Tags::default() })
     }
 
     fn deny() -> Result<PolicyDecision, Fault> {

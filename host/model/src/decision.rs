@@ -1,6 +1,8 @@
 //! Verdicts of single plugins, and the host's decision over them.
 
 use crate::{Attribute, Digest, PluginName};
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// One policy's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +32,47 @@ pub struct JudgedBy {
     pub answer: &'static str,
 }
 
+/// What policies say beside their verdict. Shared, because a decision that serves again has the same for each operation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags(Option<Arc<[Attribute]>>);
+
+impl Tags {
+    /// Puts more behind them.
+    pub fn add(&mut self, more: Self) {
+        match self.is_empty() {
+            true => *self = more,
+            false if more.is_empty() => {}
+            false => *self = self.iter().chain(&*more).cloned().collect(),
+        }
+    }
+
+    /// One to be changed here, and nowhere else.
+    pub fn get_mut(&mut self, at: usize) -> Option<&mut Attribute> {
+        Arc::make_mut(self.0.as_mut()?).get_mut(at)
+    }
+}
+
+impl Deref for Tags {
+    type Target = [Attribute];
+
+    fn deref(&self) -> &[Attribute] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl FromIterator<Attribute> for Tags {
+    fn from_iter<All: IntoIterator<Item = Attribute>>(all: All) -> Self {
+        let mut all = all.into_iter().peekable();
+        Self(all.peek().is_some().then(|| all.collect()))
+    }
+}
+
 /// The host's answer: the fold of all verdicts (deny over hold over rewrite over allow).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub verdict: Verdict,
     pub findings: Vec<Finding>,
-    pub tags: Vec<Attribute>,
+    pub tags: Tags,
     pub judged_by: Vec<JudgedBy>,
 }
 

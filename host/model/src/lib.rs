@@ -14,7 +14,7 @@ mod principal;
 mod session;
 
 pub use certificate::{CERTIFICATE, CertificateFacts, CertificateName, CertificateNameError};
-pub use decision::{Applied, Decision, Finding, JudgedBy, Verdict};
+pub use decision::{Applied, Decision, Finding, JudgedBy, Tags, Verdict};
 pub use ending::{Abandoned, RefusedBy, Status};
 pub use ids::{Digest, PluginName, ResourceName, SessionId};
 pub use operation::{Action, Attribute, Column, Operation, Parameter};

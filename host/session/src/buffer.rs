@@ -58,9 +58,7 @@ impl Inlet {
             self.skip -= now as u64;
         }
         if let (Some(out), true) = (out, self.pass > 0) {
-            let now = self.bytes.len().min(usize::try_from(self.pass).unwrap_or(usize::MAX));
-            out.push(&self.bytes.split_to(now));
-            self.pass -= now as u64;
+            self.pass -= self.give(self.pass, out);
         }
         if !self.bytes.is_empty() {
             self.fresh = true;
@@ -81,9 +79,15 @@ impl Inlet {
 
     /// Passes `count` bytes on, those that have not come yet included.
     pub(crate) fn forward(&mut self, count: u64, out: &mut Outlet) {
+        self.pass += count - self.give(count, out);
+    }
+
+    /// Gives the first bytes to the other side: how many there were, of `count`.
+    fn give(&mut self, count: u64, out: &mut Outlet) -> u64 {
         let now = self.bytes.len().min(usize::try_from(count).unwrap_or(usize::MAX));
-        out.push(&self.bytes.split_to(now));
-        self.pass += count - now as u64;
+        out.push(self.bytes.get(..now).unwrap_or_default());
+        self.bytes.advance(now);
+        now as u64
     }
 
     /// In the middle of a message that is being passed on: nothing may be put between its bytes.

@@ -4,7 +4,7 @@
 //! has an opinion, the resource's default decides.
 
 use crate::ports::{Answers, Beside, PolicyAnswer, RefusedBy};
-use weir_model::{Decision, Fault, FaultSource, JudgedBy, Verdict};
+use weir_model::{Attribute, Decision, Fault, FaultSource, JudgedBy, Tags, Verdict};
 
 /// A resource's answer when every policy abstains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,20 +64,20 @@ fn add<T>(all: &mut Vec<T>, more: Vec<T>) {
 pub fn fold(answers: Answers, default: Default, mut judged_by: Vec<JudgedBy>) -> Folded {
     let mut verdict = Verdict::Abstain;
     let mut failed = None;
-    let (mut findings, mut tags) = (Vec::new(), Vec::new());
+    let (mut findings, mut tags) = (Vec::new(), Tags::default());
     for PolicyAnswer { by, answer, open_on_failure, beside } in answers {
         let candidate = match answer {
             Ok(decision) => {
                 judged_by.push(JudgedBy { answer: word(&decision.verdict), ..by });
                 add(&mut findings, decision.findings);
-                add(&mut tags, decision.tags);
+                tags.add(decision.tags);
                 decision.verdict
             }
             Err(fault) => {
                 let name = by.plugin.clone();
                 judged_by.push(JudgedBy { answer: "failed", ..by });
                 if open_on_failure {
-                    tags.push(weir_model::Attribute::new("failure-mode-opened", name.as_str()));
+                    tags.add(Tags::from_iter([Attribute::new("failure-mode-opened", name.as_str())]));
                     Verdict::Abstain
                 } else {
                     let code = fault.code.clone();
@@ -89,7 +89,7 @@ pub fn fold(answers: Answers, default: Default, mut judged_by: Vec<JudgedBy>) ->
             }
         };
         if let Some(Beside { by, what }) = beside {
-            tags.push(weir_model::Attribute::new(by.answer, format!("{}: {what}", by.plugin)));
+            tags.add(Tags::from_iter([Attribute::new(by.answer, format!("{}: {what}", by.plugin))]));
             judged_by.push(by);
         }
         if weight(&candidate) > weight(&verdict) {
@@ -121,7 +121,7 @@ mod tests {
     fn answer(verdict: Verdict) -> PolicyAnswer {
         PolicyAnswer {
             by: JudgedBy { plugin: PluginName::new("p"), digest: Digest([0; 32]), answer: "" },
-            answer: Ok(PolicyDecision { verdict, findings: vec![], tags: vec![] }),
+            answer: Ok(PolicyDecision { verdict, findings: vec![], tags: Tags::default() }),
             open_on_failure: false,
             beside: None,
         }
@@ -169,14 +169,15 @@ mod tests {
         let decision = fold(Answers::from_vec(vec![shadowed]), Default::Deny, vec![]).decision;
         assert_eq!(decision.verdict, Verdict::Allow);
         assert_eq!(decision.judged_by.last(), Some(&by));
-        assert_eq!(decision.tags, vec![weir_model::Attribute::new("shadow-deny", "next: no")]);
+        assert_eq!(*decision.tags, [Attribute::new("shadow-deny", "next: no")]);
     }
 
     #[test]
     fn a_policy_that_fails_denies_unless_it_is_named_open() {
         let mut broken = answer(Verdict::Allow);
         broken.answer = Err(Fault::new(FaultSource::Plugin, "plugin-trapped", "trap"));
-        let closed = fold(Answers::from_vec(vec![answer(Verdict::Allow), broken.clone()]), Default::Allow, vec![]);
+        let closed =
+            fold(Answers::from_vec(vec![answer(Verdict::Allow), broken.clone()]), Default::Allow, vec![]);
         assert!(matches!(closed.decision.verdict, Verdict::Deny { .. }));
         assert_eq!(closed.refused_by(), RefusedBy::Plugin);
 

@@ -4,14 +4,14 @@ use crate::ports::Intent;
 use crate::traffic::Request;
 use sha2::{Digest as _, Sha256};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use weir_model::{Decision, Digest, Fault, Operation, SessionInfo, Verdict};
+use weir_model::{Decision, Digest, Fault, Operation, SessionInfo, Tags, Verdict};
 
 pub(crate) fn denial(why: &Fault) -> Verdict {
     Verdict::Deny { code: why.code.clone(), reason: why.message.clone() }
 }
 
 pub(crate) fn denied(why: &Fault, inspector: weir_model::JudgedBy) -> Decision {
-    Decision { verdict: denial(why), findings: vec![], tags: vec![], judged_by: vec![inspector] }
+    Decision { verdict: denial(why), findings: vec![], tags: Tags::default(), judged_by: vec![inspector] }
 }
 
 /// The reason of a refusal as it may be kept: a denial's has been through the maskers.
@@ -32,7 +32,8 @@ pub(crate) fn merged(mut earlier: Decision, latest: Decision) -> Decision {
         }
     }
     add(&mut earlier.findings, latest.findings);
-    add(&mut earlier.tags, latest.tags);
+    let new = latest.tags.iter().filter(|tag| !earlier.tags.contains(tag)).cloned().collect();
+    earlier.tags.add(new);
     add(&mut earlier.judged_by, latest.judged_by);
     Decision { verdict: latest.verdict, ..earlier }
 }

@@ -133,11 +133,7 @@ async fn mask_text<M: Maskers>(
 }
 
 /// Masks one text for each column, when the slot has its plan.
-async fn mask_planned<M: Maskers>(
-    maskers: &mut M,
-    plan: &MaskPlan,
-    texts: &Batch,
-) -> Result<Edited, Fault> {
+async fn mask_planned<M: Maskers>(maskers: &mut M, plan: &MaskPlan, texts: &Batch) -> Result<Edited, Fault> {
     let mut edited = Edited { texts: Vec::new(), applied: plan.beside.clone() };
     if plan.wanted.is_empty() {
         return Ok(edited);

@@ -9,8 +9,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use weir_model::{
-    Abandoned, Applied, Attribute, Column, Decision, Digest, EndReason, Fault, Finding, JudgedBy, Operation,
-    SessionInfo, Verdict,
+    Abandoned, Applied, Column, Decision, Digest, EndReason, Fault, Finding, JudgedBy, Operation,
+    SessionInfo, Tags, Verdict,
 };
 
 pub use weir_model::RefusedBy;
@@ -63,11 +63,11 @@ pub struct Beside {
 pub struct PolicyDecision {
     pub verdict: Verdict,
     pub findings: Vec<Finding>,
-    pub tags: Vec<Attribute>,
+    pub tags: Tags,
 }
 
-/// What the policies of a pipeline answer, in its order: mostly one or two.
-pub type Answers = SmallVec<[PolicyAnswer; 2]>;
+/// What the policies of a pipeline answer, in its order: mostly there is one.
+pub type Answers = SmallVec<[PolicyAnswer; 1]>;
 
 /// How often an operation has been before the policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +81,7 @@ pub enum Round {
 pub trait Policies: Send {
     /// Asks every policy, in the order of the pipeline. A replaced plugin takes effect with the first round of
     /// an operation; what is asked again about it is asked of the same generation.
-    fn decide(
-        &mut self,
-        operation: &Operation,
-        round: Round,
-    ) -> impl Future<Output = Answers> + Send;
+    fn decide(&mut self, operation: &Operation, round: Round) -> impl Future<Output = Answers> + Send;
 }
 
 /// What the maskers want of one shape, together. One that serves again is given for every answer, so a copy costs nothing.

@@ -121,7 +121,9 @@ impl Parts {
         let at = self.texts.len();
         self.texts.push(place);
         let says_so = |known: &Column| {
-            known.name == name && known.type_name == type_name && matches!(&*known.labels, [one] if one == label)
+            known.name == name
+                && known.type_name == type_name
+                && matches!(&*known.labels, [one] if one == label)
         };
         if !self.columns.get(at).is_some_and(says_so) {
             let column = Column { type_name: type_name.to_owned(), ..labelled(name, label) };

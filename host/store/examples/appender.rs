@@ -50,7 +50,7 @@ async fn append(trail: AuditHandle, session: String, text: String) {
     let decision = Arc::new(Decision {
         verdict: Verdict::Allow,
         findings: Vec::new(),
-        tags: Vec::new(),
+        tags: weir_model::Tags::default(),
         judged_by: Vec::new(),
     });
     for operation in 0.. {

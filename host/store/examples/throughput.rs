@@ -152,7 +152,7 @@ fn decision() -> Decision {
     Decision {
         verdict: Verdict::Allow,
         findings: vec![Finding { rule: "limit-present".to_owned(), place: "text".to_owned(), score: 10 }],
-        tags: Vec::new(),
+        tags: weir_model::Tags::default(),
         judged_by: vec![judge("postgres", "inspect"), judge("sql-guard", "allow")],
     }
 }

@@ -7,7 +7,7 @@ use crate::ports::{Entry, Inspector, Intent, Policies, Ports, RefusedBy, Round};
 use crate::traffic::{Event, Request, Substitute, kind};
 use bytes::Bytes;
 use std::sync::Arc;
-use weir_model::{Decision, Fault, FaultSource, Operation, Verdict};
+use weir_model::{Decision, Fault, FaultSource, Operation, Tags, Verdict};
 
 /// How often one operation may be rewritten before it is refused: policies that rewrite each other's text
 /// would never end.
@@ -146,7 +146,7 @@ impl<P: Ports> Exchange<P> {
         let mut earlier = Decision {
             verdict: Verdict::Abstain,
             findings: vec![],
-            tags: vec![],
+            tags: Tags::default(),
             judged_by,
         };
         for turn in 0..=MAX_REWRITES {
@@ -156,7 +156,8 @@ impl<P: Ports> Exchange<P> {
             let by = folded.refused_by();
             let Folded { mut decision, failed } = folded;
             decision.findings.splice(..0, earlier.findings.drain(..));
-            decision.tags.splice(..0, earlier.tags.drain(..));
+            earlier.tags.add(std::mem::take(&mut decision.tags));
+            decision.tags = std::mem::take(&mut earlier.tags);
             match &decision.verdict {
                 Verdict::Allow | Verdict::Abstain => return Fate::Go { operation, rewritten, decision },
                 Verdict::Hold { .. } => return Fate::Ask { operation, rewritten, decision },
@@ -200,7 +201,7 @@ impl<P: Ports> Exchange<P> {
             let decision = Decision {
                 verdict: Verdict::Allow,
                 findings: vec![],
-                tags: vec![],
+                tags: Tags::default(),
                 judged_by: vec![self.inspector.judged_by()],
             };
             return Fate::Go { operation, rewritten: None, decision };

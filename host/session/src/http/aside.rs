@@ -84,7 +84,7 @@ impl<P: HttpPorts> Exchange<P> {
         let decision = Decision {
             verdict: Verdict::Allow,
             findings: vec![],
-            tags: vec![],
+            tags: weir_model::Tags::default(),
             judged_by: vec![self.session.judged_by.clone()],
         };
         let mut desk = self.session.desk().await;

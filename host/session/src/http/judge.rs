@@ -131,7 +131,7 @@ impl<P: HttpPorts> Exchange<P> {
     fn continuation(&self, request: &Request) -> Fate {
         let inspector = self.session.judged_by.clone();
         if self.session.running().contains_key(&request.continues) {
-            let (findings, tags) = (vec![], vec![]);
+            let (findings, tags) = (vec![], weir_model::Tags::default());
             return Fate::Go(Decision {
                 verdict: Verdict::Allow,
                 findings,

@@ -139,7 +139,7 @@ async fn a_policy_that_allows_by_now_does_not_hinder_it_and_is_recorded() {
     let remark = |word: &str| PolicyDecision {
         verdict: Verdict::Abstain,
         findings: vec![],
-        tags: vec![Attribute::new("said", word)],
+        tags: [Attribute::new("said", word)].into_iter().collect(),
     };
     live.hub.remarks.lock().unwrap().insert("hold one".into(), remark("then"));
     live.client.says("hold one\n").await;
@@ -153,7 +153,7 @@ async fn a_policy_that_allows_by_now_does_not_hinder_it_and_is_recorded() {
     assert!(matches!(verdict, Verdict::Hold { .. }));
     let answers: Vec<_> = judged_by.iter().map(|judged| judged.answer).collect();
     assert_eq!(answers, ["inspect", "hold", "allow"], "also who let it through in the end");
-    assert_eq!(*tags, [Attribute::new("said", "then"), Attribute::new("said", "now")]);
+    assert_eq!(**tags, [Attribute::new("said", "then"), Attribute::new("said", "now")]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -172,7 +172,7 @@ async fn what_policies_and_the_inspector_say_is_masked_too() {
     let remarks = PolicyDecision {
         verdict: Verdict::Abstain,
         findings: vec![Finding { rule: "r".into(), place: "at secret".into(), score: 1 }],
-        tags: vec![Attribute::new("t", "of secret")],
+        tags: [Attribute::new("t", "of secret")].into_iter().collect(),
     };
     let reason = |word: &str| format!("because of {word}");
     live.rule("one", Verdict::Deny { code: "no".into(), reason: reason("secret") });
@@ -187,7 +187,8 @@ async fn what_policies_and_the_inspector_say_is_masked_too() {
     let (request, asked) = live.request().await;
     assert_eq!(request.reason, reason("***"));
     assert_eq!(request.shown.attributes, [Attribute::new("toy-runs", "my ***")]);
-    live.hub.remarks.lock().unwrap().get_mut("two").unwrap().tags[0].value = "another secret".into();
+    live.hub.remarks.lock().unwrap().get_mut("two").unwrap().tags.get_mut(0).unwrap().value =
+        "another secret".into();
     asked.approve();
     live.upstream.hears("nop\ntwo :: my secret\n").await;
     let told = format!("{:?}", live.entries());

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use weir_model::{
     Digest, Fault, JudgedBy, Operation, PluginName, Principal, PrincipalKind, ResourceName, SessionId,
-    SessionInfo, Verdict,
+    SessionInfo, Tags, Verdict,
 };
 use weir_session::decide::Default as DefaultVerdict;
 use weir_session::exchange::{Ended, Exchange, Limits, Start};
@@ -136,7 +136,7 @@ impl Policies for ToyPolicies {
             by: JudgedBy { plugin: PluginName::new("policy"), digest: Digest([3; 32]), answer: "" },
             answer: Ok(match self.0.remarks.lock().unwrap().get(&operation.text).cloned() {
                 Some(remarks) => PolicyDecision { verdict, ..remarks },
-                None => PolicyDecision { verdict, findings: vec![], tags: vec![] },
+                None => PolicyDecision { verdict, findings: vec![], tags: Tags::default() },
             }),
             open_on_failure: false,
             beside: None,

@@ -392,7 +392,7 @@ impl Got {
             Verdict::Allow | Verdict::Abstain => {}
         }
         self.findings = decision.findings;
-        self.tags = decision.tags.into_iter().map(|tag| (tag.name, tag.value)).collect();
+        self.tags = decision.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect();
     }
 }
 

@@ -11,7 +11,6 @@ use super::{OpenError, failed, sessions};
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, Connection, Encode, Sqlite, SqliteConnection, Type};
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use weir_audit::{Head, Record, StoreError, TrailStore};
@@ -154,16 +153,22 @@ fn statements() -> Vec<&'static str> {
 }
 
 /// The words of our own that columns hold. A binding must own its text, and what the connection's thread gives back is dear:
-/// each word is copied once.
+/// each word is copied once. They are few: looking through them is quicker than a map.
 #[derive(Debug, Default)]
-struct Words(HashMap<&'static str, Arc<str>>);
+struct Words(Vec<(&'static str, Arc<str>)>);
 
 impl Words {
     fn shared(&mut self, word: Cow<'static, str>) -> Arc<str> {
-        match word {
-            Cow::Borrowed(word) => Arc::clone(self.0.entry(word).or_insert_with(|| word.into())),
-            Cow::Owned(word) => word.into(),
+        let word = match word {
+            Cow::Borrowed(word) => word,
+            Cow::Owned(word) => return word.into(),
+        };
+        if let Some((_, shared)) = self.0.iter().find(|(known, _)| *known == word) {
+            return Arc::clone(shared);
         }
+        let shared: Arc<str> = word.into();
+        self.0.push((word, Arc::clone(&shared)));
+        shared
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn intent(place: &Place, operation: u64, text: &str) -> Event {
         decision: Arc::new(Decision {
             verdict: Verdict::Allow,
             findings: Vec::new(),
-            tags: Vec::new(),
+            tags: weir_model::Tags::default(),
             judged_by: vec![JudgedBy {
                 plugin: PluginName::new("g"),
                 digest: Digest([3; 32]),
