@@ -89,9 +89,9 @@ impl Inspector for GuestInspector {
         }
     }
 
-    async fn server(&mut self, data: &[u8], eof: bool) -> Result<ServerOutcome, Fault> {
+    async fn server(&mut self, data: &[u8], eof: bool, kept_from: u32) -> Result<ServerOutcome, Fault> {
         let started = self.guest.begin_call()?;
-        let said = self.calls.call_server(&mut self.guest.store, data, eof).await;
+        let said = self.calls.call_server(&mut self.guest.store, data, eof, kept_from).await;
         match self.guest.finish("server", started, said)? {
             Ok(outcome) => {
                 server_outcome(outcome, data.len()).map_err(|what| self.guest.lied("server", what))
@@ -100,16 +100,17 @@ impl Inspector for GuestInspector {
         }
     }
 
-    async fn want(&mut self, columns: &[u16]) -> Result<(), Fault> {
+    async fn want(&mut self, columns: &[u16], keep: u32) -> Result<(), Fault> {
         let started = self.guest.begin_call()?;
-        let said = self.calls.call_want(&mut self.guest.store, columns).await;
+        let said = self.calls.call_want(&mut self.guest.store, columns, keep).await;
         self.guest.finish("want", started, said)?.map_err(|no| self.said_no("want", no))
     }
 
-    async fn edit(&mut self, data: &[u8], kind: u16, masked: &Masked) -> Result<Vec<u8>, Fault> {
+    async fn edit(&mut self, data: &[u8], event: &Event, masked: &Masked) -> Result<Vec<u8>, Fault> {
         let started = self.guest.begin_call()?;
         let store = &mut self.guest.store;
-        let said = self.calls.call_edit(store, data, kind, &masked.cells, &masked.texts, &masked.ends).await;
+        let Masked { cells, texts, ends, applied: _ } = masked;
+        let said = self.calls.call_edit(store, data, event.kind, event.reference, cells, texts, ends).await;
         self.guest.finish("edit", started, said)?.map_err(|no| self.said_no("edit", no))
     }
 
@@ -219,7 +220,8 @@ fn server_outcome(said: guest::ServerOutcome, given: usize) -> Result<ServerOutc
     };
     for event in &outcome.events {
         let sound = match event.kind {
-            kind::PASS | kind::DROP | kind::ROWS | kind::MESSAGE | kind::IDLE => true,
+            // Which shapes are kept, the session knows.
+            kind::PASS | kind::DROP | kind::ROWS | kind::MESSAGE | kind::IDLE | kind::KNOWN => true,
             kind::INSERT => inside(event.reference, outcome.inserts.len()),
             kind::FATAL => inside(event.count, outcome.refusals.len()),
             kind::SHAPE => inside(event.count, outcome.shapes.len()),
@@ -298,7 +300,7 @@ mod tests {
     }
 
     fn events() -> impl Strategy<Value = Vec<guest::Event>> {
-        let event = (0..13_u16, 0..4_u16, number(), number(), number());
+        let event = (0..14_u16, 0..4_u16, number(), number(), number());
         let event =
             event.prop_map(|(kind, bits, len, count, ref_)| guest::Event { kind, bits, len, count, ref_ });
         prop::collection::vec(event, 0..6)
@@ -393,7 +395,7 @@ mod tests {
                         kind::SHAPE => (event.count as usize) < shapes,
                         kind::DONE => (event.reference as usize) < results,
                         kind::OPERATION | kind::REFUSED => false,
-                        other => (1..=11).contains(&other),
+                        other => (1..=12).contains(&other),
                     };
                     prop_assert!(points);
                 }

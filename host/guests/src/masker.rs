@@ -5,8 +5,8 @@
 //! running result was planned with, and the newest. An instance goes when no slot is bound to it and it is not
 //! the newest.
 //!
-//! A slot keeps some plans that serve again, each under a number of its own, because columns alternate: over HTTP those
-//! of a request's texts with those of another route's.
+//! Some plans that serve again are kept when no slot has them any more, each under a number of its own, because columns
+//! alternate: over HTTP those of a request's texts with those of another route's. One may be in several slots.
 
 use crate::convert::{LentColumns, LentOperation};
 use crate::edits;
@@ -19,7 +19,7 @@ use crate::registry::{Current, Generation};
 use crate::signs::{Sent, Signs};
 use crate::state::Visit;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use weir_model::{Applied, Column, Fault, FaultSource, Operation, PluginName};
 use weir_session::ports::{MaskPlan, Maskers};
 use weir_session::traffic::{Batch, Masked};
@@ -47,17 +47,13 @@ struct Part {
     signs: Option<Signs>,
 }
 
-/// Plans a slot keeps at once: routes and statements a session takes turns in.
-const PLANS: usize = 8;
-
-/// The plans of one slot, the last used first.
-#[derive(Default)]
-struct Slot {
-    plans: Vec<Planned>,
-}
+/// Plans that serve again and are in no slot: routes and statements a session takes turns in.
+const PLANS: usize = 16;
 
 struct Planned {
-    /// what the maskers know it by
+    /// never used twice
+    id: u64,
+    /// what the maskers know it by; used again when it is gone
     number: u32,
     columns: usize,
     /// Only maskers that want something.
@@ -67,26 +63,8 @@ struct Planned {
     reusable: Option<Reusable>,
 }
 
-impl Slot {
-    /// The plan that holds.
-    fn latest(&self) -> Option<&Planned> {
-        self.plans.first()
-    }
-
-    /// Makes room for a plan of this generation: its number. The one that held does so no longer.
-    fn make_room(&mut self, slot: u32, generation: &Arc<Generation>) -> u32 {
-        self.plans.retain(|planned| planned.is_kept_for(generation));
-        self.plans.truncate(PLANS - 1);
-        let first = slot.wrapping_mul(PLANS as u32);
-        let free = (first..first.wrapping_add(PLANS as u32))
-            .find(|number| self.plans.iter().all(|planned| planned.number != *number));
-        // With fewer plans than numbers one is free.
-        free.unwrap_or(first)
-    }
-}
-
 impl Planned {
-    /// Whether another plan in its slot lets it stay.
+    /// Whether it stays when no slot has it.
     fn is_kept_for(&self, generation: &Arc<Generation>) -> bool {
         self.reusable.as_ref().is_some_and(|kept| Arc::ptr_eq(&kept.generation, generation))
     }
@@ -112,8 +90,14 @@ pub struct GuestMaskers {
     info: Arc<Visit>,
     current: Current,
     members: Vec<Member>,
-    slots: BTreeMap<u32, Slot>,
+    /// the one used last first
+    plans: Vec<Planned>,
+    /// the plan that holds in each slot, by its id
+    slots: BTreeMap<u32, u64>,
     next_id: u64,
+    /// the generation that was seen last, and whether it tries something beside one of these maskers
+    seen: (Weak<Generation>, bool),
+    era: u64,
 }
 
 impl GuestMaskers {
@@ -125,7 +109,8 @@ impl GuestMaskers {
     ) -> Result<Self, Fault> {
         let members =
             names.into_iter().map(|name| Member { name, residents: Vec::new(), shadow: None }).collect();
-        let mut maskers = Self { info, current, members, slots: BTreeMap::new(), next_id: 0 };
+        let (plans, slots, seen) = (Vec::new(), BTreeMap::new(), (Weak::new(), false));
+        let mut maskers = Self { info, current, members, plans, slots, next_id: 0, seen, era: 0 };
         for member in &mut maskers.members {
             if let Some(loaded) = generation.serving(&member.name, &maskers.info.id) {
                 let resident = member.place_of(loaded, &maskers.info, &mut maskers.next_id).await;
@@ -140,15 +125,46 @@ impl GuestMaskers {
         Ok(maskers)
     }
 
-    /// A plan this slot has, when it serves again and everybody it needs is still there: it holds from now on.
+    /// The generation in service. Whenever it is another one, an era ends.
+    fn observe(&mut self) -> Arc<Generation> {
+        let generation = self.current.load();
+        if !std::ptr::eq(self.seen.0.as_ptr(), Arc::as_ptr(&generation)) {
+            let is_tried = self.members.iter().any(|member| generation.beside(&member.name).is_some());
+            self.seen = (Arc::downgrade(&generation), is_tried);
+            self.era += 1;
+        }
+        generation
+    }
+
+    /// Makes room for a plan of this generation in the slot: its number. The one that held there does so no longer.
+    fn make_room(&mut self, slot: u32, generation: &Arc<Generation>) -> u32 {
+        self.slots.remove(&slot);
+        let Self { plans, slots, .. } = self;
+        let mut spare = 0;
+        plans.retain(|planned| {
+            let is_spare = !slots.values().any(|id| *id == planned.id);
+            spare += usize::from(is_spare);
+            !is_spare || spare <= PLANS && planned.is_kept_for(generation)
+        });
+        let is_free = |number: &u32| plans.iter().all(|planned| planned.number != *number);
+        // There are fewer plans than numbers.
+        (0..=u32::MAX).find(is_free).unwrap_or_default()
+    }
+
+    /// From now on this plan holds in the slot.
+    fn hold(&mut self, slot: u32, planned: Planned) {
+        self.slots.insert(slot, planned.id);
+        self.plans.insert(0, planned);
+    }
+
+    /// A plan there is, when it serves again and everybody it needs is still there: it holds in this slot from now on.
     fn planned(&mut self, slot: u32, generation: &Arc<Generation>, columns: &[Column]) -> Option<MaskPlan> {
-        let slot = self.slots.get_mut(&slot)?;
         let serves = |planned: &Planned| {
             planned.reusable.as_ref().is_some_and(|kept| kept.serves(generation, columns))
         };
-        let place = slot.plans.iter().position(serves)?;
-        slot.plans.get_mut(..=place)?.rotate_right(1);
-        let planned = slot.latest()?;
+        let place = self.plans.iter().position(serves)?;
+        self.plans.get_mut(..=place)?.rotate_right(1);
+        let planned = self.plans.first()?;
         let is_there = |part: &Part| {
             let resident = self
                 .members
@@ -159,9 +175,11 @@ impl GuestMaskers {
             (resident.instance.guest.is_usable() && resident.loaded.is_trusted()).then_some(())
         };
         if planned.parts.iter().all(|part| is_there(part).is_some()) {
+            self.slots.insert(slot, planned.id);
             return planned.reusable.as_ref().map(|kept| kept.plan.clone());
         }
-        slot.plans.remove(0);
+        // Where else it holds, nothing can be masked with it.
+        self.plans.remove(0);
         None
     }
 
@@ -174,10 +192,9 @@ impl GuestMaskers {
         operation: &Operation,
         wanted: &[u16],
     ) -> Vec<Applied> {
-        let Self { info, members, slots, next_id, .. } = self;
-        let Some(planned) = slots.get_mut(&slot).and_then(|slot| slot.plans.first_mut()) else {
-            return Vec::new();
-        };
+        let Self { info, members, plans, slots, next_id, .. } = self;
+        let held = slots.get(&slot).and_then(|id| plans.iter_mut().find(|planned| planned.id == *id));
+        let Some(planned) = held else { return Vec::new() };
         let mut told = Vec::new();
         for (index, member) in members.iter_mut().enumerate() {
             let shadow = generation.beside(&member.name).and_then(|beside| beside.shadow());
@@ -211,26 +228,22 @@ impl GuestMaskers {
         told
     }
 
-    /// Lets go of plans that will not serve again, and of instances that nothing needs any more.
-    fn tidy(&mut self, generation: &Arc<Generation>) {
-        for slot in self.slots.values_mut() {
-            let mut is_latest = true;
-            slot.plans.retain(|planned| std::mem::take(&mut is_latest) || planned.is_kept_for(generation));
-        }
-        let slots = &self.slots;
+    /// Lets go of instances that nothing needs any more.
+    fn tidy(&mut self, generation: &Generation) {
+        let plans = &self.plans;
         for (index, member) in self.members.iter_mut().enumerate() {
             let newest = generation.serving(&member.name, &self.info.id);
             member.residents.retain(|resident| {
                 let is_newest = newest.is_some_and(|newest| Arc::ptr_eq(newest, &resident.loaded));
-                let is_bound = || parts(slots).any(|part| part.is(index, resident.id));
+                let is_bound = || parts(plans).any(|part| part.is(index, resident.id));
                 resident.instance.guest.is_usable() && (is_newest || is_bound())
             });
         }
     }
 }
 
-fn parts(slots: &BTreeMap<u32, Slot>) -> impl Iterator<Item = &Part> {
-    slots.values().flat_map(|slot| &slot.plans).flat_map(|planned| &planned.parts)
+fn parts(plans: &[Planned]) -> impl Iterator<Item = &Part> {
+    plans.iter().flat_map(|planned| &planned.parts)
 }
 
 impl Part {
@@ -309,14 +322,8 @@ impl Maskers for GuestMaskers {
         columns: &[Column],
         operation: &Operation,
     ) -> Result<MaskPlan, Fault> {
-        if self.members.is_empty() {
-            let (parts, shadows) = (Vec::new(), Vec::new());
-            let nothing = Planned { number: 0, columns: columns.len(), parts, shadows, reusable: None };
-            self.slots.insert(slot, Slot { plans: vec![nothing] });
-            return Ok(MaskPlan::default());
-        }
-        let generation = self.current.load();
-        let is_tried = self.members.iter().any(|member| generation.beside(&member.name).is_some());
+        let generation = self.observe();
+        let is_tried = self.seen.1;
         if let Some(mut plan) = self.planned(slot, &generation, columns) {
             if is_tried {
                 plan.beside = self.plan_beside(slot, &generation, columns, operation, &plan.wanted).await;
@@ -324,14 +331,12 @@ impl Maskers for GuestMaskers {
             return Ok(plan);
         }
         // Until this one succeeds, none holds: what was the last is not to be taken for it.
-        let place = self.slots.entry(slot).or_default();
-        let number = place.make_room(slot, &generation);
-        let kept = std::mem::take(&mut place.plans);
+        let number = self.make_room(slot, &generation);
         let (lent_columns, lent_operation) = (LentColumns::new(columns), LentOperation::new(operation));
         let mut wanted = vec![false; columns.len()];
         let (mut parts, mut by) = (Vec::new(), Vec::with_capacity(self.members.len()));
         let mut asked = Vec::with_capacity(self.members.len());
-        let mut reusable = true;
+        let mut reusable = !self.members.is_empty();
         for (index, member) in self.members.iter_mut().enumerate() {
             let loaded = generation.serving(&member.name, &self.info.id);
             let loaded = loaded.ok_or_else(|| fault::missing(&member.name))?;
@@ -362,10 +367,9 @@ impl Maskers for GuestMaskers {
             plan: plan.clone(),
         };
         let reusable = reusable.then(made_of);
-        let shadows = Vec::new();
-        let mut plans = vec![Planned { number, columns: columns.len(), parts, shadows, reusable }];
-        plans.extend(kept);
-        self.slots.insert(slot, Slot { plans });
+        self.next_id += 1;
+        let (id, columns_of, shadows) = (self.next_id, columns.len(), Vec::new());
+        self.hold(slot, Planned { id, number, columns: columns_of, parts, shadows, reusable });
         self.tidy(&generation);
         if is_tried {
             plan.beside = self.plan_beside(slot, &generation, columns, operation, &plan.wanted).await;
@@ -373,11 +377,28 @@ impl Maskers for GuestMaskers {
         Ok(plan)
     }
 
+    fn era(&mut self) -> u64 {
+        if self.members.is_empty() {
+            return self.era;
+        }
+        self.observe();
+        let mut residents = self.members.iter().flat_map(|member| &member.residents);
+        if self.seen.1 || residents.any(|resident| !resident.instance.guest.is_usable()) {
+            self.era += 1;
+        }
+        self.era
+    }
+
+    fn forget(&mut self, slot: u32) {
+        self.slots.remove(&slot);
+    }
+
     async fn mask(&mut self, slot: u32, batch: &Batch) -> Result<Masked, Fault> {
         let unsound = |what: &str| {
             Fault::new(FaultSource::Host, fault::code::PIPELINE, "values cannot be masked").with_detail(what)
         };
-        let plan = self.slots.get(&slot).and_then(Slot::latest);
+        let held = self.slots.get(&slot);
+        let plan = held.and_then(|id| self.plans.iter().find(|planned| planned.id == *id));
         let plan = plan.ok_or_else(|| unsound("no plan for this slot"))?;
         if !edits::batch_is_sound(batch, plan.columns) {
             return Err(unsound("the values are not UTF-8, or not where they are said to be"));

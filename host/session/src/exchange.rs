@@ -12,6 +12,7 @@
 
 mod client_side;
 mod held;
+mod kept;
 mod records;
 mod server_side;
 mod transport;
@@ -133,6 +134,8 @@ pub struct Exchange<P: Ports> {
     /// answers in a row that announced columns without covering a byte
     idle_shapes: u32,
     shape: Option<server_side::Shape>,
+    /// shapes the inspector need not stop at
+    kept: kept::Kept,
     /// how messages are masked
     told: Option<server_side::Told>,
     idle: bool,
@@ -186,6 +189,7 @@ impl<P: Ports> Exchange<P> {
             ledger: Ledger::new(),
             idle_shapes: 0,
             shape: None,
+            kept: kept::Kept::new(),
             told: None,
             idle: true,
             operations: 0,

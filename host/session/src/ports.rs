@@ -3,7 +3,7 @@
 //! Implementations live at the edge (`weir-guests` for the plugins, `weir` for the trail, approvals and
 //! catalog). Tests script them. An error from any of them means: nothing is forwarded.
 
-use crate::traffic::{Batch, ClientOutcome, Masked, ServerOutcome, Substitute, WireColumn};
+use crate::traffic::{Batch, ClientOutcome, Event, Masked, ServerOutcome, Substitute, WireColumn};
 use smallvec::SmallVec;
 use std::future::Future;
 use std::sync::Arc;
@@ -20,13 +20,17 @@ pub trait Inspector: Send {
     fn judged_by(&self) -> JudgedBy;
     fn client(&mut self, data: &[u8], eof: bool)
     -> impl Future<Output = Result<ClientOutcome, Fault>> + Send;
-    fn server(&mut self, data: &[u8], eof: bool)
-    -> impl Future<Output = Result<ServerOutcome, Fault>> + Send;
-    fn want(&mut self, columns: &[u16]) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn server(
+        &mut self,
+        data: &[u8],
+        eof: bool,
+        kept_from: u32,
+    ) -> impl Future<Output = Result<ServerOutcome, Fault>> + Send;
+    fn want(&mut self, columns: &[u16], keep: u32) -> impl Future<Output = Result<(), Fault>> + Send;
     fn edit(
         &mut self,
         data: &[u8],
-        kind: u16,
+        event: &Event,
         masked: &Masked,
     ) -> impl Future<Output = Result<Vec<u8>, Fault>> + Send;
     fn refuse(&mut self, id: u32, why: &Fault) -> impl Future<Output = Result<Substitute, Fault>> + Send;
@@ -107,14 +111,28 @@ pub trait Maskers: Send {
         columns: &[Column],
         operation: &Operation,
     ) -> impl Future<Output = Result<MaskPlan, Fault>> + Send;
+    /// As long as this is the same number, every plan that serves again would be the same if it was asked for anew:
+    /// whoever goes on with one without asking compares before. It may grow for no reason, as it does whenever it is
+    /// asked while something is tried beside a masker.
+    fn era(&mut self) -> u64;
+    /// Nobody needs the slot's plan any more.
+    fn forget(&mut self, slot: u32);
     /// Runs the batch through every masker that wanted something of the slot's shape. `batch.columns` index
     /// the columns given to `plan`.
     fn mask(&mut self, slot: u32, batch: &Batch) -> impl Future<Output = Result<Masked, Fault>> + Send;
 }
 
+/// Columns by their own names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    pub columns: Vec<Column>,
+    /// From this moment on they may have others; `None` when nothing was looked up.
+    pub until: Option<tokio::time::Instant>,
+}
+
 /// Names of the columns a result has, whatever their alias.
 pub trait Catalog: Send + Sync {
-    fn columns(&self, wire: Vec<WireColumn>) -> impl Future<Output = Result<Vec<Column>, Fault>> + Send;
+    fn columns(&self, wire: Vec<WireColumn>) -> impl Future<Output = Result<Named, Fault>> + Send;
 }
 
 /// Everything the trail keeps about an operation before it runs. Texts are masked already.

@@ -22,6 +22,7 @@ pub mod kind {
     pub const MESSAGE: u16 = 9;
     pub const DONE: u16 = 10;
     pub const IDLE: u16 = 11;
+    pub const KNOWN: u16 = 12;
 }
 
 /// Length of a NULL cell, and the top bit that marks decoded cells and NULL edits.

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Mutex;
 use weir_model::{Column, Fault, FaultSource};
 use weir_net::Stream;
-use weir_session::ports;
+use weir_session::ports::{self, Named};
 use weir_session::traffic::WireColumn;
 use weir_wire::postgres::{DatabaseName, StartupParameters};
 
@@ -35,6 +35,7 @@ pub(crate) struct Catalog {
     connection: Mutex<Option<Stream>>,
 }
 
+#[derive(Clone)]
 struct Known {
     relation: Option<Arc<Relation>>,
     at: Instant,
@@ -51,20 +52,22 @@ impl Catalog {
         Self { account, database, known: std::sync::Mutex::new(HashMap::new()), connection: Mutex::new(None) }
     }
 
-    fn remembered(&self, id: u32) -> Option<Option<Arc<Relation>>> {
+    fn remembered(&self, id: u32) -> Option<Known> {
         let known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        known.get(&id).filter(|known| known.at.elapsed() < BELIEVE).map(|known| known.relation.clone())
+        known.get(&id).filter(|known| known.at.elapsed() < BELIEVE).cloned()
     }
 
-    fn remember(&self, id: u32, relation: Option<Arc<Relation>>) {
+    fn remember(&self, id: u32, relation: Option<Arc<Relation>>) -> Known {
+        let new = Known { relation, at: Instant::now() };
         let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if known.len() >= MAX_RELATIONS {
             known.clear();
         }
-        known.insert(id, Known { relation, at: Instant::now() });
+        known.insert(id, new.clone());
+        new
     }
 
-    async fn relation(&self, id: u32) -> Result<Option<Arc<Relation>>, Fault> {
+    async fn relation(&self, id: u32) -> Result<Known, Fault> {
         if let Some(relation) = self.remembered(id) {
             return Ok(relation);
         }
@@ -92,8 +95,7 @@ impl Catalog {
                 return Err(unavailable("the catalog did not answer in time".into()));
             }
         };
-        self.remember(id, relation.clone());
-        Ok(relation)
+        Ok(self.remember(id, relation))
     }
 
     async fn ask(&self, connection: &mut Option<Stream>, id: u32) -> Result<Option<Relation>, String> {
@@ -122,12 +124,18 @@ impl Catalog {
 pub(crate) struct SessionCatalog(pub(crate) Arc<Catalog>);
 
 impl ports::Catalog for SessionCatalog {
-    async fn columns(&self, wire: Vec<WireColumn>) -> Result<Vec<Column>, Fault> {
+    async fn columns(&self, wire: Vec<WireColumn>) -> Result<Named, Fault> {
+        let mut until = None;
         let mut columns = Vec::with_capacity(wire.len());
         for column in wire {
             let relation = match column.relation_id {
                 0 => None,
-                id => self.0.relation(id).await?,
+                id => {
+                    let known = self.0.relation(id).await?;
+                    let end = tokio::time::Instant::from_std(known.at + BELIEVE);
+                    until = until.into_iter().chain([end]).min();
+                    known.relation
+                }
             };
             let source = relation.as_ref().and_then(|relation| relation.columns.get(&column.column_number));
             columns.push(Column {
@@ -138,7 +146,7 @@ impl ports::Catalog for SessionCatalog {
                 labels: Vec::new(),
             });
         }
-        Ok(columns)
+        Ok(Named { columns, until })
     }
 }
 

@@ -48,23 +48,25 @@ impl StreamInspector for Inspector {
         Ok(self.read_client(data, eof))
     }
 
-    fn server(&mut self, data: &[u8], eof: bool) -> Result<ServerOutcome, Fault> {
+    fn server(&mut self, data: &[u8], eof: bool, kept_from: u32) -> Result<ServerOutcome, Fault> {
+        self.forget_shapes_before(kept_from);
         Ok(self.read_server(data, eof))
     }
 
-    fn want(&mut self, columns: &[u16]) -> Result<(), Fault> {
-        self.want_columns(columns)
+    fn want(&mut self, columns: &[u16], keep: u32) -> Result<(), Fault> {
+        self.want_columns(columns, keep)
     }
 
     fn edit(
         &mut self,
         data: &[u8],
         kind: u16,
+        reference: u32,
         cells: &[u32],
         texts: &[u8],
         ends: &[u32],
     ) -> Result<Vec<u8>, Fault> {
-        self.edit_event(data, kind, cells, texts, ends)
+        self.edit_event(data, kind, reference, cells, texts, ends)
     }
 
     fn refuse(&mut self, id: u32, why: &Fault) -> Result<Substitute, Fault> {

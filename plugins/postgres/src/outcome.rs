@@ -135,8 +135,14 @@ impl ServerSide {
         self.outcome.events.push(event(kind::SHAPE, 0, len, at, usize::try_from(operation).unwrap_or(0)));
     }
 
-    /// `len` bytes with one more row (or `count` of them).
-    pub fn rows(&mut self, len: usize, count: usize) {
+    /// A shape that the host has kept under this number.
+    pub fn known(&mut self, len: usize, number: u32, operation: u32) {
+        let word = |number: u32| usize::try_from(number).unwrap_or(0);
+        self.outcome.events.push(event(kind::KNOWN, 0, len, word(number), word(operation)));
+    }
+
+    /// `len` bytes with one more row (or `count` of them). `shape`: which of the answer's it belongs to, for `edit`.
+    pub fn rows(&mut self, len: usize, count: usize, shape: usize) {
         if let Some(last) = self.outcome.events.last_mut().filter(|last| last.kind == kind::ROWS)
             && let Some(sum) = u32::try_from(len).ok().and_then(|len| last.len.checked_add(len))
         {
@@ -144,7 +150,7 @@ impl ServerSide {
             last.count = last.count.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
             return;
         }
-        self.outcome.events.push(event(kind::ROWS, 0, len, count, 0));
+        self.outcome.events.push(event(kind::ROWS, 0, len, count, shape));
     }
 
     /// How many cells there are, to go back to.

@@ -3,11 +3,12 @@
 use super::client_side::nonsense;
 use super::{Exchange, Stop};
 use crate::masking::{check_lists, no_operation};
-use crate::ports::{Catalog, Inspector, MaskPlan, Maskers, Ports};
+use crate::ports::{Catalog, Inspector, MaskPlan, Maskers, Named, Ports};
 use crate::traffic::{Batch, Event, NULL_LENGTH, ResultInfo, ServerOutcome, Status, TOP_BIT, kind};
 use weir_model::{Applied, Column, Fault};
 
-/// Slots of the maskers: 0 is for texts that go into the trail, these for messages and the current result.
+/// Slots of the maskers: 0 is for texts that go into the trail, these for messages and for results that are not kept.
+/// Those behind them are `kept`'s.
 const MESSAGE_SLOT: u32 = 1;
 const RESULT_SLOT: u32 = 2;
 /// Shapes in a row that may be announced without a byte between them; honest ones have rows behind them.
@@ -16,6 +17,8 @@ const MAX_IDLE_SHAPES: u32 = 1024;
 /// The result shape whose rows are coming.
 pub(super) struct Shape {
     operation: u32,
+    /// where the maskers hold its plan
+    slot: u32,
     plan: MaskPlan,
 }
 
@@ -38,7 +41,9 @@ impl<P: Ports> Exchange<P> {
     /// Shows the inspector what the upstream sent and carries out what it finds.
     pub(super) async fn look_at_upstream(&mut self) -> Result<(), Stop> {
         self.from_upstream.fresh = false;
-        let mut outcome = self.inspector.server(self.from_upstream.bytes(), self.from_upstream.ended).await?;
+        let kept_from = self.withdraw_what_is_over();
+        let (bytes, eof) = (self.from_upstream.bytes(), self.from_upstream.ended);
+        let mut outcome = self.inspector.server(bytes, eof, kept_from).await?;
         if std::mem::take(&mut self.waiting) {
             self.from_client.fresh = true;
         }
@@ -114,6 +119,7 @@ impl<P: Ports> Exchange<P> {
                 self.from_upstream.fresh |= self.from_upstream.len() > 0 || self.from_upstream.ended;
                 self.from_upstream.need = 0;
             }
+            kind::KNOWN => self.known(event)?,
             kind::ROWS => self.rows(event, outcome, progress).await?,
             kind::MESSAGE => self.message(event, outcome, progress).await?,
             kind::DONE => {
@@ -133,21 +139,56 @@ impl<P: Ports> Exchange<P> {
     async fn shape(&mut self, event: &Event, outcome: &mut ServerOutcome) -> Result<(), Stop> {
         let wire = outcome.shapes.get_mut(event.count as usize);
         let wire = wire.ok_or_else(|| nonsense("an event names a shape that is not there"))?;
-        let columns = self.catalog.columns(std::mem::take(wire)).await?;
+        self.end_shape();
+        let place = self.kept.place(wire);
+        let slot = place.map_or(RESULT_SLOT, |place| place.slot);
+        let Named { columns, until } = self.catalog.columns(std::mem::take(wire)).await?;
         let nothing = no_operation();
         let operation = self.running.get(&event.reference).map_or(&nothing, |running| &running.operation);
-        let plan = self.maskers.plan(RESULT_SLOT, &columns, operation).await?;
+        let plan = self.maskers.plan(slot, &columns, operation).await?;
         if !plan.beside.is_empty()
             && let Some(running) = self.running.get_mut(&event.reference)
         {
             running.note(&plan.beside);
         }
+        let keep = match place.filter(|_| plan.reusable && plan.beside.is_empty()) {
+            Some(place) => self.kept.keep(place, plan.clone(), until),
+            None => 0,
+        };
         // Nothing of a new shape is wanted until somebody says so.
-        if !plan.wanted.is_empty() {
-            self.inspector.want(&plan.wanted).await?;
+        if !plan.wanted.is_empty() || keep != 0 {
+            self.inspector.want(&plan.wanted, keep).await?;
         }
-        self.shape = Some(Shape { operation: event.reference, plan });
+        self.shape = Some(Shape { operation: event.reference, slot, plan });
         Ok(())
+    }
+
+    /// The same for columns whose plan is kept: nobody is asked.
+    fn known(&mut self, event: &Event) -> Result<(), Stop> {
+        let kept = self.kept.find(event.count).map(|(plan, slot)| (plan.clone(), slot));
+        let (plan, slot) = kept.ok_or_else(|| nonsense("it takes columns for known that are not kept"))?;
+        self.pass_on(event.len as usize)?;
+        self.end_shape();
+        self.shape = Some(Shape { operation: event.reference, slot, plan });
+        Ok(())
+    }
+
+    /// No more rows of the current shape come.
+    fn end_shape(&mut self) {
+        if let Some(shape) = self.shape.take().filter(|shape| !self.kept.has(shape.slot)) {
+            self.maskers.forget(shape.slot);
+        }
+    }
+
+    /// Nothing is kept that would be planned otherwise now: the number from which on shapes are. The rows that are
+    /// coming stay with the plan they began with.
+    fn withdraw_what_is_over(&mut self) -> u32 {
+        let (kept_from, gone) = self.kept.withdraw(self.maskers.era());
+        let current = self.shape.as_ref().map(|shape| shape.slot);
+        for slot in gone.filter(|slot| Some(*slot) != current) {
+            self.maskers.forget(slot);
+        }
+        kept_from
     }
 
     async fn rows(
@@ -166,8 +207,8 @@ impl<P: Ports> Exchange<P> {
         let count = count.ok_or_else(|| nonsense("rows beyond counting"))?;
         let column_of = |cell: usize| wanted.get(cell % wanted.len()).copied().unwrap_or_default();
         let cells = gather(self.message_bytes(event)?, outcome, progress, count, column_of)?;
-        let (operation, plan) = (shape.operation, shape.plan.clone());
-        let applied = self.mask_and_forward(event, RESULT_SLOT, cells).await?;
+        let (operation, slot, plan) = (shape.operation, shape.slot, shape.plan.clone());
+        let applied = self.mask_and_forward(event, slot, cells).await?;
         if let Some(running) = self.running.get_mut(&operation) {
             running.count(&applied, &plan);
         }
@@ -239,7 +280,7 @@ impl<P: Ports> Exchange<P> {
         }
         let bytes = self.from_upstream.take(event.len as usize);
         let bytes = bytes.ok_or_else(|| nonsense("an event covers more bytes than there are"))?;
-        let edited = self.inspector.edit(&bytes, event.kind, &masked).await?;
+        let edited = self.inspector.edit(&bytes, event, &masked).await?;
         self.count_bytes(edited.len());
         self.to_client.push(&edited);
         Ok(masked.applied)

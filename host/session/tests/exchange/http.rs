@@ -362,7 +362,7 @@ impl HttpScene {
             info: info(),
             inspector,
             policies: ToyPolicies(Arc::clone(&hub)),
-            maskers: ToyMaskers { hub: Arc::clone(&hub), active: masking, plans: vec![] },
+            maskers: ToyMaskers { hub: Arc::clone(&hub), active: masking },
             trail: ToyTrail(Arc::clone(&hub)),
             approvals: ToyApprovals(Arc::clone(&hub)),
             limits: Limits {

@@ -17,6 +17,8 @@ mod http;
 mod http_aside;
 mod http_flow;
 #[cfg(test)]
+mod known;
+#[cfg(test)]
 mod lies;
 #[cfg(test)]
 mod maskers;

@@ -7,16 +7,16 @@ use crate::approvals::{Asked, ToyApprovals};
 use crate::maskers::{ToyCatalog, ToyMaskers};
 use crate::toy::Toy;
 use crate::trail::{Disk, ToyTrail};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use weir_model::{
-    Digest, Fault, JudgedBy, Operation, PluginName, Principal, PrincipalKind, ResourceName, SessionId,
-    SessionInfo, Tags, Verdict,
+    Column, Digest, Fault, JudgedBy, Operation, PluginName, Principal, PrincipalKind, ResourceName,
+    SessionId, SessionInfo, Tags, Verdict,
 };
 use weir_session::decide::Default as DefaultVerdict;
 use weir_session::exchange::{Ended, Exchange, Limits, Start};
@@ -61,6 +61,18 @@ pub(crate) struct Hub {
     pub(crate) masker_lies: Mutex<Option<MaskerLie>>,
     /// columns of each plan, but for those of the trail
     pub(crate) planned: Mutex<Vec<String>>,
+    /// what the masker hides
+    pub(crate) word: Mutex<&'static str>,
+    /// its plans serve again, and in which era that is said
+    pub(crate) serves_again: AtomicBool,
+    pub(crate) era: AtomicU64,
+    /// plans that hold, by slot: what the columns are, and what is hidden
+    pub(crate) plans: Mutex<BTreeMap<u32, (Vec<Column>, &'static str)>>,
+    /// the inspector does not hear that something is kept no longer
+    pub(crate) keeps_for_ever: AtomicBool,
+    /// columns that are called otherwise in truth, and how long that is believed
+    pub(crate) sources: Mutex<HashMap<String, String>>,
+    pub(crate) believed: Mutex<Option<Duration>>,
 }
 
 impl Hub {
@@ -88,6 +100,13 @@ impl Hub {
             lie_to_server: Mutex::default(),
             masker_lies: Mutex::default(),
             planned: Mutex::default(),
+            word: Mutex::new("secret"),
+            serves_again: AtomicBool::default(),
+            era: AtomicU64::default(),
+            plans: Mutex::default(),
+            keeps_for_ever: AtomicBool::default(),
+            sources: Mutex::default(),
+            believed: Mutex::default(),
         }
     }
 }
@@ -213,13 +232,16 @@ impl Scene {
             last_id: 0,
             queue: Arc::default(),
             wanted: vec![],
+            announced: String::new(),
+            kept: vec![],
+            edited: vec![],
         };
         let start = Start::<ToyPorts> {
             info: info(),
             inspector: toy,
             policies: ToyPolicies(Arc::clone(&hub)),
-            maskers: ToyMaskers { hub: Arc::clone(&hub), active: self.masking, plans: vec![] },
-            catalog: ToyCatalog,
+            maskers: ToyMaskers { hub: Arc::clone(&hub), active: self.masking },
+            catalog: ToyCatalog(Arc::clone(&hub)),
             trail: ToyTrail(Arc::clone(&hub)),
             approvals: ToyApprovals(Arc::clone(&hub)),
             leave: ToyLeave { hub: Arc::clone(&hub), asks },

@@ -23,7 +23,7 @@
 //! fail text   a message; the oldest operation has failed
 //! note text   a message
 //! idle        passes; everything is answered
-//! cols a,b    passes; the oldest operation's columns
+//! cols a,b    passes; the oldest operation's columns, announced if they are not known
 //! (cols) a,b  the same, but dropped
 //! row x,y     one row; `\N` is NULL, `x:6869` is `hi` in another form
 //! big N       passes, together with the N bytes behind it
@@ -53,6 +53,12 @@ pub(crate) struct Toy {
     /// operations that have not ended, oldest first
     pub(crate) queue: Arc<Mutex<VecDeque<u32>>>,
     pub(crate) wanted: Vec<u16>,
+    /// the columns that were announced last
+    pub(crate) announced: String,
+    /// what is wanted of which columns, by number
+    pub(crate) kept: Vec<(u32, String, Vec<u16>)>,
+    /// `wanted` for the rows of the last answer, one after the other
+    pub(crate) edited: Vec<Vec<u16>>,
 }
 
 pub(crate) fn event(kind: u16, len: usize) -> Event {
@@ -200,7 +206,10 @@ impl Toy {
                 rows.count += 1;
                 rows.len += u32::try_from(text.len() + 1).unwrap();
             }
-            None => out.events.push(Event { count: 1, ..event(kind::ROWS, text.len() + 1) }),
+            None => {
+                let reference = u32::try_from(self.edited.len() - 1).unwrap();
+                out.events.push(Event { count: 1, reference, ..event(kind::ROWS, text.len() + 1) });
+            }
         }
         let mut at = start + 4;
         for (column, cell) in text[4..].split(',').enumerate() {
@@ -247,6 +256,16 @@ impl Toy {
                         out.events.push(event(kind::DROP, len));
                         len = 0;
                     }
+                    let reference = self.queue.lock().unwrap().front().copied().unwrap_or_default();
+                    if let Some((number, _, wanted)) = self.kept.iter().find(|(_, known, _)| known == rest) {
+                        out.events.push(Event { count: *number, reference, ..event(kind::KNOWN, len) });
+                        self.wanted.clone_from(wanted);
+                        self.edited.push(wanted.clone());
+                        start += line.len();
+                        continue;
+                    }
+                    self.announced = rest.to_owned();
+                    self.wanted.clear();
                     let columns = rest.split(',').map(|name| WireColumn {
                         name: name.into(),
                         type_id: 25,
@@ -256,7 +275,6 @@ impl Toy {
                         type_name: "text".into(),
                     });
                     let count = at(&mut out.shapes, columns.collect());
-                    let reference = self.queue.lock().unwrap().front().copied().unwrap_or_default();
                     out.events.push(Event { count, reference, ..event(kind::SHAPE, len) });
                     return out;
                 }
@@ -302,7 +320,11 @@ impl Inspector for Toy {
         }
     }
 
-    async fn server(&mut self, data: &[u8], eof: bool) -> Result<ServerOutcome, Fault> {
+    async fn server(&mut self, data: &[u8], eof: bool, kept_from: u32) -> Result<ServerOutcome, Fault> {
+        if !self.hub.keeps_for_ever.load(Ordering::Relaxed) {
+            self.kept.retain(|(number, ..)| *number >= kept_from);
+        }
+        self.edited = vec![self.wanted.clone()];
         self.hub.most_of_server.fetch_max(data.len(), Ordering::Relaxed);
         self.hub.server_calls.fetch_add(1, Ordering::Relaxed);
         let lie = self.hub.lie_to_server.lock().unwrap().as_mut().map(|lie| lie(data, eof));
@@ -312,12 +334,20 @@ impl Inspector for Toy {
         }
     }
 
-    async fn want(&mut self, columns: &[u16]) -> Result<(), Fault> {
+    async fn want(&mut self, columns: &[u16], keep: u32) -> Result<(), Fault> {
         self.wanted = columns.to_vec();
+        if keep != 0 {
+            let last = self.kept.last().map_or(0, |(number, ..)| *number);
+            assert!(keep > last, "numbers ascend");
+            self.kept.push((keep, self.announced.clone(), columns.to_vec()));
+        }
         Ok(())
     }
 
-    async fn edit(&mut self, data: &[u8], kind: u16, masked: &Masked) -> Result<Vec<u8>, Fault> {
+    async fn edit(&mut self, data: &[u8], event: &Event, masked: &Masked) -> Result<Vec<u8>, Fault> {
+        let kind = event.kind;
+        let nothing = Vec::new();
+        let wanted = self.edited.get(event.reference as usize).unwrap_or(&nothing);
         let mut edits = Vec::new();
         let mut start = 0;
         for (cell, end) in masked.cells.iter().zip(&masked.ends) {
@@ -336,7 +366,7 @@ impl Inspector for Toy {
                 cell += 1;
             } else {
                 let cells = body.split(',').enumerate().map(|(column, old)| {
-                    if !self.wanted.contains(&u16::try_from(column).unwrap()) {
+                    if !wanted.contains(&u16::try_from(column).unwrap()) {
                         return old.to_owned();
                     }
                     cell += 1;

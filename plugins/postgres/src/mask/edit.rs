@@ -212,7 +212,7 @@ impl Asked {
 }
 
 impl Inspector {
-    pub fn want_columns(&mut self, columns: &[u16]) -> Result<(), Fault> {
+    pub fn want_columns(&mut self, columns: &[u16], keep: u32) -> Result<(), Fault> {
         let known = self.server.rows.shape.columns.len();
         if columns.iter().any(|column| usize::from(*column) >= known) {
             return Err(Fault {
@@ -221,6 +221,7 @@ impl Inspector {
             });
         }
         self.server.rows.wanted = Rc::from(columns);
+        self.keep_shape(keep);
         Ok(())
     }
 
@@ -228,18 +229,21 @@ impl Inspector {
         &mut self,
         data: &[u8],
         event: u16,
+        reference: u32,
         cells: &[u32],
         texts: &[u8],
         ends: &[u32],
     ) -> Result<Vec<u8>, Fault> {
         let kept = self.server.kept_back.as_mut().filter(|_| data.is_empty());
         let edits = Edits { cells, texts, ends, ascii_only: !self.reading.utf8, hides: kept.is_some() };
-        let rows = &self.server.edited_rows;
+        let rows = usize::try_from(reference).ok().and_then(|at| self.server.edited.get(at));
         let edited = match event {
             kind::MESSAGE => edits.message(data),
             kind::ROWS if let Some(kept) = kept => kept.edited(&edits),
-            kind::ROWS if data.first() == Some(&b'd') => edits.copy_rows(rows, data),
-            kind::ROWS => edits.data_rows(rows, data),
+            kind::ROWS if let Some(rows) = rows => match data.first() {
+                Some(b'd') => edits.copy_rows(rows, data),
+                _ => edits.data_rows(rows, data),
+            },
             _ => None,
         };
         edited.ok_or_else(|| Fault {

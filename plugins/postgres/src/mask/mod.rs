@@ -3,6 +3,7 @@
 pub mod cells;
 pub mod edit;
 pub mod kept_back;
+pub mod known;
 pub mod people;
 
 use crate::copy::Style;

@@ -18,6 +18,8 @@ pub struct Column {
 /// Columns of one result.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Shape {
+    /// As the upstream described them.
+    pub body: Box<[u8]>,
     pub columns: Vec<Column>,
 }
 
@@ -49,7 +51,7 @@ pub fn decode(body: &[u8]) -> Option<Shape> {
         let format = Format::from_code(reader.u16()?);
         columns.push(Column { name, relation, number, type_oid, modifier, format });
     }
-    reader.at_end().then_some(Shape { columns })
+    reader.at_end().then_some(Shape { body: body.into(), columns })
 }
 
 #[cfg(test)]

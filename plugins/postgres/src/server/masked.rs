@@ -28,8 +28,8 @@ impl Inspector {
         let (answer, operation, hidden) = (front.answer, front.operation, front.hidden);
         let portal = front.portal.clone();
         let shape = match message.header.kind {
-            b'T' => match row_description::decode(message.body) {
-                Some(shape) => Some(Rc::new(shape)),
+            b'T' => match self.described_shape(message.body) {
+                Some(shape) => Some(shape),
                 None => return Some(Flow::Fatal(violation("the upstream sent a malformed RowDescription"))),
             },
             _ => None,
@@ -48,7 +48,11 @@ impl Inspector {
                     out.drop(len);
                 }
                 self.complete(out, super::ends::status::OK);
-                Some(self.announce(out, if hidden { 0 } else { len }, operation, &shape))
+                let shown = if hidden { 0 } else { len };
+                if self.is_known(out, shown, operation, &shape, None) {
+                    return Some(Flow::Next);
+                }
+                Some(self.announce(out, shown, operation, &shape))
             }
             Answer::Query => {
                 let shape = shape?;
@@ -56,6 +60,11 @@ impl Inspector {
             }
             _ => None,
         }
+    }
+
+    fn described_shape(&self, body: &[u8]) -> Option<Rc<Shape>> {
+        let known = self.server.known.described(body);
+        known.or_else(|| row_description::decode(body).map(Rc::new))
     }
 
     /// One of the results of a query, which may have as many as fit into its text. Each announcement hands that text
@@ -69,8 +78,13 @@ impl Inspector {
             out.pass(len);
             return Flow::Next;
         }
-        let before = if is_first { 0 } else { self.server.told_bytes };
-        self.server.told_bytes = before.saturating_add(told_bytes);
+        if is_first {
+            self.server.told_bytes = 0;
+        }
+        if self.is_known(out, len, operation, shape, None) {
+            return Flow::Next;
+        }
+        self.server.told_bytes = self.server.told_bytes.saturating_add(told_bytes);
         if !is_first && self.server.told_bytes > MAX_TOLD_BYTES {
             return Flow::Fatal(denied(
                 "cannot be masked: one query has too many results with different columns; send its statements apart",
@@ -100,6 +114,8 @@ impl Inspector {
             // More rows of a portal that was described when it first ran.
             let known = front.portal.as_ref().and_then(|portal| portal.shape.borrow().clone());
             return match known {
+                // The row is looked at again, since now it may be needed whole.
+                Some(shape) if self.is_known(out, 0, operation, &shape, None) => Flow::Over(0),
                 Some(shape) => self.announce(out, 0, operation, &shape),
                 None => Flow::Fatal(denied("cannot be masked: the upstream sent rows without a description")),
             };
@@ -149,7 +165,7 @@ impl Inspector {
             return self.keep_back(out, bytes, 1, rows);
         }
         self.server.progress.rows += 1;
-        out.rows(len, 1);
+        out.rows(len, 1, self.server.edited.len() - 1);
         Flow::Next
     }
 
@@ -165,6 +181,9 @@ impl Inspector {
         {
             let style = Rc::new(copy_out.style.clone());
             self.server.header_expected = style.header;
+            if self.is_known(out, len, operation, &shape, Some(Rc::clone(&style))) {
+                return Flow::Next;
+            }
             let flow = self.announce(out, len, operation, &shape);
             self.server.rows.style = Some(style);
             return flow;
@@ -251,7 +270,7 @@ impl Inspector {
                 return self.keep_back(out, bytes, found.len(), rows);
             }
         }
-        out.rows(end, found.len());
+        out.rows(end, found.len(), self.server.edited.len() - 1);
         Flow::Over(end)
     }
 

@@ -9,6 +9,7 @@ use crate::client::show;
 use crate::inspector::{Inspector, violation};
 use crate::mask::Rows;
 use crate::mask::kept_back::KeptBack;
+use crate::mask::known::Known;
 use crate::messages::row_description::Shape;
 use crate::outcome::ServerSide;
 use crate::queue::{Answer, State};
@@ -36,8 +37,10 @@ pub struct ServerState {
     pub shape_for: u32,
     /// What was told of it for all its results, in bytes (`Entry::told_bytes`).
     pub told_bytes: usize,
-    /// `rows` as it was for the events of the last outcome.
-    pub edited_rows: Rows,
+    /// `rows` as it was for the events of the last outcome, one after the other.
+    pub edited: Vec<Rows>,
+    /// Shapes that need no word of the host's any more.
+    pub known: Known,
     /// Rows that the host has seen the readable cells of, but not the bytes.
     pub kept_back: Option<KeptBack>,
     /// Columns of the COPY to come.
@@ -93,7 +96,8 @@ impl Inspector {
             out.fatal(why);
             return out.outcome;
         }
-        self.server.edited_rows = self.server.rows.clone();
+        self.server.edited.clear();
+        self.server.edited.push(self.server.rows.clone());
         let mut at = 0;
         while at < data.len() {
             let header = match wire::header(data.get(at..).unwrap_or_default()) {

@@ -26,6 +26,7 @@ pub mod kind {
     pub const MESSAGE: u16 = 9;
     pub const DONE: u16 = 10;
     pub const IDLE: u16 = 11;
+    pub const KNOWN: u16 = 12;
 }
 
 /// A stream inspector. One value of the type lives for one session.
@@ -51,14 +52,15 @@ pub trait StreamInspector: Sized + 'static {
 
     fn client(&mut self, data: &[u8], eof: bool) -> Result<ClientOutcome, Fault>;
 
-    fn server(&mut self, data: &[u8], eof: bool) -> Result<ServerOutcome, Fault>;
+    fn server(&mut self, data: &[u8], eof: bool, kept_from: u32) -> Result<ServerOutcome, Fault>;
 
-    fn want(&mut self, columns: &[u16]) -> Result<(), Fault>;
+    fn want(&mut self, columns: &[u16], keep: u32) -> Result<(), Fault>;
 
     fn edit(
         &mut self,
         data: &[u8],
         kind: u16,
+        reference: u32,
         cells: &[u32],
         texts: &[u8],
         ends: &[u32],
@@ -110,22 +112,25 @@ macro_rules! export_stream_inspector {
                     STATE.with(|state| state.call(|plugin| plugin.client(&data, eof)))
                 }
 
-                fn server(data: Vec<u8>, eof: bool) -> Result<ServerOutcome, Fault> {
-                    STATE.with(|state| state.call(|plugin| plugin.server(&data, eof)))
+                fn server(data: Vec<u8>, eof: bool, kept_from: u32) -> Result<ServerOutcome, Fault> {
+                    STATE.with(|state| state.call(|plugin| plugin.server(&data, eof, kept_from)))
                 }
 
-                fn want(columns: Vec<u16>) -> Result<(), Fault> {
-                    STATE.with(|state| state.call(|plugin| plugin.want(&columns)))
+                fn want(columns: Vec<u16>, keep: u32) -> Result<(), Fault> {
+                    STATE.with(|state| state.call(|plugin| plugin.want(&columns, keep)))
                 }
 
                 fn edit(
                     data: Vec<u8>,
                     kind: u16,
+                    reference: u32,
                     cells: Vec<u32>,
                     texts: Vec<u8>,
                     ends: Vec<u32>,
                 ) -> Result<Vec<u8>, Fault> {
-                    STATE.with(|state| state.call(|plugin| plugin.edit(&data, kind, &cells, &texts, &ends)))
+                    STATE.with(|state| {
+                        state.call(|plugin| plugin.edit(&data, kind, reference, &cells, &texts, &ends))
+                    })
                 }
 
                 fn refuse(id: u32, why: Fault) -> Result<Substitute, Fault> {

@@ -79,7 +79,7 @@ impl StreamInspector for Lines {
         Ok(outcome)
     }
 
-    fn server(&mut self, data: &[u8], _: bool) -> Result<ServerOutcome, Fault> {
+    fn server(&mut self, data: &[u8], _: bool, _: u32) -> Result<ServerOutcome, Fault> {
         let mut outcome = ServerOutcome {
             events: vec![],
             inserts: vec![],
@@ -129,7 +129,7 @@ impl StreamInspector for Lines {
         Ok(outcome)
     }
 
-    fn want(&mut self, _: &[u16]) -> Result<(), Fault> {
+    fn want(&mut self, _: &[u16], _: u32) -> Result<(), Fault> {
         Ok(())
     }
 
@@ -137,6 +137,7 @@ impl StreamInspector for Lines {
         &mut self,
         data: &[u8],
         _: u16,
+        _: u32,
         cells: &[u32],
         texts: &[u8],
         _: &[u32],

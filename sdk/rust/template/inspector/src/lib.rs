@@ -70,7 +70,7 @@ impl StreamInspector for Lines {
         Ok(outcome)
     }
 
-    fn server(&mut self, data: &[u8], _: bool) -> Result<ServerOutcome, Fault> {
+    fn server(&mut self, data: &[u8], _: bool, _: u32) -> Result<ServerOutcome, Fault> {
         let mut outcome = ServerOutcome {
             events: vec![],
             inserts: vec![],
@@ -120,12 +120,12 @@ impl StreamInspector for Lines {
         Ok(outcome)
     }
 
-    fn want(&mut self, columns: &[u16]) -> Result<(), Fault> {
+    fn want(&mut self, columns: &[u16], _: u32) -> Result<(), Fault> {
         self.shaped = Some(columns.contains(&0));
         Ok(())
     }
 
-    fn edit(&mut self, _: &[u8], _: u16, _: &[u32], texts: &[u8], _: &[u32]) -> Result<Vec<u8>, Fault> {
+    fn edit(&mut self, _: &[u8], _: u16, _: u32, _: &[u32], texts: &[u8], _: &[u32]) -> Result<Vec<u8>, Fault> {
         // One value in a line, so all of `texts` is its new text; none for NULL. It may not end the line.
         let text = texts.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte });
         Ok(VALUE.iter().copied().chain(text).chain([b'\n']).collect())
