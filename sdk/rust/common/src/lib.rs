@@ -3,6 +3,8 @@
 #[doc(hidden)]
 pub mod bindings;
 pub mod granted;
+#[cfg(target_arch = "wasm32")]
+mod heap;
 pub mod log;
 #[doc(hidden)]
 pub mod state;
