@@ -15,6 +15,7 @@
 //! - what is shown to the inspector is what is forwarded: the same bytes, decoded once;
 //! - the client gets no byte of an answer that was shown before its values are masked.
 
+mod ahead;
 mod answer;
 mod aside;
 mod head;

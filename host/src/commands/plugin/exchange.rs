@@ -82,7 +82,7 @@ impl<'c> Exchanges<'c> {
             length: body.as_ref().map(|body| body.len() as u64),
             runs_once: false,
         };
-        let mut outcome = self.inspector.request(number, &head).await.map_err(|no| told(&no))?;
+        let mut outcome = self.inspector.request(&[], number, &head, None).await.map_err(|no| told(&no))?;
         outcome.release = 0;
         let mut has_operation = false;
         let (mut buffer, mut left, mut ended) =
@@ -172,7 +172,7 @@ impl<'c> Exchanges<'c> {
             has_body: body.is_some(),
             length: body.as_ref().map(|body| body.len() as u64),
         };
-        let outcome = self.inspector.answer(number, &head).await.map_err(|no| told(&no))?;
+        let outcome = self.inspector.answer(number, &head, None).await.map_err(|no| told(&no))?;
         let texts: Vec<_> = head.headers.iter().map(|header| header.text().into_owned()).collect();
         let cell = |start: usize, _: usize| texts.get(start).map(|text| text.as_bytes().to_vec());
         let masked = self.mask(number, &outcome.values, cell).await?;
