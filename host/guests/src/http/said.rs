@@ -34,7 +34,7 @@ fn take_headers(said: Vec<guest::Header>) -> Result<Vec<Header>, &'static str> {
     if said.iter().any(|header| !is_name(&header.name) || !is_value(&header.value)) {
         return Err("a header that is none");
     }
-    Ok(said.into_iter().map(|header| Header { name: header.name, value: header.value.into() }).collect())
+    Ok(said.into_iter().map(|header| Header { name: header.name.into(), value: header.value.into() }).collect())
 }
 
 pub(super) fn own_answer(said: guest::OwnAnswer) -> Result<OwnAnswer, &'static str> {

@@ -23,6 +23,7 @@ mod holds;
 mod judge;
 mod mask;
 mod message;
+mod name;
 mod notes;
 mod outgoing;
 mod pipe;

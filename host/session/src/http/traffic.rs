@@ -5,6 +5,7 @@
 //! and wherever it goes.
 
 pub use super::message::{Goodbye, Message};
+pub use super::name::Name;
 use crate::ports::RefusedBy;
 use crate::traffic::{Request, ResultInfo};
 use bytes::Bytes;
@@ -20,13 +21,13 @@ pub const OF_THE_ENCODING: [&str; 6] =
 /// One line of a head. The name is in lower case, the value as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    pub name: String,
+    pub name: Name,
     pub value: Bytes,
 }
 
 impl Header {
     pub fn new(name: &str, value: impl Into<Bytes>) -> Self {
-        Self { name: name.to_ascii_lowercase(), value: value.into() }
+        Self { name: Name::of(&name.to_ascii_lowercase()), value: value.into() }
     }
 
     pub fn text(&self) -> std::borrow::Cow<'_, str> {

@@ -296,7 +296,7 @@ fn headers(written: &Attributes) -> Vec<Header> {
 /// An answer as cases write it.
 fn answer(status: u16, headers: &[Header], body: &[u8]) -> Value {
     let headers: serde_json::Map<_, _> =
-        headers.iter().map(|header| (header.name.clone(), json!(header.text()))).collect();
+        headers.iter().map(|header| (header.name.to_string(), json!(header.text()))).collect();
     json!({ "status": status, "headers": headers, "body": String::from_utf8_lossy(body) })
 }
 
