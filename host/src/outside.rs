@@ -147,7 +147,7 @@ async fn exchange(pool: &Arc<Pool>, request: HttpRequest) -> Result<HttpAnswer, 
             Frame::Trailers(_) | Frame::Message(_) => {}
         }
     }
-    let headers = head.headers.iter().map(|header| (header.name.clone(), header.text().into_owned()));
+    let headers = head.headers.iter().map(|header| (header.name.to_string(), header.text().into_owned()));
     Ok(HttpAnswer { status: head.status, headers: headers.collect(), body })
 }
 

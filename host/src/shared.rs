@@ -13,7 +13,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use weir_approvals::Approvals;
 use weir_audit::{AuditDown, AuditHandle, Event, LoginFailed, LoginStage};
@@ -130,6 +130,16 @@ impl Shared {
 
     pub(crate) fn running(&self) -> Arc<Running> {
         self.running.load_full()
+    }
+
+    /// Whether this is the configuration in effect.
+    pub(crate) fn is_running(&self, running: &Weak<Running>) -> bool {
+        Weak::as_ptr(running) == Arc::as_ptr(&self.running.load())
+    }
+
+    /// Whether these are the tokens of this moment.
+    pub(crate) fn has_tokens(&self, tokens: &Weak<Tokens>) -> bool {
+        Weak::as_ptr(tokens) == Arc::as_ptr(&self.tokens.load())
     }
 
     pub(crate) fn replace(&self, running: Running) {

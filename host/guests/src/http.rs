@@ -14,7 +14,7 @@ use crate::load::{Exports, Loaded};
 use crate::pipeline::InspectorLimits;
 use crate::state::Visit;
 use crate::trial::{StartFault, configured, took_session};
-use said::{Given, MAX_OPERATIONS, answer_outcome, own_answer, own_request, request_outcome, spans};
+use said::{Given, Known, MAX_OPERATIONS, answer_outcome, own_answer, own_request, request_outcome, spans};
 use weir_model::{Fault, JudgedBy};
 use weir_session::http::traffic::{
     AnswerHead, AnswerOutcome, Header, HttpInspector, OwnAnswer, OwnRequest, RequestHead, RequestOutcome,
@@ -26,6 +26,10 @@ pub struct GuestHttpInspector {
     guest: Fenced,
     calls: guest::Guest,
     judged_by: JudgedBy,
+    /// Of the calls before, to be filled again.
+    request: guest::RequestHead,
+    answer: guest::AnswerHead,
+    columns: Known,
 }
 
 impl GuestHttpInspector {
@@ -51,7 +55,19 @@ impl GuestHttpInspector {
             Err(error) => Err(error),
         };
         let calls = took_session(&mut guest, started, opened)?;
-        Ok(Self { guest, calls, judged_by: loaded.judged_by("inspect") })
+        let headers = || guest::Headers { texts: String::new(), ends: Vec::new() };
+        let request = guest::RequestHead {
+            method: String::new(),
+            authority: String::new(),
+            path: String::new(),
+            query: None,
+            headers: headers(),
+            has_body: false,
+            length: None,
+        };
+        let answer = guest::AnswerHead { status: 0, headers: headers(), has_body: false, length: None };
+        let (judged_by, columns) = (loaded.judged_by("inspect"), Known::default());
+        Ok(Self { guest, calls, judged_by, request, answer, columns })
     }
 
     fn said_no(&self, call: &str, no: guest::Fault) -> Fault {
@@ -68,20 +84,26 @@ impl HttpInspector for GuestHttpInspector {
         self.guest.is_usable()
     }
 
-    async fn request(&mut self, exchange: u32, head: &RequestHead) -> Result<RequestOutcome, Fault> {
-        let given = guest::RequestHead {
-            method: head.method.clone(),
-            authority: head.authority.clone(),
-            path: head.path.clone(),
-            query: head.query.clone(),
-            headers: give_headers(&head.headers),
-            has_body: head.has_body,
-            length: head.length,
-        };
+    async fn request(
+        &mut self,
+        ended: &[u32],
+        exchange: u32,
+        head: &RequestHead,
+        body: Option<&[u8]>,
+    ) -> Result<RequestOutcome, Fault> {
+        let given = &mut self.request;
+        given.method.clone_from(&head.method);
+        given.authority.clone_from(&head.authority);
+        given.path.clone_from(&head.path);
+        given.query.clone_from(&head.query);
+        give_headers(&head.headers, &mut given.headers);
+        (given.has_body, given.length) = (head.has_body, head.length);
         let started = self.guest.begin_call()?;
-        let said = self.calls.call_request(&mut self.guest.store, exchange, &given).await;
+        let store = &mut self.guest.store;
+        let said = self.calls.call_request(store, ended, exchange, &self.request, body).await;
         match self.guest.finish("request", started, said)? {
-            Ok(outcome) => request_outcome(outcome, 0, true).map_err(|what| self.guest.lied("request", what)),
+            Ok(outcome) => request_outcome(outcome, Given::head(body, 0), true)
+                .map_err(|what| self.guest.lied("request", what)),
             Err(no) => Err(self.said_no("request", no)),
         }
     }
@@ -90,23 +112,25 @@ impl HttpInspector for GuestHttpInspector {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_request_body(&mut self.guest.store, exchange, data, end).await;
         match self.guest.finish("request-body", started, said)? {
-            Ok(outcome) => request_outcome(outcome, data.len(), false)
+            Ok(outcome) => request_outcome(outcome, Given::Bytes(data.len()), false)
                 .map_err(|what| self.guest.lied("request-body", what)),
             Err(no) => Err(self.said_no("request-body", no)),
         }
     }
 
-    async fn answer(&mut self, exchange: u32, head: &AnswerHead) -> Result<AnswerOutcome, Fault> {
-        let given = guest::AnswerHead {
-            status: head.status,
-            headers: give_headers(&head.headers),
-            has_body: head.has_body,
-            length: head.length,
-        };
+    async fn answer(
+        &mut self,
+        exchange: u32,
+        head: &AnswerHead,
+        body: Option<&[u8]>,
+    ) -> Result<AnswerOutcome, Fault> {
+        let given = &mut self.answer;
+        give_headers(&head.headers, &mut given.headers);
+        (given.status, given.has_body, given.length) = (head.status, head.has_body, head.length);
         let started = self.guest.begin_call()?;
-        let said = self.calls.call_answer(&mut self.guest.store, exchange, &given).await;
+        let said = self.calls.call_answer(&mut self.guest.store, exchange, &self.answer, body).await;
         match self.guest.finish("answer", started, said)? {
-            Ok(outcome) => answer_outcome(outcome, Given::Headers(head.headers.len()))
+            Ok(outcome) => answer_outcome(outcome, Given::head(body, head.headers.len()), &mut self.columns)
                 .map_err(|what| self.guest.lied("answer", what)),
             Err(no) => Err(self.said_no("answer", no)),
         }
@@ -116,7 +140,7 @@ impl HttpInspector for GuestHttpInspector {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_answer_body(&mut self.guest.store, exchange, data, end).await;
         match self.guest.finish("answer-body", started, said)? {
-            Ok(outcome) => answer_outcome(outcome, Given::Bytes(data.len()))
+            Ok(outcome) => answer_outcome(outcome, Given::Bytes(data.len()), &mut self.columns)
                 .map_err(|what| self.guest.lied("answer-body", what)),
             Err(no) => Err(self.said_no("answer-body", no)),
         }
@@ -127,7 +151,8 @@ impl HttpInspector for GuestHttpInspector {
         let said = self.calls.call_message(&mut self.guest.store, exchange, text, data).await;
         match self.guest.finish("message", started, said)? {
             Ok(outcome) => {
-                request_outcome(outcome, data.len(), false).map_err(|what| self.guest.lied("message", what))
+                let given = Given::Bytes(data.len());
+                request_outcome(outcome, given, false).map_err(|what| self.guest.lied("message", what))
             }
             Err(no) => Err(self.said_no("message", no)),
         }
@@ -142,7 +167,7 @@ impl HttpInspector for GuestHttpInspector {
         let started = self.guest.begin_call()?;
         let said = self.calls.call_answer_message(&mut self.guest.store, exchange, text, data).await;
         match self.guest.finish("answer-message", started, said)? {
-            Ok(outcome) => answer_outcome(outcome, Given::Bytes(data.len()))
+            Ok(outcome) => answer_outcome(outcome, Given::Bytes(data.len()), &mut self.columns)
                 .map_err(|what| self.guest.lied("answer-message", what)),
             Err(no) => Err(self.said_no("answer-message", no)),
         }
@@ -222,8 +247,15 @@ fn shown(why: &Fault) -> guest::Fault {
     guest::Fault { code: why.code.clone(), message: why.message.clone() }
 }
 
-fn give_headers(headers: &[Header]) -> Vec<guest::Header> {
-    let each = headers.iter();
-    each.map(|header| guest::Header { name: header.name.clone(), value: header.text().into_owned() })
-        .collect()
+fn give_headers(headers: &[Header], given: &mut guest::Headers) {
+    let guest::Headers { texts, ends } = given;
+    texts.clear();
+    ends.clear();
+    for header in headers {
+        for text in [header.name.as_str(), &header.text()] {
+            texts.push_str(text);
+            // A head is a thousandth of that.
+            ends.push(u32::try_from(texts.len()).unwrap_or(u32::MAX));
+        }
+    }
 }

@@ -36,6 +36,7 @@ pub struct Body {
     /// What nobody reads is read and thrown away, for a while.
     lingers: bool,
     sight: Sight,
+    is_asked_for: bool,
 }
 
 /// How much of a body, and for how long, is read when nobody wants it.
@@ -97,7 +98,14 @@ impl Body {
             kept: None,
             lingers: false,
             sight: Sight::default(),
+            is_asked_for: false,
         }
+    }
+
+    /// Its sender waits to be asked for it.
+    pub(crate) fn asked_for(mut self, is_asked_for: bool) -> Self {
+        self.is_asked_for = is_asked_for;
+        self
     }
 
     /// How far its sender is seen.
@@ -214,6 +222,10 @@ impl Source for Body {
             State::Messages(took, _) => took.closing().await,
             _ => std::future::pending().await,
         }
+    }
+
+    fn is_asked_for(&self) -> bool {
+        self.is_asked_for
     }
 
     fn sight(&self) -> Sight {

@@ -38,7 +38,7 @@ pub enum Credentials {
 }
 
 /// Headers that carry credentials for us. What is behind us gets its own.
-const CARRIERS: [&str; 2] = ["authorization", "proxy-authorization"];
+pub(crate) const CARRIERS: [&str; 2] = ["authorization", "proxy-authorization"];
 
 /// Takes all credentials out of the headers. Only `authorization` is understood; `proxy-authorization` is just removed.
 pub(crate) fn take(headers: &mut Vec<Header>) -> Option<Credentials> {

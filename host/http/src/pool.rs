@@ -90,6 +90,8 @@ const MAX_HEAD_BYTES: u32 = 64 * 1024;
 pub struct Pool {
     dial: Dial,
     options: PoolOptions,
+    /// The header that names the upstream; none when it cannot be written.
+    host: Option<HeaderValue>,
     idle: Mutex<Vec<Idle>>,
     shared: Mutex<Vec<Shared>>,
     is_swept: AtomicBool,
@@ -137,6 +139,7 @@ impl Pool {
     {
         Arc::new(Self {
             dial: Box::new(move || Box::pin(dial())),
+            host: HeaderValue::from_str(&options.authority).ok(),
             options,
             idle: Mutex::default(),
             shared: Mutex::default(),
@@ -280,8 +283,8 @@ impl Pool {
                 .path_and_query(target)
                 .build()
         } else {
-            let host = HeaderValue::from_str(&self.options.authority);
-            headers.insert(http::header::HOST, host.map_err(|error| unsendable(error.to_string()))?);
+            let host = self.host.clone();
+            headers.insert(http::header::HOST, host.ok_or_else(|| unsendable("its host is none".to_owned()))?);
             Uri::builder().path_and_query(target).build()
         };
         let mut request = Request::new(body);

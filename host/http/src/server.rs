@@ -9,7 +9,7 @@ use crate::hygiene::{self, MAX_HEADERS};
 use crate::screen::MAX_HEAD_BYTES;
 use crate::websocket::{self, Leg, Offer, Side};
 use crate::{Body, ClientBody, Credentials, Refusal};
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_VERSION};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, SEC_WEBSOCKET_VERSION};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming as HyperBody};
 use hyper::rt::Executor;
@@ -409,7 +409,8 @@ impl<H: Handler> Door<H> {
         let (body, offered) = match (judged.offer, upgrade) {
             (None, _) => {
                 let body = Body::new(body, &judged.head.headers, RefusedBy::Client, self.limits.body_time);
-                (if version_2 { body.linger() } else { body }.in_sight(sight), None)
+                let body = body.in_sight(sight).asked_for(parts.headers.contains_key(EXPECT));
+                (if version_2 { body.linger() } else { body }, None)
             }
             (Some(offer), Some(upgrade)) => {
                 let (leg, took, start) = websocket::pair(Side::Client);

@@ -1,14 +1,17 @@
 //! From an accepted connection to an exchange.
 
 use super::identify::{Denied, Proofs, Shown};
+use super::returning::{Moment, Returning};
 use super::{own_answer, unavailable};
 use crate::resource::{Kind, ResourceRuntime};
+use crate::sessions::lock;
 use crate::shared::Shared;
+use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use weir_http::{Handler, Incoming, Limits, Peer, Refusal, serve_connection};
+use weir_http::{Credentials, Handler, Incoming, Limits, Peer, Refusal, Secret, serve_connection};
 use weir_model::ResourceName;
 use weir_net::{Arrival, ClientCertificate, Listener, Stream, is_about_certificate};
 use weir_session::http::traffic::{Answer, Header};
@@ -71,6 +74,7 @@ pub(crate) async fn serve(
             proofs: Arc::clone(&proofs),
             port: listener.address().port(),
             certificate: None,
+            last: Mutex::default(),
         };
         tokio::spawn(door.client(arrival, place, stopped.clone()));
     }
@@ -84,6 +88,8 @@ struct Door {
     port: u16,
     /// What the client of this connection has shown in its TLS handshake.
     certificate: Option<Arc<ClientCertificate>>,
+    /// Who came last.
+    last: Mutex<Option<Returning>>,
 }
 
 impl Door {
@@ -118,17 +124,16 @@ impl Door {
     fn route(&self, incoming: &Incoming) -> Route {
         let (host, port) = host_and_port(&incoming.head.authority, self.port);
         let running = self.shared.running();
-        let here: Vec<_> =
-            running.resources.values().filter(|resource| self.serves.is_of(resource)).collect();
+        let here = running.resources.values().filter(|resource| self.serves.is_of(resource));
         let fitting = |path: &str| {
-            let fitting = here.iter().filter_map(|resource| {
+            let fitting = here.clone().filter_map(|resource| {
                 let Kind::Http(backend) = &resource.kind else { return None };
-                Some((backend.settings.fits(&host, port, path)?, *resource))
+                Some((backend.settings.fits(&host, port, path)?, resource))
             });
             fitting.max_by_key(|(fit, _)| *fit)
         };
         let Some((fit, found)) = fitting(&incoming.head.path) else { return Route::Nobody };
-        if here.len() == 1 {
+        if here.clone().nth(1).is_none() {
             // There is no other whose it could be.
             return Route::To(Arc::clone(found));
         }
@@ -160,6 +165,22 @@ impl Handler for Door {
             return own_answer(403, Vec::new(), "this resource is only served over TLS");
         }
         let Incoming { head, credentials, body, client, secure } = incoming;
+        let last = match self.certificate {
+            // Of a certificate more is asked than whether it has expired.
+            Some(_) => None,
+            None => lock(&self.last)
+                .as_ref()
+                .and_then(|last| last.session(&self.shared, &resource, credentials.as_ref())),
+        };
+        if let Some((session, programs)) = last {
+            return session.exchange(backend.as_asked(head), body, backend.leg(programs)).await;
+        }
+        let token = match &credentials {
+            Some(Credentials::Bearer(token)) if self.certificate.is_none() => {
+                Some((Moment::now(&self.shared), Secret::new(token.expose().to_vec())))
+            }
+            _ => None,
+        };
         let shown = Shown { credentials, certificate: self.certificate.clone(), client, secure };
         let proven = match self.proofs.identify(&self.shared, &resource, shown).await {
             Ok(proven) => proven,
@@ -174,8 +195,13 @@ impl Handler for Door {
             }
             Err(Denied::Not { told }) => return own_answer(403, Vec::new(), &told),
         };
+        let id = proven.token.clone();
         match self.shared.http.session(&self.shared, &resource, proven, client).await {
             Ok((session, programs)) => {
+                if let (Some((moment, secret)), Some(id)) = (token, id) {
+                    let (of, to) = ((&*id, &*session.info().who.id), (&session, programs.as_ref()));
+                    *lock(&self.last) = Returning::new(&self.shared, moment, secret, of, &resource, to);
+                }
                 session.exchange(backend.as_asked(head), body, backend.leg(programs)).await
             }
             Err(fault) => unavailable(&fault),
@@ -293,14 +319,20 @@ fn resolved<'a>(segments: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// The authority in lower case, and its port or the listener's own.
-fn host_and_port(authority: &str, own: u16) -> (String, u16) {
-    let lower = authority.to_ascii_lowercase();
-    match lower.rsplit_once(':') {
+fn host_and_port(authority: &str, own: u16) -> (Cow<'_, str>, u16) {
+    match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => match port.parse() {
-            Ok(port) => (host.to_owned(), port),
-            Err(_) => (lower, own),
+            Ok(port) => (lower(host), port),
+            Err(_) => (lower(authority), own),
         },
-        _ => (lower, own),
+        _ => (lower(authority), own),
+    }
+}
+
+fn lower(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(text.to_ascii_lowercase()),
+        false => Cow::Borrowed(text),
     }
 }
 
@@ -327,7 +359,7 @@ mod tests {
             ("[::1]:80", "[::1]", 80),
             ("127.0.0.1:9", "127.0.0.1", 9),
         ] {
-            assert_eq!(host_and_port(authority, 1), (host.to_owned(), port));
+            assert_eq!(host_and_port(authority, 1), (host.into(), port));
         }
     }
 }

@@ -13,6 +13,7 @@ mod backend;
 mod door;
 mod identify;
 mod program;
+mod returning;
 mod sessions;
 
 pub(crate) use backend::{HttpBackend, HttpBackendError};

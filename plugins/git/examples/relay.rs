@@ -84,7 +84,7 @@ fn serve(
         query,
         has_body: !matches!(source, Body::Sized(0)),
         length: None,
-        headers,
+        headers: headers.iter().map(|header| (&header.name, &header.value)).collect(),
     };
     let mut request = host.begin(&request_head);
     let mut to_upstream: Option<TcpStream> = None;
@@ -108,7 +108,7 @@ fn serve(
                 write!(stream, "{method} {target} HTTP/1.1\r\nHost: {upstream}\r\nConnection: close\r\n")?;
                 let passed =
                     |name: &str| matches!(name, "content-type" | "git-protocol" | "user-agent" | "accept");
-                for header in request_head.headers.iter().filter(|header| passed(&header.name)) {
+                for header in headers.iter().filter(|header| passed(&header.name)) {
                     write!(stream, "{}: {}\r\n", header.name, header.value)?;
                 }
                 let more = if request_head.has_body { "Transfer-Encoding: chunked\r\n\r\n" } else { "\r\n" };
@@ -140,10 +140,11 @@ fn serve(
     let (line, headers) = head(&mut reader)?;
     let status = line.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(502);
     let mut source = Body::of(&headers);
-    let answer_head = AnswerHead { status, headers, has_body: true, length: None };
+    let given = headers.iter().map(|header| (&header.name, &header.value)).collect();
+    let answer_head = AnswerHead { status, headers: given, has_body: true, length: None };
     let mut answer = host.answer_head(request.exchange, &answer_head);
     if !told {
-        start(&mut out, status, &answer_head.headers)?;
+        start(&mut out, status, &headers)?;
     }
     loop {
         let piece = source.next(&mut reader)?;

@@ -23,7 +23,7 @@ pub struct Context {
 impl Context {
     pub fn new(head: &RequestHead, target: &Target) -> Self {
         let header = |name: &str| {
-            head.headers.iter().find(|header| header.name == name).map(|header| header.value.clone())
+            head.headers.iter().find(|header| header.name == name).map(|header| header.value.to_owned())
         };
         Self {
             repository: target.repository.clone(),

@@ -1,7 +1,7 @@
 //! What a request is about, told from its first line: which repository, and which of git's services.
 
 use weir_sdk::Fault;
-use weir_sdk::http::{Header, RequestHead};
+use weir_sdk::http::{Header, Line, RequestHead};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
@@ -116,9 +116,9 @@ fn call(head: &RequestHead, service: Service, repository: &str) -> Result<Target
 /// learnt another one by then.
 pub fn unspoken_version(head: &RequestHead, door: Door) -> Vec<Header> {
     let (Door::Refs(service) | Door::Call(service)) = door;
-    let asked = head.headers.iter().filter(|header| header.name == "git-protocol");
-    let spoken = |header: &Header| matches!(header.value.as_str(), "version=0" | "version=1");
-    match service == Service::ReceivePack && !asked.into_iter().all(spoken) {
+    let mut asked = head.headers.iter().filter(|header| header.name == "git-protocol");
+    let spoken = |header: Line<'_>| matches!(header.value, "version=0" | "version=1");
+    match service == Service::ReceivePack && !asked.all(spoken) {
         true => vec![Header { name: "git-protocol".to_owned(), value: String::new() }],
         false => Vec::new(),
     }
@@ -190,10 +190,7 @@ mod tests {
             authority: "git.example".to_owned(),
             path: path.to_owned(),
             query: query.map(str::to_owned),
-            headers: vec![Header {
-                name: "content-type".to_owned(),
-                value: format!("application/x-{service}-request"),
-            }],
+            headers: [("content-type", format!("application/x-{service}-request"))].into_iter().collect(),
             has_body: method == "POST",
             length: None,
         }
@@ -326,7 +323,7 @@ mod tests {
         for (value, taken) in [("version=1", 0), ("version=0", 0), ("version=2", 1), ("a:version=2", 1)] {
             let mut head = head("POST", "/app/git-receive-pack", None);
             assert!(unspoken_version(&head, door).is_empty());
-            head.headers.push(Header { name: "git-protocol".to_owned(), value: value.to_owned() });
+            head.headers.push("git-protocol", value);
             let changed = unspoken_version(&head, door);
             assert_eq!(changed.len(), taken, "{value}");
             assert!(changed.iter().all(|header| header.name == "git-protocol" && header.value.is_empty()));
@@ -337,12 +334,12 @@ mod tests {
     #[test]
     fn the_content_type_must_be_the_services() {
         let mut wrong = head("POST", "/app/git-receive-pack", None);
-        wrong.headers[0].value = "application/x-git-upload-pack-request".to_owned();
+        wrong.headers = [("content-type", "application/x-git-upload-pack-request")].into_iter().collect();
         assert_eq!(read(&wrong).unwrap_err().code, "git-content-type");
-        wrong.headers.clear();
+        wrong.headers = Default::default();
         assert_eq!(read(&wrong).unwrap_err().code, "git-content-type");
         let mut twice = head("POST", "/app/git-receive-pack", None);
-        twice.headers.push(twice.headers[0].clone());
+        twice.headers.push("content-type", "application/x-git-receive-pack-request");
         assert_eq!(read(&twice).unwrap_err().code, "git-content-type");
     }
 

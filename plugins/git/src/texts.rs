@@ -6,7 +6,7 @@
 
 use crate::pkt::{self, Next, Packet};
 use weir_sdk::Fault;
-use weir_sdk::http::{Column, Spans, TOP_BIT, Values};
+use weir_sdk::http::{Spans, TOP_BIT, Values};
 
 /// A line that has not ended after this many bytes is taken as it is.
 const MAX_LINE: usize = 64 << 10;
@@ -263,7 +263,9 @@ impl Found {
             values.decoded.extend_from_slice(text.as_bytes());
         }
         if !values.cells.is_empty() {
-            values.columns = vec![column("notice"), column("error")];
+            for label in ["notice", "error"] {
+                values.columns.push("message", "", "", "text", &[label]);
+            }
         }
         values
     }
@@ -305,16 +307,6 @@ impl Found {
             }
         }
         Ok(spans)
-    }
-}
-
-fn column(label: &str) -> Column {
-    Column {
-        name: "message".to_owned(),
-        relation: String::new(),
-        source: String::new(),
-        type_name: "text".to_owned(),
-        labels: vec![label.to_owned()],
     }
 }
 

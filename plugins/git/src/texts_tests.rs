@@ -25,7 +25,7 @@ fn seen(found: &Found) -> Vec<String> {
     let text = |cell: &[u32]| {
         let start = (cell[1] & !TOP_BIT) as usize;
         let text = String::from_utf8(values.decoded[start..start + cell[2] as usize].to_vec()).unwrap();
-        format!("{}:{text}", values.columns[cell[0] as usize].labels[0])
+        format!("{}:{text}", values.columns.iter().nth(cell[0] as usize).unwrap().labels[0])
     };
     values.cells.chunks(3).map(text).collect()
 }

@@ -4,7 +4,7 @@
 use std::time::Instant;
 use weir_plugin_http_api::HttpApi;
 use weir_plugin_http_api::settings::Settings;
-use weir_sdk::http::{AnswerHead, Header, HttpInspector, RequestHead};
+use weir_sdk::http::{AnswerHead, Headers, HttpInspector, RequestHead};
 
 const ROUNDS: u32 = 20;
 
@@ -34,13 +34,13 @@ fn measure(what: &str, content_type: &str, body: &[u8]) {
         authority: "api.example.com".to_owned(),
         path: "/v1/customers".to_owned(),
         query: None,
-        headers: Vec::new(),
+        headers: Headers::default(),
         has_body: false,
         length: None,
     };
     let answer = AnswerHead {
         status: 200,
-        headers: vec![Header { name: "content-type".to_owned(), value: content_type.to_owned() }],
+        headers: [("content-type", content_type)].into_iter().collect(),
         has_body: true,
         length: None,
     };

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Host, head};
-use weir_sdk::http::{AnswerHead, HttpInspector, Operation, RequestOutcome, show};
+use weir_sdk::http::{AnswerHead, Headers, HttpInspector, Operation, RequestOutcome, show};
 
 const UPGRADE: (&str, &str) = ("upgrade", "websocket");
 
@@ -12,7 +12,7 @@ fn socket(settings: &str, masking: bool) -> (Host, Operation) {
     let mut host = Host::with(settings, masking);
     let outcome = host.inspector.request(1, &head("GET", "/v1/rooms/7?as=ann", &[UPGRADE], false)).unwrap();
     assert_eq!(outcome.show, show::MESSAGES);
-    let answer = AnswerHead { status: 101, headers: vec![], has_body: false, length: None };
+    let answer = AnswerHead { status: 101, headers: Headers::default(), has_body: false, length: None };
     assert_eq!(host.inspector.answer(1, &answer).unwrap().show, show::UNSEEN);
     (host, outcome.operations[0].operation.clone())
 }
@@ -116,9 +116,9 @@ fn values_of_a_message_are_named_and_put_back() {
     let data = br#"{"from": {"email": "ann@example.com"}, "n": 7}"#;
     let outcome = host.inspector.answer_message(1, true, data).unwrap();
     assert_eq!(outcome.release as usize, data.len());
-    let columns: Vec<_> = outcome.values.columns.iter().map(|one| (&*one.source, &*one.relation)).collect();
+    let columns: Vec<_> = outcome.values.columns.iter().map(|one| (one.source, one.relation)).collect();
     let relation = "MESSAGE /v1/rooms/{id}";
-    assert_eq!(columns, [("from.email", relation), ("n", relation)]);
+    assert_eq!(columns, [("from.email", relation), ("n", relation)].map(|(a, b)| (a.into(), b.into())));
     let spans = host.inspector.encode(1, &[0], b"***", &[3]).unwrap();
     assert_eq!(&data[spans.starts[0] as usize..spans.stops[0] as usize], b"ann@example.com");
     let refused = host.inspector.answer_message(1, true, br#"{"a": 1, "a": 2}"#).unwrap();

@@ -1,7 +1,7 @@
 //! The values of an answer, as the host wants them, and the way back: what a masked value becomes in the body.
 
 use std::collections::BTreeMap;
-use weir_sdk::http::{Column, Fault, Spans, TOP_BIT, Values};
+use weir_sdk::http::{Fault, Spans, TOP_BIT, Values};
 
 /// Columns of one call. The host counts no more than 65 535.
 const MAX_COLUMNS: u32 = 60_000;
@@ -89,13 +89,8 @@ impl Cells {
             return Err(too_large());
         }
         let column = *self.columns.entry(key).or_insert_with_key(|key| {
-            self.values.columns.push(Column {
-                name: key.name.clone(),
-                relation: key.relation.clone(),
-                source: key.source.clone(),
-                type_name: key.type_name.to_owned(),
-                labels: key.label.iter().map(|label| (*label).to_owned()).collect(),
-            });
+            let Key { name, relation, source, type_name, label } = key;
+            self.values.columns.push(name, relation, source, type_name, label.as_slice());
             next
         });
         let length = u32::try_from(length).map_err(|_| too_large())?;

@@ -5,7 +5,7 @@
 
 use crate::message::code;
 use crate::settings::Settings;
-use weir_sdk::http::{Attribute, Header, RequestHead};
+use weir_sdk::http::{Attribute, Header, Headers, RequestHead};
 
 /// Versions of the protocol that are known. `2024-10-07` and `2024-11-05` are spoken over streamable HTTP by the
 /// official TypeScript SDK; `2026-07-28` has no sessions and says more in headers.
@@ -138,7 +138,7 @@ pub fn read(head: &RequestHead, settings: &Settings) -> Result<Head, Refused> {
     let mut claimed = Vec::new();
     for name in ["user-agent", "traceparent"] {
         if let Some(header) = head.headers.iter().find(|header| header.name == name) {
-            claimed.push(attribute(name, &header.value));
+            claimed.push(attribute(name, header.value));
         }
     }
     Ok(Head {
@@ -176,7 +176,7 @@ fn one<'h>(head: &'h RequestHead, name: &str) -> Result<Option<&'h str>, Refused
     if found.next().is_some() {
         return Err(refused(400, "malformed", format!("the header `{name}` stands twice")));
     }
-    Ok(first.map(|header| header.value.as_str()))
+    Ok(first.map(|header| header.value))
 }
 
 /// Whether a content type is JSON as MCP has it, whatever its parameters.
@@ -193,7 +193,7 @@ pub fn essence(value: &str) -> &str {
 }
 
 /// Whether JSON and whether event streams are accepted. Without the header everything is.
-fn accepted(headers: &[Header]) -> (bool, bool) {
+fn accepted(headers: &Headers) -> (bool, bool) {
     let mut ranges = headers.iter().filter(|header| header.name == "accept").peekable();
     if ranges.peek().is_none() {
         return (true, true);
@@ -216,11 +216,11 @@ fn said(head: &RequestHead) -> Result<Said, Refused> {
     said.name = decoded(one(head, "mcp-name")?)?;
     let mut names: Vec<&str> = Vec::new();
     for header in head.headers.iter().filter(|header| header.name.starts_with("mcp-param-")) {
-        if names.contains(&header.name.as_str()) {
+        if names.contains(&header.name) {
             return Err(refused(400, "malformed", "a header `Mcp-Param-…` stands twice".to_owned()));
         }
-        names.push(&header.name);
-        said.parameters.extend(decoded(Some(&header.value))?);
+        names.push(header.name);
+        said.parameters.extend(decoded(Some(header.value))?);
     }
     Ok(said)
 }
@@ -242,13 +242,12 @@ mod tests {
     use super::*;
 
     fn head(method: &str, headers: &[(&str, &str)]) -> RequestHead {
-        let header = |(name, value): &(&str, &str)| Header { name: (*name).into(), value: (*value).into() };
         RequestHead {
             method: method.into(),
             authority: "mcp.example:443".into(),
             path: "/mcp".into(),
             query: None,
-            headers: headers.iter().map(header).collect(),
+            headers: headers.iter().copied().collect(),
             has_body: method == "POST",
             length: None,
         }

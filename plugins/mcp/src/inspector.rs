@@ -112,7 +112,7 @@ impl HttpInspector for Mcp {
         if !head.has_body || head.length == Some(0) {
             return Ok(AnswerOutcome { results, notes, ..AnswerOutcome::default() });
         }
-        let content_type = header("content-type").map(|header| header.value.as_str()).unwrap_or_default();
+        let content_type = header("content-type").map(|header| header.value).unwrap_or_default();
         let is_error = head.status >= 400;
         let is_stream = begun.head.as_ref().is_some_and(|head| head.verb == Verb::Get);
         let is_acknowledgement = begun.asked.is_empty() && !is_stream;

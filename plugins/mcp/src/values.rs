@@ -315,7 +315,7 @@ mod tests {
         walk.node(&root, None, "", &mut String::new(), mode).unwrap();
         let values = cells.take_values();
         let of = |cell: &[u32]| {
-            let column = &values.columns[cell[0] as usize];
+            let column = &values.columns.iter().nth(cell[0] as usize).unwrap();
             let bytes = match cell[1] & weir_sdk::http::TOP_BIT {
                 0 => text.as_bytes(),
                 _ => &values.decoded,

@@ -34,7 +34,7 @@ fn take_headers(said: Vec<guest::Header>) -> Result<Vec<Header>, &'static str> {
     if said.iter().any(|header| !is_name(&header.name) || !is_value(&header.value)) {
         return Err("a header that is none");
     }
-    Ok(said.into_iter().map(|header| Header { name: header.name, value: header.value.into() }).collect())
+    Ok(said.into_iter().map(|header| Header { name: header.name.into(), value: header.value.into() }).collect())
 }
 
 pub(super) fn own_answer(said: guest::OwnAnswer) -> Result<OwnAnswer, &'static str> {
@@ -90,16 +90,16 @@ fn refusal(source: FaultSource, said: guest::Fault) -> Fault {
 /// `may_switch`: messages may follow.
 pub(super) fn request_outcome(
     said: guest::RequestOutcome,
-    given: usize,
+    given: Given,
     may_switch: bool,
 ) -> Result<RequestOutcome, &'static str> {
-    if said.release as usize > given {
+    let (given, show) = match said.show {
+        3 if may_switch => (given, Show::Messages),
+        said => given.shown(said)?,
+    };
+    if said.release as usize > given.reach() {
         return Err("more bytes released than given");
     }
-    let show = match said.show {
-        3 if may_switch => Show::Messages,
-        said => show(said)?,
-    };
     Ok(RequestOutcome {
         show,
         operations: operations(said.operations)?,
@@ -115,24 +115,96 @@ pub(super) fn request_outcome(
 pub(super) enum Given {
     Headers(usize),
     Bytes(usize),
+    /// headers, and a body of so many bytes: what is said tells which it is about
+    Both(usize, usize),
+}
+
+impl Given {
+    /// A head of so many headers, with its body if that is here.
+    pub(super) fn head(body: Option<&[u8]>, headers: usize) -> Self {
+        body.map_or(Self::Headers(headers), |body| Self::Both(headers, body.len()))
+    }
+
+    /// What an answer is about, and what follows it.
+    fn shown(self, said: u8) -> Result<(Self, Show), &'static str> {
+        match (self, said) {
+            (Self::Both(_, bytes), 4) => Ok((Self::Bytes(bytes), Show::Seen)),
+            (Self::Both(headers, _), said) => Ok((Self::Headers(headers), show(said)?)),
+            (given, said) => Ok((given, show(said)?)),
+        }
+    }
+
+    fn reach(self) -> usize {
+        if let Self::Bytes(bytes) = self { bytes } else { 0 }
+    }
+}
+
+/// Columns named lately. Answers of one route have the same, so they are read once.
+#[derive(Debug, Default)]
+pub(super) struct Known(Vec<(guest::Columns, Arc<[Column]>)>);
+
+/// So many lists are known, those last used first, each of at most so many bytes.
+const KNOWN: usize = 8;
+const KNOWN_BYTES: usize = 16 * 1024;
+
+impl Known {
+    fn read(&mut self, said: guest::Columns) -> Result<Arc<[Column]>, &'static str> {
+        let is_same = |known: &(guest::Columns, _)| known.0.ends == said.ends && known.0.texts == said.texts;
+        if let Some(place) = self.0.iter().position(is_same)
+            && let Some((_, columns)) = self.0.get_mut(..=place).and_then(|known| {
+                known.rotate_right(1);
+                known.first()
+            })
+        {
+            return Ok(Arc::clone(columns));
+        }
+        let columns: Arc<[Column]> = columns(&said)?.into();
+        if said.texts.len() <= KNOWN_BYTES {
+            self.0.truncate(KNOWN - 1);
+            self.0.insert(0, (said, Arc::clone(&columns)));
+        }
+        Ok(columns)
+    }
+}
+
+/// Five texts for each.
+fn columns(said: &guest::Columns) -> Result<Vec<Column>, &'static str> {
+    let (all, rest) = said.ends.as_chunks::<5>();
+    if !rest.is_empty() || said.ends.last().map_or(0, |end| *end as usize) != said.texts.len() {
+        return Err("part of a column");
+    }
+    let mut from = 0;
+    let mut next = |end: u32| {
+        let text = said.texts.get(from..end as usize).ok_or("columns whose texts do not fit")?;
+        from = end as usize;
+        Ok::<_, &str>(text)
+    };
+    let column = |[name, relation, source, type_name, labels]: &[u32; 5]| {
+        Ok(Column {
+            name: next(*name)?.to_owned(),
+            relation: next(*relation)?.to_owned(),
+            source: next(*source)?.to_owned(),
+            type_name: next(*type_name)?.to_owned(),
+            labels: next(*labels)?.split_whitespace().map(str::to_owned).collect(),
+        })
+    };
+    all.iter().map(column).collect()
 }
 
 pub(super) fn answer_outcome(
     said: guest::AnswerOutcome,
     given: Given,
+    known: &mut Known,
 ) -> Result<AnswerOutcome, &'static str> {
     let release = said.release as usize;
-    let reach = match given {
-        Given::Headers(_) => 0,
-        Given::Bytes(bytes) => bytes,
-    };
-    if release > reach {
+    let (given, show) = given.shown(said.show)?;
+    if release > given.reach() {
         return Err("more bytes released than given");
     }
     let results: Result<Vec<_>, _> = said.results.into_iter().map(result_info).collect();
     Ok(AnswerOutcome {
-        show: show(said.show)?,
-        values: values(said.values, given, release)?,
+        show,
+        values: values(said.values, given, release, known)?,
         changes: spans(said.changes, release)?,
         release: said.release,
         need: said.need,
@@ -163,17 +235,23 @@ pub(super) fn spans(said: guest::Spans, within: usize) -> Result<Spans, &'static
     Ok(Spans { starts: said.starts, stops: said.stops, texts: said.texts, ends: said.ends })
 }
 
-fn values(said: guest::Values, given: Given, release: usize) -> Result<Values, &'static str> {
+fn values(
+    said: guest::Values,
+    given: Given,
+    release: usize,
+    known: &mut Known,
+) -> Result<Values, &'static str> {
     let (triples, rest) = said.cells.as_chunks::<3>();
     if !rest.is_empty() {
         return Err("part of a cell");
     }
-    let columns = said.columns.len();
+    let named = known.read(said.columns)?;
+    let columns = named.len();
     for [column, start, length] in triples {
         let space = match given {
             _ if start & TOP_BIT != 0 => said.decoded.len(),
             Given::Headers(count) if (*start as usize) < count => continue,
-            Given::Headers(_) => return Err("a cell in a header that is not there"),
+            Given::Headers(_) | Given::Both(..) => return Err("a cell in a header that is not there"),
             Given::Bytes(_) => release,
         };
         let end = u64::from(start & !TOP_BIT) + u64::from(*length);
@@ -184,15 +262,7 @@ fn values(said: guest::Values, given: Given, release: usize) -> Result<Values, &
     if triples.iter().any(|[column, ..]| *column as usize >= columns) {
         return Err("a cell without column");
     }
-    let column = |said: crate::contract::v0_1::inspect::weir::plugin::types::Column| Column {
-        name: said.name,
-        relation: said.relation,
-        source: said.source,
-        type_name: said.type_name,
-        labels: said.labels,
-    };
-    let columns = said.columns.into_iter().map(column).collect();
-    Ok(Values { columns, cells: said.cells, decoded: said.decoded })
+    Ok(Values { columns: named, cells: said.cells, decoded: said.decoded })
 }
 
 fn result_info(said: guest::ResultInfo) -> Result<ResultInfo, &'static str> {
@@ -236,18 +306,12 @@ mod tests {
 
     #[test]
     fn cells_lie_in_what_was_given() {
-        let column = crate::contract::v0_1::inspect::weir::plugin::types::Column {
-            name: "email".into(),
-            relation: String::new(),
-            source: String::new(),
-            type_name: String::new(),
-            labels: vec![],
-        };
         let with = |cells: &[u32]| guest::Values {
-            columns: vec![column.clone()],
+            columns: guest::Columns { texts: "email".into(), ends: vec![5; 5] },
             cells: cells.into(),
             decoded: b"abc".into(),
         };
+        let values = |said, given, release| values(said, given, release, &mut Known::default());
         assert!(values(with(&[0, 0, 4, 0, TOP_BIT, 3]), Given::Bytes(9), 4).is_ok());
         assert!(values(with(&[0, 1, 0]), Given::Headers(2), 0).is_ok());
         for (cells, given) in [
@@ -305,21 +369,22 @@ mod tests {
             columns in 0..3_usize,
             cells in numbers(10),
             decoded in 0..5_usize,
-            given in prop_oneof![(0..8_usize).prop_map(Given::Bytes), (0..4_usize).prop_map(Given::Headers)],
+            given in prop_oneof![
+                (0..8_usize).prop_map(Given::Bytes),
+                (0..4_usize).prop_map(Given::Headers),
+                (0..4_usize, 0..8_usize).prop_map(|(headers, bytes)| Given::Both(headers, bytes)),
+            ],
             ids in numbers(3),
             status in 0..6_u8,
         ) {
             let text = String::new;
-            let column = crate::contract::v0_1::inspect::weir::plugin::types::Column {
-                name: text(), relation: text(), source: text(), type_name: text(), labels: vec![],
-            };
             let operation = crate::contract::v0_1::inspect::weir::plugin::types::Operation {
                 kind: text(), action: text(), text: text(), objects: vec![], parameters: vec![], attributes: vec![], claimed: vec![],
             };
             let found = ids.iter().map(|id| guest::Found { id: *id, continues: *id, operation: operation.clone() });
             let said = guest::AnswerOutcome {
                 show,
-                values: guest::Values { columns: vec![column; columns], cells: cells.clone(), decoded: vec![0; decoded] },
+                values: guest::Values { columns: guest::Columns { texts: text(), ends: vec![0; 5 * columns] }, cells: cells.clone(), decoded: vec![0; decoded] },
                 changes: said(&[], &[], b"", &[]),
                 release,
                 need,
@@ -328,9 +393,14 @@ mod tests {
                 refusal: None,
                 notes: vec![],
             };
-            if answer_outcome(said, given).is_ok() {
-                prop_assert!(show <= 2 && status <= 3 && !ids.contains(&0) && cells.len() % 3 == 0);
-                let bytes = match given { Given::Bytes(bytes) => bytes, Given::Headers(_) => 0 };
+            if answer_outcome(said, given, &mut Known::default()).is_ok() {
+                let (is_seen, given) = match given {
+                    Given::Both(_, bytes) if show == 4 => (true, Given::Bytes(bytes)),
+                    Given::Both(headers, _) => (false, Given::Headers(headers)),
+                    given => (false, given),
+                };
+                prop_assert!((show <= 2 || is_seen) && status <= 3 && !ids.contains(&0) && cells.len() % 3 == 0);
+                let bytes = given.reach();
                 prop_assert!(release as usize <= bytes);
                 for cell in cells.chunks(3) {
                     let (column, start, length) = (cell[0], cell[1], cell[2]);
@@ -339,7 +409,7 @@ mod tests {
                     let lies_inside = match given {
                         _ if start & TOP_BIT != 0 => end <= decoded as u128,
                         Given::Headers(count) => (start as usize) < count,
-                        Given::Bytes(_) => end <= u128::from(release),
+                        Given::Bytes(_) | Given::Both(..) => end <= u128::from(release),
                     };
                     prop_assert!(lies_inside);
                 }
@@ -360,10 +430,14 @@ mod tests {
 
         /// What a request's call says is within what it was given.
         #[test]
-        fn requests_release_what_they_were_given(show in 0..5_u8, release in number(), given in 0..6_usize, may_switch in any::<bool>()) {
+        fn requests_release_what_they_were_given(
+            show in 0..6_u8, release in number(), given in 0..6_usize, (may_switch, is_early) in any::<(bool, bool)>(),
+        ) {
             let said = guest::RequestOutcome { show, operations: vec![], refusal: None, release, need: u32::MAX, headers: vec![] };
-            let most = if may_switch { 3 } else { 2 };
-            prop_assert_eq!(request_outcome(said, given, may_switch).is_ok(), show <= most && release as usize <= given);
+            let is_known = show <= 2 || show == 3 && may_switch || show == 4 && is_early;
+            let reach = if is_early && show != 4 { 0 } else { given };
+            let given = if is_early { Given::Both(1, given) } else { Given::Bytes(given) };
+            prop_assert_eq!(request_outcome(said, given, may_switch).is_ok(), is_known && release as usize <= reach);
         }
     }
 }

@@ -129,10 +129,12 @@ async fn the_http_inspector_finds_requests_and_puts_values_and_refusals_back() {
         length: None,
         runs_once: false,
     };
-    let asked = inspector.request(1, &head("GET", None, false)).await.unwrap();
+    let asked = inspector.request(&[], 1, &head("GET", None, false), None).await.unwrap();
     assert_eq!(asked.operations[0].operation.text, "GET /notes/1");
-    assert!(inspector.request(2, &head("GET", Some("a=b"), false)).await.unwrap().refusal.is_some());
-    let asked = inspector.request(3, &head("POST", None, true)).await.unwrap();
+    assert!(
+        inspector.request(&[], 2, &head("GET", Some("a=b"), false), None).await.unwrap().refusal.is_some()
+    );
+    let asked = inspector.request(&[2], 3, &head("POST", None, true), None).await.unwrap();
     assert!(asked.operations.is_empty() && asked.show == Show::Whole);
     let asked = inspector.request_body(3, b"hello", true).await.unwrap();
     assert_eq!(
@@ -145,8 +147,11 @@ async fn the_http_inspector_finds_requests_and_puts_values_and_refusals_back() {
         has_body: true,
         length: None,
     };
-    assert!(inspector.answer(3, &answer("image/png")).await.unwrap().refusal.is_some());
-    assert_eq!(inspector.answer(1, &answer("text/plain; charset=utf-8")).await.unwrap().show, Show::Whole);
+    assert!(inspector.answer(3, &answer("image/png"), None).await.unwrap().refusal.is_some());
+    assert_eq!(
+        inspector.answer(1, &answer("text/plain; charset=utf-8"), None).await.unwrap().show,
+        Show::Whole
+    );
     let shown = inspector.answer_body(1, "grün".as_bytes(), true).await.unwrap();
     assert_eq!((shown.values.cells.as_slice(), shown.release), (&[0, 0, 5][..], 5));
     assert_eq!(shown.values.columns[0].relation, "GET /notes/1");
@@ -154,6 +159,11 @@ async fn the_http_inspector_finds_requests_and_puts_values_and_refusals_back() {
     assert_eq!((spans.starts[0], spans.stops[0], spans.texts.as_slice()), (0, 5, &b"gone"[..]));
     let own = inspector.refuse(1, &[1], &Fault::new(FaultSource::Policy, "no", "not you")).await.unwrap();
     assert_eq!((own.status, own.body.as_slice()), (403, &b"not you\n"[..]));
+    // What comes with its body is dealt with at once.
+    let asked = inspector.request(&[3], 4, &head("POST", None, true), Some(b"hello")).await.unwrap();
+    assert_eq!((asked.show, asked.release, asked.operations.len()), (Show::Seen, 5, 1));
+    let shown = inspector.answer(4, &answer("text/plain"), Some(b"hello")).await.unwrap();
+    assert_eq!((shown.show, shown.values.cells.as_slice()), (Show::Seen, &[0, 0, 5][..]));
     inspector.end(1).await;
     // What is over is forgotten.
     assert_eq!(inspector.encode(1, &[0], b"", &[0]).await.unwrap_err().code, "plugin-fault");

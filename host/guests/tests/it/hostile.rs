@@ -150,9 +150,9 @@ async fn http(inspector: &mut impl HttpInspector, function: &str) -> Result<(), 
     };
     let answer = AnswerHead { status: 200, headers: vec![], has_body: true, length: None };
     match function {
-        "request" => inspector.request(1, &head).await.map(drop),
+        "request" => inspector.request(&[], 1, &head, None).await.map(drop),
         "request-body" => inspector.request_body(1, b"bytes", true).await.map(drop),
-        "answer" => inspector.answer(1, &answer).await.map(drop),
+        "answer" => inspector.answer(1, &answer, None).await.map(drop),
         "answer-body" => inspector.answer_body(1, b"bytes", true).await.map(drop),
         "message" => inspector.message(1, true, b"bytes").await.map(drop),
         "answer-message" => inspector.answer_message(1, true, b"bytes").await.map(drop),

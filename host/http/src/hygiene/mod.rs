@@ -7,8 +7,9 @@ mod tests;
 use crate::Refusal;
 use crate::credentials::{self, Credentials};
 use crate::websocket::{self, Offer};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, request, response};
-use weir_session::http::traffic::{AnswerHead, Header, OF_THE_ENCODING, RequestHead};
+use weir_session::http::traffic::{AnswerHead, Header, Name, OF_THE_ENCODING, RequestHead};
 
 /// Lines of a head.
 pub(crate) const MAX_HEADERS: usize = 100;
@@ -265,6 +266,9 @@ fn target(parts: &request::Parts) -> Result<(String, Option<String>), Refusal> {
 
 /// `.` and `..`, also when they are encoded, and with parameters that some servers cut off.
 fn is_dots(segment: &str) -> bool {
+    if !segment.starts_with(['.', '%']) {
+        return false;
+    }
     let name = segment.split(';').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
     matches!(name.as_str(), "." | "..")
 }
@@ -326,13 +330,15 @@ fn connection_names(headers: &HeaderMap) -> Result<Vec<String>, Refusal> {
     let mut names = Vec::new();
     for value in headers.get_all("connection") {
         let value = value.to_str().map_err(|_| Refusal::bad("the connection header is not valid"))?;
-        for name in
-            value.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty())
-        {
-            if END_TO_END.contains(&name.as_str()) {
+        for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let is_among = |names: &[&str]| names.iter().any(|one| one.eq_ignore_ascii_case(name));
+            if is_among(&END_TO_END) {
                 return Err(Refusal::bad("the connection header names a header that must pass"));
             }
-            names.push(name);
+            // Those are taken out in any case.
+            if !is_among(&HOP_BY_HOP) {
+                names.push(name.to_ascii_lowercase());
+            }
         }
     }
     Ok(names)
@@ -386,14 +392,26 @@ fn passing(headers: &HeaderMap, named: &[String]) -> Result<Vec<Header>, Refusal
     Ok(passing)
 }
 
+/// The values are parts of one piece of memory, but for credentials: those go earlier than the others.
 fn listed(map: &HeaderMap) -> Vec<Header> {
-    map.iter()
-        .map(|(name, value)| Header {
-            name: name.as_str().to_owned(),
-            // Spaces at the ends mean nothing, and HTTP/2 lets them through (RFC 9113, section 8.2.1).
-            value: bytes::Bytes::copy_from_slice(value.as_bytes().trim_ascii()),
-        })
-        .collect()
+    // Spaces at the ends mean nothing, and HTTP/2 lets them through (RFC 9113, section 8.2.1).
+    let lines = || {
+        let lines = map.iter().map(|(name, value)| (name, value.as_bytes().trim_ascii()));
+        lines.map(|(name, value)| (name, value, !credentials::CARRIERS.contains(&name.as_str())))
+    };
+    let shared = || lines().filter(|(.., is_shared)| *is_shared);
+    let mut texts = Vec::with_capacity(shared().map(|(_, value, _)| value.len()).sum());
+    shared().for_each(|(_, value, _)| texts.extend_from_slice(value));
+    let mut texts = Bytes::from(texts);
+    let mut headers = Vec::with_capacity(map.len() + 1);
+    for (name, value, is_shared) in lines() {
+        let value = match is_shared {
+            true => texts.split_to(value.len().min(texts.len())),
+            false => Bytes::copy_from_slice(value),
+        };
+        headers.push(Header { name: Name::of(name.as_str()), value });
+    }
+    headers
 }
 
 /// HTTP/2 may cut a cookie header into lines; together they are one value again (RFC 9113, section 8.2.3).
@@ -404,5 +422,5 @@ fn join_cookies(headers: &mut Vec<Header>) {
         return;
     }
     headers.retain(|header| header.name != "cookie");
-    headers.push(Header { name: "cookie".to_owned(), value: crumbs.join(b"; ".as_slice()).into() });
+    headers.push(Header { name: Name::of("cookie"), value: crumbs.join(b"; ".as_slice()).into() });
 }

@@ -1,5 +1,6 @@
 //! The way of an answer: inspected, masked, and only then told.
 
+use super::ahead::{Ahead, SHORT_BYTES};
 use super::judge::Judged;
 use super::reply::{Gone, Reply, cut_short};
 use super::request::Exchange;
@@ -14,11 +15,8 @@ use crate::traffic::{Request, ResultInfo, Status};
 use bytes::{Buf, Bytes, BytesMut};
 use std::future::Future;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 use weir_model::{Fault, FaultSource};
 
-/// So much of a body may come while its exchange keeps the plugins to itself.
-const HELD_BYTES: usize = 64 * 1024;
 /// Headers that speak of parts of a body as it was.
 const OF_PARTS: [&str; 2] = ["accept-ranges", "content-range"];
 
@@ -118,22 +116,25 @@ impl<P: HttpPorts> Exchange<P> {
         self.session.done(result).await;
     }
 
-    async fn pass<B: Source>(
-        &self,
-        mut head: AnswerHead,
-        mut body: B,
-        reply: &mut Reply,
-    ) -> Result<(), Stop> {
+    async fn pass<B: Source>(&self, mut head: AnswerHead, body: B, reply: &mut Reply) -> Result<(), Stop> {
+        let is_encoded = head.headers.iter().any(|header| header.name == "content-encoding");
+        let is_short = head.length.is_none_or(|length| length <= SHORT_BYTES as u64);
+        let mut body = Ahead::new(body);
+        let here = match self.session.masking && head.has_body && is_short && !is_encoded {
+            true => body.whole().await,
+            false => None,
+        };
         let mut desk = self.session.desk().await;
-        let mut outcome = desk.inspector.answer(self.number, &head).await?;
+        let mut outcome = desk.inspector.answer(self.number, &head, here.as_deref()).await?;
+        if let (Show::Seen, Some(given)) = (outcome.show, here) {
+            return self.pass_seen(desk, (head, given), outcome, reply).await;
+        }
         self.session.notes.leave(std::mem::take(&mut outcome.notes));
         self.mask_head(&mut desk, &outcome.values, &mut head).await?;
         if self.session.masking && outcome.values.cells.is_empty() {
             self.mask_unnamed(&mut desk, &mut head).await?;
         }
-        // A whole body that is here already is shown at once: what the plugins need is still in the caches.
-        let is_more = outcome.show == Show::Whole && head.has_body && outcome.has_no_more();
-        let desk = is_more.then_some(desk);
+        drop(desk);
         self.take_results(&outcome).await?;
         let AnswerOutcome { show, need, .. } = outcome;
         if !head.has_body {
@@ -146,20 +147,43 @@ impl<P: HttpPorts> Exchange<P> {
             reply.begin(head.status, head.headers, head.length)?;
             return Box::pin(self.pass_unseen(&mut body, reply)).await;
         }
-        let is_encoded = head.headers.iter().any(|header| header.name == "content-encoding");
         body.decode()?;
-        let is_of_the_bytes = |name: &str| OF_THE_ENCODING.contains(&name) || OF_PARTS.contains(&name);
-        head.headers.retain(|header| !is_of_the_bytes(&header.name));
-        if is_encoded || self.session.masking {
-            head.headers.iter_mut().for_each(weaken);
-        }
+        self.unbind(&mut head, is_encoded);
         match show {
-            Show::Whole => self.pass_whole(head, &mut body, reply, desk).await,
+            Show::Whole => Box::pin(self.pass_whole(head, &mut body, reply)).await,
             _ => {
                 reply.begin(head.status, head.headers, None)?;
                 Box::pin(self.pass_growing(&mut body, need as usize, reply)).await
             }
         }
+    }
+
+    /// Takes out what was true of the bytes as the upstream sent them.
+    fn unbind(&self, head: &mut AnswerHead, is_encoded: bool) {
+        let is_of_the_bytes = |name: &str| OF_THE_ENCODING.contains(&name) || OF_PARTS.contains(&name);
+        head.headers.retain(|header| !is_of_the_bytes(&header.name));
+        if is_encoded || self.session.masking {
+            head.headers.iter_mut().for_each(weaken);
+        }
+    }
+
+    /// The whole body was shown with its head.
+    async fn pass_seen(
+        &self,
+        mut desk: DeskGuard<'_, P>,
+        (mut head, given): (AnswerHead, Bytes),
+        outcome: AnswerOutcome,
+        reply: &mut Reply,
+    ) -> Result<(), Stop> {
+        if self.session.masking {
+            self.mask_unnamed(&mut desk, &mut head).await?;
+        }
+        let (bytes, outcome) = self.carry_out(desk, outcome, &given, reply).await?;
+        if outcome.release as usize != given.len() {
+            return Err(nonsense("it keeps part of a whole answer").into());
+        }
+        self.unbind(&mut head, false);
+        Ok(reply.whole(head.status, head.headers, bytes).await?)
     }
 
     async fn pass_unseen<B: Source>(&self, body: &mut B, reply: &mut Reply) -> Result<(), Stop> {
@@ -181,24 +205,11 @@ impl<P: HttpPorts> Exchange<P> {
         head: AnswerHead,
         body: &mut B,
         reply: &mut Reply,
-        mut desk: Option<DeskGuard<'_, P>>,
     ) -> Result<(), Stop> {
         let (mut whole, mut place) = (BytesMut::new(), Place::default());
         let mut trailers = None;
         loop {
-            let came = match desk.is_some().then(|| body.next()) {
-                Some(next) => at_once(next).await,
-                None => None,
-            };
-            let came = match came {
-                Some(came) => came.transpose()?,
-                None => {
-                    // Nobody holds the desk while it waits.
-                    desk = None;
-                    next(body, reply).await?
-                }
-            };
-            match came {
+            match next(body, reply).await? {
                 None => break,
                 Some(Frame::Trailers(came)) => trailers = Some(came),
                 Some(Frame::Message(_)) => return Err(nonsense("a message where there is a body").into()),
@@ -206,14 +217,10 @@ impl<P: HttpPorts> Exchange<P> {
                     self.check_size(whole.len() + bytes.len())?;
                     self.session.room.grow(&mut place, whole.len() + bytes.len()).await?;
                     whole.extend_from_slice(&bytes);
-                    if whole.len() > HELD_BYTES {
-                        // Others must not wait while much comes.
-                        desk = None;
-                    }
                 }
             }
         }
-        let (bytes, outcome) = self.show(desk, &whole, true, reply).await?;
+        let (bytes, outcome) = self.show(&whole, true, reply).await?;
         if outcome.release as usize != whole.len() {
             return Err(nonsense("it keeps part of a whole answer").into());
         }
@@ -247,7 +254,7 @@ impl<P: HttpPorts> Exchange<P> {
             if !end && buffer.len() < need {
                 continue;
             }
-            let (bytes, outcome) = self.show(None, &buffer, end, reply).await?;
+            let (bytes, outcome) = self.show(&buffer, end, reply).await?;
             buffer.advance((outcome.release as usize).min(buffer.len()));
             need = outcome.need as usize;
             self.tell(bytes, reply).await?;
@@ -272,18 +279,19 @@ impl<P: HttpPorts> Exchange<P> {
     }
 
     /// Shows the inspector a body as far as it is there, and carries out what it says: the bytes to tell.
-    async fn show(
+    async fn show(&self, given: &[u8], end: bool, reply: &mut Reply) -> Result<(Bytes, AnswerOutcome), Stop> {
+        let mut desk = self.session.desk().await;
+        let outcome = desk.inspector.answer_body(self.number, given, end).await?;
+        self.carry_out(desk, outcome, given, reply).await
+    }
+
+    async fn carry_out(
         &self,
-        desk: Option<DeskGuard<'_, P>>,
+        mut desk: DeskGuard<'_, P>,
+        mut outcome: AnswerOutcome,
         given: &[u8],
-        end: bool,
         reply: &mut Reply,
     ) -> Result<(Bytes, AnswerOutcome), Stop> {
-        let mut desk = match desk {
-            Some(desk) => desk,
-            None => self.session.desk().await,
-        };
-        let mut outcome = desk.inspector.answer_body(self.number, given, end).await?;
         self.session.notes.leave(std::mem::take(&mut outcome.notes));
         self.session.holds.asks(outcome.operations.iter().map(|asked| asked.id));
         let masked = self.mask(&mut desk, &outcome.values, given).await?;
@@ -376,23 +384,6 @@ impl<P: HttpPorts> Exchange<P> {
         let message = format!("the answer is larger than the {most} bytes that are inspected");
         Err(Fault::new(FaultSource::Upstream, "answer-too-large", message))
     }
-}
-
-impl AnswerOutcome {
-    /// Nothing has ended, and nothing is asked or refused.
-    fn has_no_more(&self) -> bool {
-        self.results.is_empty() && self.operations.is_empty() && self.refusal.is_none()
-    }
-}
-
-/// What is there without waiting.
-async fn at_once<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    std::future::poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
 }
 
 /// The next piece, as long as there is somebody to tell it to.

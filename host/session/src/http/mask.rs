@@ -183,9 +183,9 @@ impl<P: HttpPorts> Exchange<P> {
         let running = self.operation(current);
         let operation = running.as_deref().unwrap_or(&nothing);
         let column = |header: &Header| Column {
-            name: header.name.clone(),
+            name: header.name.to_string(),
             relation: operation.text.clone(),
-            source: header.name.clone(),
+            source: header.name.to_string(),
             type_name: String::new(),
             labels: vec!["header".to_owned()],
         };

@@ -15,6 +15,7 @@
 //! - what is shown to the inspector is what is forwarded: the same bytes, decoded once;
 //! - the client gets no byte of an answer that was shown before its values are masked.
 
+mod ahead;
 mod answer;
 mod aside;
 mod head;
@@ -22,6 +23,7 @@ mod holds;
 mod judge;
 mod mask;
 mod message;
+mod name;
 mod notes;
 mod outgoing;
 mod pipe;

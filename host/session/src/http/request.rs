@@ -1,5 +1,6 @@
 //! The way of a request: inspected, judged, recorded, and only then forwarded.
 
+use super::ahead::{SHORT_BYTES, at_once};
 use super::aside::Aside;
 use super::head::{HOSTS_OWN, bound, change, readable};
 use super::judge::Judged;
@@ -53,6 +54,10 @@ pub(super) struct Shown {
     need: usize,
     buffer: BytesMut,
     ended: bool,
+    /// bytes of the buffer were read before the inspector asked for any
+    is_ahead: bool,
+    /// what broke it off meanwhile
+    broken: Option<Broken>,
     pub(super) has_operation: bool,
     decoded: bool,
     pub(super) headers: Vec<Header>,
@@ -67,6 +72,8 @@ impl Shown {
             need: 0,
             buffer: BytesMut::new(),
             ended: true,
+            is_ahead: false,
+            broken: None,
             has_operation: false,
             decoded: false,
             headers: Vec::new(),
@@ -216,11 +223,20 @@ impl<P: HttpPorts> Exchange<P> {
         reply: &mut Reply,
     ) -> Result<First, Fault> {
         let bound = || bound(head);
+        self.ahead(head, body, shown).await;
+        let here = (head.has_body && shown.ended).then_some(&*shown.buffer);
         let mut desk = self.session.desk().await;
-        self.session.tell_ends(&mut desk).await;
         desk.read_notes(&self.session.notes).await?;
-        let mut outcome = desk.inspector.request(self.number, head).await?;
-        outcome.release = 0;
+        let ends = self.session.take_ends();
+        let mut outcome = desk.inspector.request(&ends, self.number, head, here).await?;
+        if outcome.show == Show::Seen {
+            let keeps = outcome.release as usize != shown.buffer.len();
+            if keeps && outcome.refusal.is_none() {
+                return Err(nonsense("it keeps part of a whole request"));
+            }
+            outcome.show = Show::Unseen;
+            shown.decoded = true;
+        }
         if outcome.show == Show::Messages {
             return Err(nonsense("messages of a request that asks for no WebSocket"));
         }
@@ -236,8 +252,10 @@ impl<P: HttpPorts> Exchange<P> {
         if let Some(own) = self.take(desk, outcome, &bound, shown, Some(reply)).await? {
             return Ok(own);
         }
-        if shown.show != Show::Unseen && !shown.ended {
-            body.decode().map_err(|broken| from_body(&broken))?;
+        if shown.show != Show::Unseen && head.has_body {
+            if !shown.ended {
+                body.decode().map_err(|broken| from_body(&broken))?;
+            }
             shown.decoded = true;
         }
         loop {
@@ -305,10 +323,42 @@ impl<P: HttpPorts> Exchange<P> {
         Ok(None)
     }
 
+    /// Reads what is here already of a short body, so that it can be shown with its head.
+    async fn ahead<S: Source>(&self, head: &RequestHead, body: &mut S, shown: &mut Shown) {
+        let most = SHORT_BYTES.min(self.session.limits.max_operation_bytes);
+        let is_short = head.length.is_some_and(|length| length <= most as u64);
+        let is_encoded = head.headers.iter().any(|header| header.name == "content-encoding");
+        if shown.ended || !is_short || is_encoded || body.is_asked_for() {
+            return;
+        }
+        while let Some(came) = at_once(body.next()).await {
+            match came {
+                Some(Ok(Frame::Data(bytes))) => {
+                    self.session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    shown.buffer.extend_from_slice(&bytes);
+                    shown.is_ahead = true;
+                }
+                // Nothing is known of them that an inspector could say: they stay behind.
+                Some(Ok(Frame::Trailers(_) | Frame::Message(_))) => {}
+                Some(Err(broken)) => {
+                    shown.broken = Some(broken);
+                    return;
+                }
+                None => {
+                    shown.ended = true;
+                    return;
+                }
+            }
+        }
+    }
+
     /// Reads until there is something new to show.
     async fn more<S: Source>(&self, body: &mut S, shown: &mut Shown) -> Result<(), Fault> {
         let most = self.session.limits.max_operation_bytes;
-        let before = shown.buffer.len();
+        if let Some(broken) = shown.broken.take() {
+            return Err(from_body(&broken));
+        }
+        let before = if std::mem::take(&mut shown.is_ahead) { 0 } else { shown.buffer.len() };
         while !shown.ended {
             let enough = shown.show == Show::Growing
                 && shown.buffer.len() > before
@@ -400,6 +450,9 @@ impl<P: HttpPorts> Exchange<P> {
         let left = shown.buffer.split().freeze();
         if !left.is_empty() && outgoing.push(Frame::Data(left)).await.is_err() {
             return Ok(());
+        }
+        if let Some(broken) = shown.broken.take() {
+            return Err(from_body(&broken));
         }
         while !shown.ended {
             match body.next().await {

@@ -262,11 +262,14 @@ impl<P: HttpPorts> HttpSession<P> {
         lock(&self.running)
     }
 
-    /// Tells the inspector which exchanges are over. A call beside another one costs a fraction of a call alone, so
-    /// that waits for the next request; behind the last exchange that runs it is told at once.
-    pub(super) async fn tell_ends(&self, desk: &mut DeskGuard<'_, P>) {
-        let ends = std::mem::take(&mut *lock(&self.ends));
-        for exchange in ends {
+    /// Exchanges that are over, of which the inspector has not been told. The next request tells it, as part of its call;
+    /// behind the last exchange that runs it is told at once.
+    pub(super) fn take_ends(&self) -> Vec<u32> {
+        std::mem::take(&mut *lock(&self.ends))
+    }
+
+    async fn tell_ends(&self, desk: &mut DeskGuard<'_, P>) {
+        for exchange in self.take_ends() {
             desk.inspector.end(exchange).await;
         }
     }

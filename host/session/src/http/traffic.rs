@@ -5,6 +5,7 @@
 //! and wherever it goes.
 
 pub use super::message::{Goodbye, Message};
+pub use super::name::Name;
 use crate::ports::RefusedBy;
 use crate::traffic::{Request, ResultInfo};
 use bytes::Bytes;
@@ -20,13 +21,13 @@ pub const OF_THE_ENCODING: [&str; 6] =
 /// One line of a head. The name is in lower case, the value as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    pub name: String,
+    pub name: Name,
     pub value: Bytes,
 }
 
 impl Header {
     pub fn new(name: &str, value: impl Into<Bytes>) -> Self {
-        Self { name: name.to_ascii_lowercase(), value: value.into() }
+        Self { name: Name::of(&name.to_ascii_lowercase()), value: value.into() }
     }
 
     pub fn text(&self) -> std::borrow::Cow<'_, str> {
@@ -103,6 +104,10 @@ pub trait Source: Send + 'static {
     fn closing(&mut self) -> impl Future<Output = ()> + Send {
         std::future::pending()
     }
+    /// Whether its sender waits to be asked for it (`expect: 100-continue`), which the first `next` does.
+    fn is_asked_for(&self) -> bool {
+        false
+    }
     /// Whether its sender is in sight, from now to the end of the exchange.
     fn sight(&self) -> Sight {
         Sight::default()
@@ -164,6 +169,8 @@ pub enum Show {
     Growing,
     /// What follows are messages of a WebSocket.
     Messages,
+    /// The body was given with the head, and this is what is said of it.
+    Seen,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -188,7 +195,7 @@ pub struct Spans {
 /// Values and where they are: triples of column, start, length.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Values {
-    pub columns: Vec<Column>,
+    pub columns: Arc<[Column]>,
     pub cells: Vec<u32>,
     pub decoded: Vec<u8>,
 }
@@ -228,10 +235,13 @@ pub trait HttpInspector: Send {
     fn judged_by(&self) -> weir_model::JudgedBy;
     /// Whether it still answers.
     fn is_usable(&self) -> bool;
+    /// `ended`: exchanges that are over. `body`: all of it, when it is here already.
     fn request(
         &mut self,
+        ended: &[u32],
         exchange: u32,
         head: &RequestHead,
+        body: Option<&[u8]>,
     ) -> impl Future<Output = Result<RequestOutcome, Fault>> + Send;
     fn request_body(
         &mut self,
@@ -239,10 +249,12 @@ pub trait HttpInspector: Send {
         data: &[u8],
         end: bool,
     ) -> impl Future<Output = Result<RequestOutcome, Fault>> + Send;
+    /// `body`: all of it, when it is here already.
     fn answer(
         &mut self,
         exchange: u32,
         head: &AnswerHead,
+        body: Option<&[u8]>,
     ) -> impl Future<Output = Result<AnswerOutcome, Fault>> + Send;
     fn answer_body(
         &mut self,

@@ -98,7 +98,7 @@ impl<P: HttpPorts> Exchange<P> {
         reply: &mut Reply,
     ) -> Result<Option<First>, Fault> {
         let mut desk = self.session.desk().await;
-        let outcome = desk.inspector.request(self.number, head).await?;
+        let outcome = desk.inspector.request(&self.session.take_ends(), self.number, head, None).await?;
         if outcome.refusal.is_none() && outcome.show != Show::Messages {
             drop(desk);
             let message = "the inspector of this resource does not read WebSocket";
@@ -122,7 +122,7 @@ impl<P: HttpPorts> Exchange<P> {
         let (picked, others) = head.headers.into_iter().partition(|header| header.name == SUBPROTOCOL);
         head.headers = others;
         let mut desk = self.session.desk().await;
-        let outcome = desk.inspector.answer(self.number, &head).await?;
+        let outcome = desk.inspector.answer(self.number, &head, None).await?;
         self.mask_head(&mut desk, &outcome.values, &mut head).await?;
         if self.session.masking && outcome.values.cells.is_empty() {
             self.mask_unnamed(&mut desk, &mut head).await?;

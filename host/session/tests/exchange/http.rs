@@ -86,7 +86,16 @@ impl HttpInspector for ToyHttp {
         !self.broken
     }
 
-    async fn request(&mut self, exchange: u32, head: &RequestHead) -> Result<RequestOutcome, Fault> {
+    async fn request(
+        &mut self,
+        ended: &[u32],
+        exchange: u32,
+        head: &RequestHead,
+        body: Option<&[u8]>,
+    ) -> Result<RequestOutcome, Fault> {
+        for exchange in ended {
+            self.end(*exchange).await;
+        }
         if head.path == "/trap" {
             self.broken = true;
         }
@@ -96,6 +105,10 @@ impl HttpInspector for ToyHttp {
         self.growing.insert(exchange, growing);
         let show = if growing { Show::Growing } else { Show::Whole };
         Ok(match head.has_body {
+            true if show == Show::Whole && head.path != "/nothing" && body.is_some() => {
+                let seen = self.request_body(exchange, body.unwrap(), true).await?;
+                RequestOutcome { show: Show::Seen, ..seen }
+            }
             _ if head.path == "/nothing" => RequestOutcome::default(),
             true => RequestOutcome { show, ..RequestOutcome::default() },
             false if head.asks_for_socket() && head.path != "/blind" => {
@@ -123,7 +136,12 @@ impl HttpInspector for ToyHttp {
         }
     }
 
-    async fn answer(&mut self, _: u32, head: &AnswerHead) -> Result<AnswerOutcome, Fault> {
+    async fn answer(
+        &mut self,
+        exchange: u32,
+        head: &AnswerHead,
+        body: Option<&[u8]>,
+    ) -> Result<AnswerOutcome, Fault> {
         self.check()?;
         let show = match head.values("x-show").next().as_deref() {
             Some("whole") => Show::Whole,
@@ -133,9 +151,13 @@ impl HttpInspector for ToyHttp {
         let mut values = Values::default();
         for (index, header) in head.headers.iter().enumerate() {
             if header.name == "x-value" {
-                values.columns = vec![Column { name: "header".into(), ..Column::default() }];
+                values.columns = [Column { name: "header".into(), ..Column::default() }].into();
                 values.cells.extend([0, index as u32, 0]);
             }
+        }
+        if let (Show::Whole, true, Some(body)) = (show, values.cells.is_empty(), body) {
+            let seen = self.answer_body(exchange, body, true).await?;
+            return Ok(AnswerOutcome { show: Show::Seen, ..seen });
         }
         self.words = values.cells.chunks(3).map(|cell| (cell[1], cell[1])).collect();
         Ok(AnswerOutcome { show, values, ..AnswerOutcome::default() })
@@ -153,7 +175,7 @@ impl HttpInspector for ToyHttp {
             }
             start += word.len() + 1;
         }
-        let columns = vec![Column { name: "word".into(), ..Column::default() }];
+        let columns = [Column { name: "word".into(), ..Column::default() }].into();
         let text = std::str::from_utf8(data).unwrap();
         let asked = text.strip_prefix("ask ").map(|text| operation(exchange * 10 + 1, text.to_owned()));
         let note = text.strip_prefix("note ").filter(|_| end).map(str::to_owned);

@@ -82,7 +82,7 @@ impl<'c> Exchanges<'c> {
             length: body.as_ref().map(|body| body.len() as u64),
             runs_once: false,
         };
-        let mut outcome = self.inspector.request(number, &head).await.map_err(|no| told(&no))?;
+        let mut outcome = self.inspector.request(&[], number, &head, None).await.map_err(|no| told(&no))?;
         outcome.release = 0;
         let mut has_operation = false;
         let (mut buffer, mut left, mut ended) =
@@ -172,7 +172,7 @@ impl<'c> Exchanges<'c> {
             has_body: body.is_some(),
             length: body.as_ref().map(|body| body.len() as u64),
         };
-        let outcome = self.inspector.answer(number, &head).await.map_err(|no| told(&no))?;
+        let outcome = self.inspector.answer(number, &head, None).await.map_err(|no| told(&no))?;
         let texts: Vec<_> = head.headers.iter().map(|header| header.text().into_owned()).collect();
         let cell = |start: usize, _: usize| texts.get(start).map(|text| text.as_bytes().to_vec());
         let masked = self.mask(number, &outcome.values, cell).await?;
@@ -296,7 +296,7 @@ fn headers(written: &Attributes) -> Vec<Header> {
 /// An answer as cases write it.
 fn answer(status: u16, headers: &[Header], body: &[u8]) -> Value {
     let headers: serde_json::Map<_, _> =
-        headers.iter().map(|header| (header.name.clone(), json!(header.text()))).collect();
+        headers.iter().map(|header| (header.name.to_string(), json!(header.text()))).collect();
     json!({ "status": status, "headers": headers, "body": String::from_utf8_lossy(body) })
 }
 

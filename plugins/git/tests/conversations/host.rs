@@ -10,7 +10,7 @@
 use weir_plugin_git::Inspector;
 use weir_sdk::Fault;
 use weir_sdk::http::{
-    AnswerHead, Found, Header, HttpInspector, Limits, Operation, OwnAnswer, RequestHead, RequestOutcome,
+    AnswerHead, Found, Headers, HttpInspector, Limits, Operation, OwnAnswer, RequestHead, RequestOutcome,
     ResultInfo, Spans, TOP_BIT, show,
 };
 
@@ -231,8 +231,8 @@ fn changed(bytes: &[u8], spans: &[Spans]) -> Vec<u8> {
     out
 }
 
-pub fn header(name: &str, value: &str) -> Header {
-    Header { name: name.to_owned(), value: value.to_owned() }
+pub fn headers(lines: &[(&str, &str)]) -> Headers {
+    lines.iter().copied().collect()
 }
 
 /// What git sends to one of its services.
@@ -243,11 +243,11 @@ pub fn post(path: &str) -> RequestHead {
         authority: "git.example".to_owned(),
         path: path.to_owned(),
         query: None,
-        headers: vec![
-            header("user-agent", "git/2.47.3"),
-            header("content-type", &format!("application/x-{service}-request")),
-            header("accept", &format!("application/x-{service}-result")),
-        ],
+        headers: headers(&[
+            ("user-agent", "git/2.47.3"),
+            ("content-type", &format!("application/x-{service}-request")),
+            ("accept", &format!("application/x-{service}-result")),
+        ]),
         has_body: true,
         length: None,
     }
@@ -259,12 +259,12 @@ pub fn get(path: &str, query: Option<&str>) -> RequestHead {
         authority: "git.example".to_owned(),
         path: path.to_owned(),
         query: query.map(str::to_owned),
-        headers: vec![header("user-agent", "git/2.47.3"), header("git-protocol", "version=2")],
+        headers: headers(&[("user-agent", "git/2.47.3"), ("git-protocol", "version=2")]),
         has_body: false,
         length: None,
     }
 }
 
 pub fn answered(status: u16, kind: &str) -> AnswerHead {
-    AnswerHead { status, headers: vec![header("content-type", kind)], has_body: true, length: None }
+    AnswerHead { status, headers: headers(&[("content-type", kind)]), has_body: true, length: None }
 }

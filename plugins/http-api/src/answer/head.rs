@@ -2,7 +2,7 @@
 
 use super::values::Collector;
 use crate::percent;
-use weir_sdk::http::{Fault, Header};
+use weir_sdk::http::{Fault, Headers};
 
 /// What clients and caches work with. Anything else may hold a value: `location`, `content-disposition`, `link`, and
 /// whatever an API has of its own. The host has a list of its own (`host/session/src/http/mask.rs`), for headers of which
@@ -59,9 +59,9 @@ const PLAIN: &[&str] = &[
 
 /// # Errors
 /// When there are too many.
-pub(super) fn add(headers: &[Header], collector: &mut Collector<'_>) -> Result<(), Fault> {
+pub(super) fn add(headers: &Headers, collector: &mut Collector<'_>) -> Result<(), Fault> {
     for (index, header) in headers.iter().enumerate() {
-        let name = header.name.as_str();
+        let name = header.name;
         if PLAIN.contains(&name) || name.starts_with("access-control-") || header.value.is_empty() {
             continue;
         }
@@ -69,7 +69,7 @@ pub(super) fn add(headers: &[Header], collector: &mut Collector<'_>) -> Result<(
         // a list of pages would end there.
         let label = (name != "link").then_some("header");
         let column = collector.column(name, name.to_owned(), "text", label)?;
-        match percent::undone(&header.value) {
+        match percent::undone(header.value) {
             Some(text) => collector.escaped_header(column, &text, index)?,
             None => collector.header(column, index)?,
         }

@@ -55,7 +55,7 @@ fn look(head: &AnswerHead, rules: &Rules) -> Result<Option<Body>, Fault> {
     if types.next().is_some() {
         return Err(Fault::new(fault::ANSWER_HEAD, "the answer has more than one content-type"));
     }
-    let Some(media) = first.and_then(|header| Media::parse(&header.value)) else {
+    let Some(media) = first.and_then(|header| Media::parse(header.value)) else {
         return partial(head, Body::Any);
     };
     let charset = media.charset();

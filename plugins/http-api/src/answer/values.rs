@@ -2,7 +2,7 @@
 
 use crate::fault;
 use std::collections::BTreeMap;
-use weir_sdk::http::{Column, Fault, Spans, TOP_BIT, Values};
+use weir_sdk::http::{Fault, Spans, TOP_BIT, Values};
 
 /// What a value stands in: says how a new text is written there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,13 +94,7 @@ impl<'a> Collector<'a> {
             return Err(too_many("more different fields than can be masked"));
         }
         let number = word(next)?;
-        self.values.columns.push(Column {
-            name: name.to_owned(),
-            relation: self.relation.to_owned(),
-            source: place.0.clone(),
-            type_name: type_name.to_owned(),
-            labels: label.map(str::to_owned).into_iter().collect(),
-        });
+        self.values.columns.push(name, self.relation, &place.0, type_name, label.as_slice());
         self.columns.insert(place, number);
         Ok(number)
     }

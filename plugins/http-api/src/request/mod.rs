@@ -12,7 +12,7 @@ use crate::percent;
 use crate::settings::{Rules, Unseen};
 use path::Path;
 use std::collections::BTreeMap;
-use weir_sdk::http::{Attribute, Fault, Header, Operation, Parameter, RequestHead};
+use weir_sdk::http::{Attribute, Fault, Headers, Operation, Parameter, RequestHead};
 
 /// What a head has told.
 #[derive(Debug)]
@@ -98,8 +98,8 @@ fn bare(head: &RequestHead, rules: &Rules) -> Operation {
         Attribute::new("http-authority", &head.authority),
     ];
     let content_types = head.headers.iter().filter(|header| header.name == "content-type");
-    attributes.extend(content_types.map(|header| Attribute::new("http-content-type", &header.value)));
-    let claimed = head.headers.iter().filter(|header| rules.is_claimed(&header.name));
+    attributes.extend(content_types.map(|header| Attribute::new("http-content-type", header.value)));
+    let claimed = head.headers.iter().filter(|header| rules.is_claimed(header.name));
     Operation {
         kind: "http.request".to_owned(),
         action: "unknown".to_owned(),
@@ -107,7 +107,7 @@ fn bare(head: &RequestHead, rules: &Rules) -> Operation {
         objects: vec![raw],
         parameters: Vec::new(),
         attributes,
-        claimed: claimed.map(|header| Attribute::new(&header.name, &header.value)).collect(),
+        claimed: claimed.map(|header| Attribute::new(header.name, header.value)).collect(),
     }
 }
 
@@ -115,7 +115,7 @@ fn fill(operation: &mut Operation, head: &RequestHead, rules: &Rules) -> Result<
     if !is_token(&head.method) {
         return Err(Fault::new(fault::HEAD, "the method is no word"));
     }
-    if let Some(header) = head.headers.iter().find(|header| is_override(&header.name)) {
+    if let Some(header) = head.headers.iter().find(|header| is_override(header.name)) {
         return Err(Fault::new(
             fault::HEAD,
             format!("the header {} would make another request of this one", header.name),
@@ -152,9 +152,9 @@ fn fill(operation: &mut Operation, head: &RequestHead, rules: &Rules) -> Result<
     }
 }
 
-fn body_of(operation: &mut Operation, headers: &[Header], rules: &Rules) -> Result<Option<Look>, Fault> {
+fn body_of(operation: &mut Operation, headers: &Headers, rules: &Rules) -> Result<Option<Look>, Fault> {
     let mut types = headers.iter().filter(|header| header.name == "content-type");
-    let media = types.next().and_then(|header| Media::parse(&header.value));
+    let media = types.next().and_then(|header| Media::parse(header.value));
     if types.next().is_some() {
         return Err(Fault::new(fault::HEAD, "more than one content-type"));
     }

@@ -12,7 +12,7 @@
 use weir_plugin_http_api::HttpApi;
 use weir_plugin_http_api::settings::Settings;
 use weir_sdk::http::{
-    AnswerHead, AnswerOutcome, Column, Fault, Header, HttpInspector, Operation, OwnAnswer, RequestHead,
+    AnswerHead, AnswerOutcome, Column, Fault, Headers, HttpInspector, Operation, OwnAnswer, RequestHead,
     Spans, TOP_BIT, Values, show,
 };
 
@@ -48,8 +48,8 @@ pub struct Got {
     pub released: Vec<usize>,
 }
 
-pub fn headers(lines: &[(&str, &str)]) -> Vec<Header> {
-    lines.iter().map(|(name, value)| Header { name: (*name).into(), value: (*value).into() }).collect()
+pub fn headers(lines: &[(&str, &str)]) -> Headers {
+    lines.iter().copied().collect()
 }
 
 pub fn head(method: &str, path: &str, lines: &[(&str, &str)], has_body: bool) -> RequestHead {
@@ -117,7 +117,7 @@ impl Host {
             got.refusal = Some(refusal.code);
             return got;
         }
-        got.headers = head.headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect();
+        got.headers = head.headers.iter().map(|line| (line.name.to_owned(), line.value.to_owned())).collect();
         self.head_values(&outcome.values, &head, mask, &mut got);
         self.body(outcome.show, pieces, mask, &mut got);
         got
@@ -159,7 +159,7 @@ impl Host {
         let (mut numbers, mut texts, mut ends) = (vec![], vec![], vec![]);
         let mut behind = 0;
         for (number, cell) in cells.chunks(3).enumerate() {
-            let column = &columns[cell[0] as usize];
+            let column = &columns.iter().nth(cell[0] as usize).unwrap();
             let (start, length) = ((cell[1] & !TOP_BIT) as usize, cell[2] as usize);
             let text = if cell[1] & TOP_BIT != 0 {
                 &decoded[start..start + length]
@@ -179,11 +179,12 @@ impl Host {
     fn head_values(&mut self, values: &Values, head: &AnswerHead, mask: Mask<'_>, got: &mut Got) {
         let (mut numbers, mut texts, mut ends) = (vec![], vec![], vec![]);
         for (number, cell) in values.cells.chunks(3).enumerate() {
-            let (column, header) = (&values.columns[cell[0] as usize], &head.headers[cell[1] as usize]);
+            let column = &values.columns.iter().nth(cell[0] as usize).unwrap();
+            let header = head.headers.iter().nth(cell[1] as usize).unwrap();
             assert_eq!(column.name, header.name);
             assert_eq!(column.labels.len(), usize::from(header.name != "link"));
-            got.head_seen.push((header.name.clone(), header.value.clone()));
-            push(&mut numbers, &mut texts, &mut ends, number, mask(column, &header.value));
+            got.head_seen.push((header.name.to_owned(), header.value.to_owned()));
+            push(&mut numbers, &mut texts, &mut ends, number, mask(column, header.value));
         }
         let spans = self.inspector.encode(self.exchange, &numbers, &texts, &ends).unwrap();
         assert_eq!(spans.starts, spans.stops);

@@ -49,8 +49,8 @@ pub const ANY: &str = r#"{"unlisted": "allow"}"#;
 pub const IS_JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 pub const IS_EVENTS: &[(&str, &str)] = &[("content-type", "text/event-stream")];
 
-pub fn headers(headers: &[(&str, &str)]) -> Vec<Header> {
-    headers.iter().map(|(name, value)| Header { name: (*name).into(), value: (*value).into() }).collect()
+pub fn headers(headers: &[(&str, &str)]) -> Headers {
+    headers.iter().copied().collect()
 }
 
 impl Host {
@@ -215,7 +215,7 @@ impl Host {
         }
         let (mut cells, mut texts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         for (index, cell) in outcome.values.cells.chunks(3).enumerate() {
-            let column = &outcome.values.columns[cell[0] as usize];
+            let column = &outcome.values.columns.iter().nth(cell[0] as usize).unwrap();
             let start = (cell[1] & !TOP_BIT) as usize;
             let stop = start + cell[2] as usize;
             let text = if cell[1] & TOP_BIT == 0 {

@@ -7,8 +7,8 @@ pub mod bindings;
 pub use weir_sdk_common as common;
 
 pub use bindings::exports::weir::plugin::http_inspect::{
-    AnswerHead, AnswerOutcome, Found, Header, Limits, OwnAnswer, OwnRequest, RequestHead, RequestOutcome,
-    ResultInfo, Spans, Values,
+    AnswerHead, AnswerOutcome, Columns, Found, Header, Headers, Limits, OwnAnswer, OwnRequest, RequestHead,
+    RequestOutcome, ResultInfo, Spans, Values,
 };
 pub use weir_sdk_common::{Attribute, Column, Fault, NoSettings, Operation, Parameter, SessionInfo};
 
@@ -24,6 +24,8 @@ pub mod show {
     pub const GROWING: u8 = 2;
     /// Messages of a WebSocket; only from `request`.
     pub const MESSAGES: u8 = 3;
+    /// The body given with the head was looked at; the facade says so, plugins answer `WHOLE`.
+    pub const SEEN: u8 = 4;
 }
 
 /// Marks starts in `decoded`, and cells that become nothing.
@@ -49,10 +51,12 @@ pub trait HttpInspector: Sized + 'static {
         masking: bool,
     ) -> Result<Self, Fault>;
 
+    /// `WHOLE` without an operation asks for the body first: if it came with the head, `request_body` is called at once.
     fn request(&mut self, exchange: u32, head: &RequestHead) -> Result<RequestOutcome, Fault>;
 
     fn request_body(&mut self, exchange: u32, data: &[u8], end: bool) -> Result<RequestOutcome, Fault>;
 
+    /// `WHOLE` without values asks for the body: if it came with the head, `answer_body` is called at once.
     fn answer(&mut self, exchange: u32, head: &AnswerHead) -> Result<AnswerOutcome, Fault>;
 
     fn answer_body(&mut self, exchange: u32, data: &[u8], end: bool) -> Result<AnswerOutcome, Fault>;
@@ -89,6 +93,44 @@ pub trait HttpInspector: Sized + 'static {
     }
 
     fn end(&mut self, exchange: u32);
+}
+
+/// The calls of a request of which the body is here (or is not): as if it had come later, in one answer.
+#[doc(hidden)]
+pub fn request<P: HttpInspector>(
+    plugin: &mut P,
+    ended: &[u32],
+    exchange: u32,
+    head: &RequestHead,
+    body: Option<&[u8]>,
+) -> Result<RequestOutcome, Fault> {
+    ended.iter().for_each(|exchange| plugin.end(*exchange));
+    let asked = plugin.request(exchange, head)?;
+    let waits = asked.show == show::WHOLE && asked.operations.is_empty() && asked.refusal.is_none();
+    let Some(body) = body.filter(|_| waits) else { return Ok(asked) };
+    let mut seen = plugin.request_body(exchange, body, true)?;
+    seen.headers.splice(..0, asked.headers);
+    Ok(RequestOutcome { show: show::SEEN, ..seen })
+}
+
+/// The same of an answer.
+#[doc(hidden)]
+pub fn answer<P: HttpInspector>(
+    plugin: &mut P,
+    exchange: u32,
+    head: &AnswerHead,
+    body: Option<&[u8]>,
+) -> Result<AnswerOutcome, Fault> {
+    let begun = plugin.answer(exchange, head)?;
+    let has_more = !begun.values.cells.is_empty()
+        || !begun.results.is_empty()
+        || !begun.operations.is_empty()
+        || !begun.notes.is_empty()
+        || begun.refusal.is_some();
+    let waits = begun.show == show::WHOLE && !has_more;
+    let Some(body) = body.filter(|_| waits) else { return Ok(begun) };
+    let seen = plugin.answer_body(exchange, body, true)?;
+    Ok(AnswerOutcome { show: show::SEEN, ..seen })
 }
 
 fn no_messages() -> Fault {
@@ -129,8 +171,114 @@ impl Default for AnswerOutcome {
 #[allow(clippy::derivable_impls, reason = "the type is generated")]
 impl Default for Values {
     fn default() -> Self {
-        Self { columns: Vec::new(), cells: Vec::new(), decoded: Vec::new() }
+        Self { columns: Columns::default(), cells: Vec::new(), decoded: Vec::new() }
     }
+}
+
+/// A line of a head. The name is in lower case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    pub name: &'a str,
+    pub value: &'a str,
+}
+
+impl Headers {
+    pub fn iter(&self) -> impl Iterator<Item = Line<'_>> + Clone {
+        let (pairs, _) = self.ends.as_chunks::<2>();
+        let mut from = 0;
+        pairs.iter().map(move |[name, value]| {
+            let (name, value) = (*name as usize, *value as usize);
+            let line = Line {
+                name: self.texts.get(from..name).unwrap_or_default(),
+                value: self.texts.get(name..value).unwrap_or_default(),
+            };
+            from = value;
+            line
+        })
+    }
+
+    /// Adds a header behind the ones before it.
+    pub fn push(&mut self, name: &str, value: &str) {
+        push(&mut self.texts, &mut self.ends, name);
+        push(&mut self.texts, &mut self.ends, value);
+    }
+
+    /// The value of the first header of this name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|line| line.name == name).map(|line| line.value)
+    }
+}
+
+#[allow(clippy::derivable_impls, reason = "the type is generated")]
+impl Default for Headers {
+    fn default() -> Self {
+        Self { texts: String::new(), ends: Vec::new() }
+    }
+}
+
+impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(lines: I) -> Self {
+        let mut headers = Self::default();
+        lines.into_iter().for_each(|(name, value)| headers.push(name.as_ref(), value.as_ref()));
+        headers
+    }
+}
+
+#[allow(clippy::derivable_impls, reason = "the type is generated")]
+impl Default for Columns {
+    fn default() -> Self {
+        Self { texts: String::new(), ends: Vec::new() }
+    }
+}
+
+/// Texts of one column.
+const TEXTS: usize = 5;
+
+impl Columns {
+    pub fn len(&self) -> usize {
+        self.ends.len() / TEXTS
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Adds a column behind the ones before it. Labels are words.
+    pub fn push(&mut self, name: &str, relation: &str, source: &str, type_name: &str, labels: &[&str]) {
+        for text in [name, relation, source, type_name] {
+            push(&mut self.texts, &mut self.ends, text);
+        }
+        for (index, label) in labels.iter().enumerate() {
+            self.texts.push_str(if index == 0 { "" } else { " " });
+            self.texts.push_str(label);
+        }
+        push(&mut self.texts, &mut self.ends, "");
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Column> {
+        let (columns, _) = self.ends.as_chunks::<TEXTS>();
+        let mut from = 0;
+        columns.iter().map(move |ends| {
+            let [name, relation, source, type_name, labels] = ends.map(|end| {
+                let text = self.texts.get(from..end as usize).unwrap_or_default();
+                from = end as usize;
+                text
+            });
+            Column {
+                name: name.to_owned(),
+                relation: relation.to_owned(),
+                source: source.to_owned(),
+                type_name: type_name.to_owned(),
+                labels: labels.split_whitespace().map(str::to_owned).collect(),
+            }
+        })
+    }
+}
+
+/// What passes 4 GiB ends nowhere, and the host refuses it.
+fn push(texts: &mut String, ends: &mut Vec<u32>, text: &str) {
+    texts.push_str(text);
+    ends.push(u32::try_from(texts.len()).unwrap_or(u32::MAX));
 }
 
 #[allow(clippy::derivable_impls, reason = "the type is generated")]
@@ -192,16 +340,29 @@ macro_rules! export_http_inspector {
                     })
                 }
 
-                fn request(exchange: u32, head: RequestHead) -> Result<RequestOutcome, Fault> {
-                    STATE.with(|state| state.call(|plugin| plugin.request(exchange, &head)))
+                fn request(
+                    ended: Vec<u32>,
+                    exchange: u32,
+                    head: RequestHead,
+                    body: Option<Vec<u8>>,
+                ) -> Result<RequestOutcome, Fault> {
+                    let body = body.as_deref();
+                    STATE.with(|state| {
+                        state.call(|plugin| $crate::request(plugin, &ended, exchange, &head, body))
+                    })
                 }
 
                 fn request_body(exchange: u32, data: Vec<u8>, end: bool) -> Result<RequestOutcome, Fault> {
                     STATE.with(|state| state.call(|plugin| plugin.request_body(exchange, &data, end)))
                 }
 
-                fn answer(exchange: u32, head: AnswerHead) -> Result<AnswerOutcome, Fault> {
-                    STATE.with(|state| state.call(|plugin| plugin.answer(exchange, &head)))
+                fn answer(
+                    exchange: u32,
+                    head: AnswerHead,
+                    body: Option<Vec<u8>>,
+                ) -> Result<AnswerOutcome, Fault> {
+                    let body = body.as_deref();
+                    STATE.with(|state| state.call(|plugin| $crate::answer(plugin, exchange, &head, body)))
                 }
 
                 fn answer_body(exchange: u32, data: Vec<u8>, end: bool) -> Result<AnswerOutcome, Fault> {

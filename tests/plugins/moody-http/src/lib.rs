@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 use weir_sdk::http::{
-    AnswerHead, AnswerOutcome, Column, Fault, Found, Header, HttpInspector, Limits, NoSettings, Operation,
+    AnswerHead, AnswerOutcome, Fault, Found, Header, HttpInspector, Limits, NoSettings, Operation,
     OwnAnswer, RequestHead, RequestOutcome, SessionInfo, Spans, Values, show,
 };
 
@@ -74,8 +74,7 @@ impl HttpInspector for Moody {
         let mut next = || parts.next().unwrap_or_default().to_owned();
         self.mood = (next(), next());
         // For a policy that is moody, too.
-        let text = head.headers.iter().find(|header| header.name == "x-text");
-        let text = text.map_or(&head.path, |header| &header.value);
+        let text = head.headers.get("x-text").unwrap_or(&head.path);
         let found = self.found(text);
         let mut outcome = RequestOutcome { operations: vec![found], ..RequestOutcome::default() };
         match self.at("request")? {
@@ -161,14 +160,9 @@ impl HttpInspector for Moody {
 }
 
 fn values(cells: Vec<u32>) -> Values {
-    let column = Column {
-        name: "all".to_owned(),
-        relation: String::new(),
-        source: "all".to_owned(),
-        type_name: "text".to_owned(),
-        labels: vec![],
-    };
-    Values { columns: vec![column], cells, decoded: vec![] }
+    let mut values = Values { cells, ..Values::default() };
+    values.columns.push("all", "", "all", "text", &[]);
+    values
 }
 
 weir_sdk::export_http_inspector!(Moody);

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use weir_sdk::http::{
-    AnswerHead, AnswerOutcome, Column, Fault, Found, Header, HttpInspector, Limits, NoSettings, Operation,
-    OwnAnswer, Parameter, RequestHead, RequestOutcome, SessionInfo, Spans, TOP_BIT, Values, show,
+    AnswerHead, AnswerOutcome, Fault, Found, Header, HttpInspector, Limits, NoSettings, Operation, OwnAnswer,
+    Parameter, RequestHead, RequestOutcome, SessionInfo, Spans, TOP_BIT, Values, show,
 };
 
 /// What is remembered of an exchange until its end.
@@ -71,10 +71,9 @@ impl HttpInspector for PlainText {
 
     fn answer(&mut self, _: u32, head: &AnswerHead) -> Result<AnswerOutcome, Fault> {
         let mut outcome = AnswerOutcome::default();
-        let is_text =
-            |header: &Header| header.name == "content-type" && header.value.starts_with("text/plain");
+        let is_text = head.headers.get("content-type").is_some_and(|kind| kind.starts_with("text/plain"));
         if self.masking && head.has_body {
-            match head.headers.iter().any(is_text) {
+            match is_text {
                 true => outcome.show = show::WHOLE,
                 false => {
                     outcome.refusal = Some(Fault::new("no-text", "an answer whose values cannot be found"))
@@ -92,14 +91,8 @@ impl HttpInspector for PlainText {
             let refusal = Some(Fault::new("no-text", "an answer that is no text"));
             return Ok(AnswerOutcome { refusal, ..Default::default() });
         }
-        let column = Column {
-            name: "body".into(),
-            relation: exchange.operation.text.clone(),
-            source: "body".into(),
-            type_name: "text".into(),
-            labels: vec![],
-        };
-        let values = Values { columns: vec![column], cells: vec![0, 0, length], decoded: vec![] };
+        let mut values = Values { cells: vec![0, 0, length], ..Default::default() };
+        values.columns.push("body", &exchange.operation.text, "body", "text", &[]);
         Ok(AnswerOutcome { values, release: length, ..Default::default() })
     }
 
