@@ -106,7 +106,7 @@ async fn the_stream_inspector_finds_lines_and_puts_values_and_refusals_back() {
     assert_eq!((rows.cells.as_slice(), rows.inserts[0].as_slice()), (&[6, 3][..], &b"error not you\n"[..]));
     assert_eq!((rows.results[0].rows, rows.results.len()), (1, 1));
     let new = Masked { cells: vec![0], texts: b"A\nB".to_vec(), ends: vec![3], applied: vec![] };
-    assert_eq!(inspector.edit(b"value Ann\n", &rows(10), &new).await.unwrap(), b"value A B\n");
+    assert_eq!(inspector.edit(b"value Ann\n", &rows_in(10), &new).await.unwrap(), b"value A B\n");
     // What may not be judged, because it is too long, ends the session; what nobody asked for, too.
     let long = inspector.client(&[b'x'; 65], false).await.unwrap();
     assert_eq!(kinds(&long.events), [(kind::FATAL, 0)]);

@@ -128,7 +128,7 @@ async fn stream(inspector: &mut impl Inspector, function: &str) -> Result<(), Fa
         "client" => inspector.client(b"bytes", false).await.map(drop),
         "server" => inspector.server(b"bytes", true, 1).await.map(drop),
         "want" => inspector.want(&[0], 1).await,
-        "edit" => inspector.edit(b"bytes", &rows(5), &masked).await.map(drop),
+        "edit" => inspector.edit(b"bytes", &rows_in(5), &masked).await.map(drop),
         "refuse" => inspector.refuse(1, &no()).await.map(drop),
         "rewrite" => inspector.rewrite(1, "text").await.map(drop),
         "notice" => inspector.notice("wait").await.map(drop),

@@ -20,7 +20,7 @@ async fn lines_become_operations_and_go_back() {
     assert_eq!(shape.cells, [0, 5, 0, u32::MAX]);
     inspector.want(&[0], 1).await.unwrap();
     let masked = Masked { cells: vec![0], texts: b"XX".to_vec(), ends: vec![2], applied: vec![] };
-    assert_eq!(inspector.edit(b"data", &rows(4), &masked).await.unwrap(), b"data|1|XX");
+    assert_eq!(inspector.edit(b"data", &rows_in(4), &masked).await.unwrap(), b"data|1|XX");
 
     let why = Fault::new(FaultSource::Policy, "bulk-write", "not so many").with_detail("secret");
     assert_eq!(inspector.refuse(2, &why).await.unwrap().client, b"refused 2: not so many\n");

@@ -212,6 +212,6 @@ impl Random {
 }
 
 /// Rows in so many bytes.
-pub(crate) fn rows(len: u32) -> Event {
+pub(crate) fn rows_in(len: u32) -> Event {
     Event { kind: kind::ROWS, bits: 0, len, count: 1, reference: 0 }
 }
