@@ -62,7 +62,7 @@ fn main() {
         black_box(one.read_client(&query, false));
         let answer = [described.as_slice(), &rest].concat();
         black_box(one.read_server(&answer, false));
-        one.want_columns(&[]).unwrap();
+        one.want_columns(&[], 0).unwrap();
         black_box(one.read_server(&rest, false));
         query.len() + answer.len()
     });
@@ -71,7 +71,7 @@ fn main() {
     let six = [("id", 23), ("name", 25), ("email", 25), ("phone", 25), ("card", 25), ("note", 25)];
     many.read_client(&query, false);
     many.read_server(&columns(&six), false);
-    many.want_columns(&[1, 2, 3, 4, 5]).unwrap();
+    many.want_columns(&[1, 2, 3, 4, 5], 0).unwrap();
     let mut rows = Vec::new();
     let mut count = 0u32;
     while rows.len() < 60_000 {
@@ -94,7 +94,7 @@ fn main() {
         }
     }
     per_round("rows edited", || {
-        black_box(many.edit_event(&rows, kind::ROWS, &cells, &texts, &ends).unwrap()).len();
+        black_box(many.edit_event(&rows, kind::ROWS, 0, &cells, &texts, &ends).unwrap()).len();
         rows.len()
     });
 }

@@ -95,10 +95,10 @@ async fn the_stream_inspector_finds_lines_and_puts_values_and_refusals_back() {
     let why = Fault::new(FaultSource::Policy, "no", "not\nyou");
     assert_eq!(inspector.refuse(found.operations[1].id, &why).await.unwrap().upstream, b"refused\n");
     let answers = b"value Ann\nerror unknown command\n";
-    let shape = inspector.server(answers, false).await.unwrap();
+    let shape = inspector.server(answers, false, 1).await.unwrap();
     assert_eq!((kinds(&shape.events), shape.shapes[0][0].name.as_str()), (vec![(kind::SHAPE, 0)], "name"));
-    inspector.want(&[0]).await.unwrap();
-    let rows = inspector.server(answers, false).await.unwrap();
+    inspector.want(&[0], 1).await.unwrap();
+    let rows = inspector.server(answers, false, 1).await.unwrap();
     assert_eq!(
         kinds(&rows.events),
         [(kind::ROWS, 10), (kind::DONE, 0), (kind::DROP, 22), (kind::INSERT, 0), (kind::IDLE, 0)]
@@ -106,11 +106,11 @@ async fn the_stream_inspector_finds_lines_and_puts_values_and_refusals_back() {
     assert_eq!((rows.cells.as_slice(), rows.inserts[0].as_slice()), (&[6, 3][..], &b"error not you\n"[..]));
     assert_eq!((rows.results[0].rows, rows.results.len()), (1, 1));
     let new = Masked { cells: vec![0], texts: b"A\nB".to_vec(), ends: vec![3], applied: vec![] };
-    assert_eq!(inspector.edit(b"value Ann\n", kind::ROWS, &new).await.unwrap(), b"value A B\n");
+    assert_eq!(inspector.edit(b"value Ann\n", &rows_in(10), &new).await.unwrap(), b"value A B\n");
     // What may not be judged, because it is too long, ends the session; what nobody asked for, too.
     let long = inspector.client(&[b'x'; 65], false).await.unwrap();
     assert_eq!(kinds(&long.events), [(kind::FATAL, 0)]);
-    assert_eq!(inspector.server(b"ok\n", false).await.unwrap_err().code, "plugin-fault");
+    assert_eq!(inspector.server(b"ok\n", false, 1).await.unwrap_err().code, "plugin-fault");
     assert_eq!(inspector.closing(&why).await.unwrap(), b"error not you\n");
 }
 

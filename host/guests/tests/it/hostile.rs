@@ -11,7 +11,7 @@ use weir_guests::{InspectorLimits, PluginSpec, ReloadOutcome, SessionGuests, Sta
 use weir_model::{Column, Fault, FaultSource};
 use weir_session::http::traffic::{AnswerHead, HttpInspector, RequestHead};
 use weir_session::ports::{Inspector, Maskers};
-use weir_session::traffic::{Batch, Masked, kind};
+use weir_session::traffic::{Batch, Masked};
 
 const LIMITS: InspectorLimits = InspectorLimits { max_operation_bytes: 1 << 20, max_answer_bytes: 1 << 20 };
 
@@ -126,9 +126,9 @@ async fn stream(inspector: &mut impl Inspector, function: &str) -> Result<(), Fa
     let masked = Masked { cells: vec![0], texts: b"x".to_vec(), ends: vec![1], applied: vec![] };
     match function {
         "client" => inspector.client(b"bytes", false).await.map(drop),
-        "server" => inspector.server(b"bytes", true).await.map(drop),
-        "want" => inspector.want(&[0]).await,
-        "edit" => inspector.edit(b"bytes", kind::ROWS, &masked).await.map(drop),
+        "server" => inspector.server(b"bytes", true, 1).await.map(drop),
+        "want" => inspector.want(&[0], 1).await,
+        "edit" => inspector.edit(b"bytes", &rows_in(5), &masked).await.map(drop),
         "refuse" => inspector.refuse(1, &no()).await.map(drop),
         "rewrite" => inspector.rewrite(1, "text").await.map(drop),
         "notice" => inspector.notice("wait").await.map(drop),

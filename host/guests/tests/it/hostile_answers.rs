@@ -108,7 +108,7 @@ async fn any_bytes_as_a_stream_inspectors_answer() {
                 }
             }
         } else {
-            match inspector.server(&given, false).await {
+            match inspector.server(&given, false, 1).await {
                 Err(fault) => tally.fault(&fault),
                 Ok(said) => {
                     tally.sound += 1;

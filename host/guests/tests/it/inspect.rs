@@ -15,12 +15,12 @@ async fn lines_become_operations_and_go_back() {
     assert_eq!(outcome.operations[1].operation.text, "two");
     assert_eq!((outcome.operations[0].id, outcome.operations[1].id), (1, 2));
 
-    let shape = inspector.server(b"shape\n", false).await.unwrap();
+    let shape = inspector.server(b"shape\n", false, 1).await.unwrap();
     assert_eq!(shape.shapes[0][0].type_id, 25);
     assert_eq!(shape.cells, [0, 5, 0, u32::MAX]);
-    inspector.want(&[0]).await.unwrap();
+    inspector.want(&[0], 1).await.unwrap();
     let masked = Masked { cells: vec![0], texts: b"XX".to_vec(), ends: vec![2], applied: vec![] };
-    assert_eq!(inspector.edit(b"data", kind::ROWS, &masked).await.unwrap(), b"data|1|XX");
+    assert_eq!(inspector.edit(b"data", &rows_in(4), &masked).await.unwrap(), b"data|1|XX");
 
     let why = Fault::new(FaultSource::Policy, "bulk-write", "not so many").with_detail("secret");
     assert_eq!(inspector.refuse(2, &why).await.unwrap().client, b"refused 2: not so many\n");
@@ -54,7 +54,7 @@ async fn nonsense_from_an_inspector_is_a_fault_and_its_end() {
     }
     for line in ["!kind\n", "!shape\n", "!done\n", "!status\n", "!half\n", "!cell\n", "!decoded\n"] {
         let mut inspector = house.session("s1").await.inspector;
-        let fault = inspector.server(line.as_bytes(), false).await.expect_err(line);
+        let fault = inspector.server(line.as_bytes(), false, 1).await.expect_err(line);
         assert_eq!(fault.code, "plugin-contract", "{line}: {fault:?}");
     }
 }

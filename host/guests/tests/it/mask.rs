@@ -209,3 +209,58 @@ async fn columns_that_take_turns_in_a_slot_are_planned_once_when_a_plan_serves_a
     plan(&mut session, "again", &["upper"]).await.unwrap();
     assert_eq!(house.metrics("masker").resident.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
+
+#[tokio::test]
+async fn a_slot_has_its_plan_until_it_is_planned_anew_or_forgotten() {
+    let house = usual_house().await;
+    let mut session = house.session("s1").await;
+    let name = |slot: u32| if slot % 2 == 0 { "upper" } else { "hide" };
+    let made = |slot: u32| if slot % 2 == 0 { (0, "A") } else { (TOP_BIT, "") };
+    for slot in 3..40 {
+        let columns = columns(&[name(slot), &format!("of {slot}")]);
+        session.maskers.plan(slot, &columns, &operation("again")).await.unwrap();
+    }
+    // Any number of others in between, and the same in two slots.
+    for number in 0..30 {
+        plan(&mut session, "again", &[&format!("hide{number}")]).await.unwrap();
+    }
+    let both = columns(&["upper", "of 4"]);
+    session.maskers.plan(2, &both, &operation("select")).await.unwrap();
+    for slot in (2..40).rev().filter(|slot| *slot != 3) {
+        assert_eq!(shown(&session.maskers.mask(slot, batch(&[("a", 0)])).await.unwrap()), [made(slot)], "{slot}");
+    }
+    session.maskers.forget(4);
+    assert_eq!(session.maskers.mask(4, batch(&[("a", 0)])).await.unwrap_err().code, "pipeline");
+    assert_eq!(shown(&session.maskers.mask(2, batch(&[("a", 0)])).await.unwrap()), [(0, "A")]);
+}
+
+#[tokio::test]
+async fn an_era_ends_with_a_generation_and_with_an_instance() {
+    let house = usual_house().await;
+    let mut session = house.session("s1").await;
+    plan(&mut session, "again", &["upper"]).await.unwrap();
+    let first = session.maskers.era();
+    for _ in 0..3 {
+        plan(&mut session, "again", &["upper"]).await.unwrap();
+        session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap();
+        assert_eq!(session.maskers.era(), first);
+    }
+    house.replace("masker", &variant(&guest("masker"), 1));
+    house.guests.rescan().await;
+    let second = session.maskers.era();
+    assert_ne!(second, first);
+    plan(&mut session, "again", &["upper"]).await.unwrap();
+    assert_eq!(session.maskers.era(), second);
+    // Also when a plan is the first to see the next generation.
+    house.replace("masker", &variant(&guest("masker"), 2));
+    house.guests.rescan().await;
+    plan(&mut session, "again", &["upper"]).await.unwrap();
+    let third = session.maskers.era();
+    assert_ne!(third, second);
+    session.maskers.plan(2, &columns(&["upper", "x"]), &operation("panic")).await.unwrap();
+    session.maskers.mask(2, batch(&[("a", 0)])).await.unwrap_err();
+    assert_ne!(session.maskers.era(), third, "what was planned with it is planned anew");
+    plan(&mut session, "again", &["upper"]).await.unwrap();
+    let fourth = session.maskers.era();
+    assert_eq!(session.maskers.era(), fourth);
+}

@@ -27,7 +27,7 @@ async fn calls_and_instances() {
         let took = best(CALLS, || async {
             let mut session = session.lock().await;
             for _ in 0..CALLS {
-                session.inspector.server(bytes, false).await.unwrap();
+                session.inspector.server(bytes, false, 1).await.unwrap();
             }
         });
         took.await
@@ -98,7 +98,7 @@ async fn memory_per_idle_session() {
     let mut sessions = Vec::new();
     for number in 0..60 {
         let mut session = house.session(&format!("s{number}")).await;
-        session.inspector.server(&[b'x'; 16384], false).await.unwrap();
+        session.inspector.server(&[b'x'; 16384], false, 1).await.unwrap();
         session.policies.decide(&operation("allow"), Round::First).await;
         sessions.push(session);
     }

@@ -111,3 +111,12 @@ async fn a_masker_that_was_set_aside_in_another_session_has_no_plan_left() {
     let masked = session.maskers.mask(1, &batch(&[("a", 0)])).await.unwrap();
     assert_eq!(masked.cells, [TOP_BIT], "the old one hides with NULL");
 }
+
+#[tokio::test]
+async fn while_something_is_tried_beside_a_masker_no_era_lasts() {
+    let house = tried(shadow(), "{}", r#"{"prefix": "hide"}"#).await;
+    let mut session = session(&house, "s1").await;
+    plan(&mut session, 1, "again", &["upper"]).await;
+    let era = session.maskers.era();
+    assert_ne!(session.maskers.era(), era);
+}

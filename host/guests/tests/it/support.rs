@@ -15,6 +15,7 @@ use weir_model::{
     SessionInfo,
 };
 use weir_session::ports::{Policies, PolicyAnswer, Round};
+use weir_session::traffic::{Event, kind};
 
 pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -208,4 +209,9 @@ impl Random {
     pub(crate) fn next_u32(&mut self) -> u32 {
         (self.next_u64() >> 32) as u32
     }
+}
+
+/// Rows in so many bytes.
+pub(crate) fn rows_in(len: u32) -> Event {
+    Event { kind: kind::ROWS, bits: 0, len, count: 1, reference: 0 }
 }

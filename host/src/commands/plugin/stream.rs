@@ -102,12 +102,17 @@ impl Buffer {
     }
 }
 
+/// Shapes that an inspector is told to keep at once.
+const KEPT: usize = 2;
+
 pub(super) struct Conversation<'c> {
     inspector: GuestInspector,
     refuse: Option<&'c RefuseCase>,
     masks: &'c Masks,
     /// columns of the result that is coming which are masked, with their names
     wanted: Vec<(u16, String)>,
+    /// what was wanted of the shapes that it was told to keep, by number from 1 on
+    kept: Vec<Vec<(u16, String)>>,
     client: Buffer,
     server: Buffer,
     waits: bool,
@@ -127,8 +132,8 @@ pub(super) struct Heard {
 impl<'c> Conversation<'c> {
     pub(super) fn new(inspector: GuestInspector, refuse: Option<&'c RefuseCase>, masks: &'c Masks) -> Self {
         let (client, server) = (Buffer::default(), Buffer::default());
-        let (wanted, seen) = (Vec::new(), Vec::new());
-        Self { inspector, refuse, masks, wanted, client, server, waits: false, over: false, seen }
+        let (wanted, kept, seen) = (Vec::new(), Vec::new(), Vec::new());
+        Self { inspector, refuse, masks, wanted, kept, client, server, waits: false, over: false, seen }
     }
 
     /// One side says something, in pieces.
@@ -220,7 +225,9 @@ impl<'c> Conversation<'c> {
 
     async fn server_side(&mut self) -> Result<(), String> {
         while self.server.is_ready() && !self.over {
-            let outcome = self.inspector.server(&self.server.bytes, false).await.map_err(|no| told(&no))?;
+            let kept_from = u32::try_from(self.kept.len().saturating_sub(KEPT)).unwrap_or(0) + 1;
+            let said = self.inspector.server(&self.server.bytes, false, kept_from).await;
+            let outcome = said.map_err(|no| told(&no))?;
             self.server.need = outcome.need as usize;
             self.waits = false;
             // How far the bytes that it was given, and its cells, are used up.
@@ -241,6 +248,12 @@ impl<'c> Conversation<'c> {
                         self.server.dispose(event.len, true);
                         self.shape(event, &outcome).await?;
                         has_shape = true;
+                    }
+                    (kind::KNOWN, _) => {
+                        let index = event.count.checked_sub(1).filter(|_| event.count >= kept_from);
+                        let wanted = index.and_then(|index| self.kept.get(index as usize));
+                        self.wanted = wanted.ok_or("a known shape that is not kept")?.clone();
+                        self.server.dispose(event.len, true);
                     }
                     (kind::ROWS | kind::MESSAGE, _) => {
                         self.values(event, &outcome, covered, &mut cells).await?;
@@ -264,10 +277,9 @@ impl<'c> Conversation<'c> {
         let named = (0..=u16::MAX).zip(columns).filter(|(_, column)| self.masks.contains_key(&column.name));
         self.wanted = named.map(|(index, column)| (index, column.name.clone())).collect();
         let wanted: Vec<u16> = self.wanted.iter().map(|(index, _)| *index).collect();
-        match wanted.is_empty() {
-            true => Ok(()),
-            false => self.inspector.want(&wanted).await.map_err(|no| told(&no)),
-        }
+        self.kept.push(self.wanted.clone());
+        let keep = u32::try_from(self.kept.len()).unwrap_or(0);
+        self.inspector.want(&wanted, keep).await.map_err(|no| told(&no))
     }
 
     /// Rows, or a message for people: their values are masked.
@@ -306,7 +318,7 @@ impl<'c> Conversation<'c> {
         }
         let bytes = self.server.bytes.get(..event.len as usize);
         let bytes = bytes.ok_or_else(|| format!("values in bytes that are not there ({covered})"))?.to_vec();
-        let edited = self.inspector.edit(&bytes, event.kind, &masked).await.map_err(|no| told(&no))?;
+        let edited = self.inspector.edit(&bytes, event, &masked).await.map_err(|no| told(&no))?;
         self.server.replace(event.len, &edited);
         Ok(())
     }

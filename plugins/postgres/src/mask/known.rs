@@ -34,7 +34,7 @@ impl Known {
     }
 
     fn find(&self, body: &[u8]) -> Option<&KnownShape> {
-        self.0.iter().find(|known| known.shape.body == body)
+        self.0.iter().find(|known| *known.shape.body == *body)
     }
 
     /// The shape with this description, read when it came before.

@@ -130,4 +130,18 @@ proptest! {
         prop_assert_eq!(got, expected);
         prop_assert_eq!(cut.take_log(), whole.take_log());
     }
+
+    /// Whether shapes are announced each time or known: the same bytes go to either side, and the same is told.
+    #[test]
+    fn shapes_that_are_known_change_nothing(
+        turns in prop::collection::vec((any::<bool>(), from_client(), from_server()), 0..60),
+        keeps in 1usize..4,
+    ) {
+        let (mut anew, mut knowing) = (host(true).keeping(0), host(true).keeping(keeps));
+        for (client, asked, answered) in turns {
+            let say = |host: &mut Host| if client { host.client(&asked) } else { host.server(&answered) };
+            prop_assert_eq!(say(&mut knowing), say(&mut anew));
+        }
+        prop_assert_eq!(knowing.take_log(), anew.take_log());
+    }
 }

@@ -8,7 +8,7 @@
     reason = "a test may fail loudly"
 )]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use weir_plugin_postgres::Inspector;
 use weir_sdk::inspector::{
     Event, Fault, Limits, Operation, Request, ResultInfo, StreamInspector, WireColumn, kind,
@@ -44,6 +44,13 @@ pub struct Host {
     pub seen: Vec<String>,
     pub dead: Option<Fault>,
     wanted: usize,
+    /// shapes that were announced by their number alone
+    pub known: usize,
+    pub server_calls: usize,
+    /// how many it keeps at once, and what was wanted of them; the last has the number before `next`
+    keeps: usize,
+    kept: VecDeque<(Vec<WireColumn>, usize)>,
+    next: u32,
     verdicts: HashMap<u32, bool>,
     judge: Judge,
     want: Want,
@@ -85,11 +92,27 @@ impl Host {
             seen: vec![],
             dead: None,
             wanted: 0,
+            known: 0,
+            server_calls: 0,
+            keeps: 4,
+            kept: VecDeque::new(),
+            next: 1,
             verdicts: HashMap::new(),
             judge: Box::new(|_| Verdict::Allow),
             want: Box::new(|columns| (0..columns.len() as u16).collect()),
             mask: Box::new(|_| None),
         }
+    }
+
+    /// So many shapes are kept at once.
+    pub fn keeping(mut self, keeps: usize) -> Self {
+        self.keeps = keeps;
+        self
+    }
+
+    /// Nothing that was said of shapes holds any more.
+    pub fn withdraw(&mut self) {
+        self.kept.clear();
     }
 
     pub fn judge(mut self, judge: impl FnMut(&Operation) -> Verdict + 'static) -> Self {
@@ -258,7 +281,9 @@ impl Host {
                 return;
             }
             let data = std::mem::take(&mut self.from_server);
-            let outcome = self.inspector.server(&data, false).unwrap();
+            self.server_calls += 1;
+            let kept_from = self.next - self.kept.len() as u32;
+            let outcome = self.inspector.server(&data, false, kept_from).unwrap();
             let mut at = 0;
             let mut cells_at = 0;
             let mut shape = None;
@@ -286,10 +311,16 @@ impl Host {
                         assert_eq!(index + 1, events, "a shape is the last event");
                         self.to_client.extend_from_slice(&data[at..end]);
                         let columns = outcome.shapes[event.count as usize].clone();
-                        let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
-                        self.log.push(format!("shape {} {}", event.ref_, names.join(",")));
-                        self.shapes.push((event.ref_, columns));
-                        shape = self.shapes.last().map(|(_, columns)| columns.clone());
+                        self.announced(event.ref_, columns.clone());
+                        shape = Some(columns);
+                    }
+                    kind::KNOWN => {
+                        self.to_client.extend_from_slice(&data[at..end]);
+                        let index = event.count.checked_sub(kept_from).expect("a number that holds");
+                        let (columns, wanted) = self.kept[index as usize].clone();
+                        self.known += 1;
+                        self.wanted = wanted;
+                        self.announced(event.ref_, columns);
                     }
                     kind::ROWS | kind::MESSAGE => {
                         let count = if event.kind == kind::ROWS {
@@ -299,7 +330,7 @@ impl Host {
                         };
                         let words = &outcome.cells[cells_at * 2..(cells_at + count) * 2];
                         cells_at += count;
-                        let masked = self.mask_cells(&data, at..end, event.kind, words, &outcome.decoded);
+                        let masked = self.mask_cells(&data, at..end, event, words, &outcome.decoded);
                         self.to_client.extend(masked);
                     }
                     kind::DONE => {
@@ -326,13 +357,35 @@ impl Host {
             if let Some(columns) = shape {
                 let wanted = (self.want)(&columns);
                 self.wanted = wanted.len();
-                self.inspector.want(&wanted).unwrap();
+                let keep = self.keep(columns);
+                if !wanted.is_empty() || keep != 0 {
+                    self.inspector.want(&wanted, keep).unwrap();
+                }
                 self.need_server = 0;
             } else if covered == 0 && outcome.events.is_empty() {
                 assert!(self.need_server > self.from_server.len(), "stuck: {:?}", self.from_server);
                 return;
             }
         }
+    }
+
+    /// The number that a shape is kept under, or 0.
+    fn keep(&mut self, columns: Vec<WireColumn>) -> u32 {
+        if self.keeps == 0 {
+            return 0;
+        }
+        if self.kept.len() == self.keeps {
+            self.kept.pop_front();
+        }
+        self.kept.push_back((columns, self.wanted));
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn announced(&mut self, operation: u32, columns: Vec<WireColumn>) {
+        let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+        self.log.push(format!("shape {operation} {}", names.join(",")));
+        self.shapes.push((operation, columns));
     }
 
     fn cells_per_row(&self) -> usize {
@@ -343,7 +396,7 @@ impl Host {
         &mut self,
         data: &[u8],
         range: std::ops::Range<usize>,
-        event_kind: u16,
+        event: &Event,
         words: &[u32],
         decoded: &[u8],
     ) -> Vec<u8> {
@@ -380,6 +433,6 @@ impl Host {
         if cells.is_empty() {
             return bytes.to_vec();
         }
-        self.inspector.edit(bytes, event_kind, &cells, &texts, &ends).unwrap()
+        self.inspector.edit(bytes, event.kind, event.ref_, &cells, &texts, &ends).unwrap()
     }
 }

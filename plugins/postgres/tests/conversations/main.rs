@@ -8,6 +8,7 @@ mod copy_out;
 mod extended;
 mod framing;
 mod host;
+mod known;
 mod masking;
 mod names;
 mod refusals;
