@@ -123,7 +123,7 @@ async fn exchange(pool: &Arc<Pool>, request: HttpRequest) -> Result<HttpAnswer, 
     };
     let length = body.len() as u64;
     let head = RequestHead {
-        method,
+        method: method.into(),
         // The pool puts its own in.
         authority: String::new(),
         path,

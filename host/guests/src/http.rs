@@ -92,7 +92,8 @@ impl HttpInspector for GuestHttpInspector {
         body: Option<&[u8]>,
     ) -> Result<RequestOutcome, Fault> {
         let given = &mut self.request;
-        given.method.clone_from(&head.method);
+        given.method.clear();
+        given.method.push_str(&head.method);
         given.authority.clone_from(&head.authority);
         given.path.clone_from(&head.path);
         given.query.clone_from(&head.query);

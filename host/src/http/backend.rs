@@ -87,7 +87,9 @@ impl HttpBackend {
 
     /// A request as the upstream will be asked, so that this is what is judged and recorded: its path there.
     pub(crate) fn as_asked(&self, mut head: RequestHead) -> RequestHead {
-        head.path = self.settings.upstream_path(&head.path);
+        if let Some(path) = self.settings.upstream_path(&head.path) {
+            head.path = path;
+        }
         head
     }
 

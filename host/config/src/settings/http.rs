@@ -170,8 +170,8 @@ impl HttpResource {
     }
 
     /// The path that the upstream is asked for: without `path_prefix` if that is stripped, behind the upstream's
-    /// base. `path` is one of this resource's own.
-    pub fn upstream_path(&self, path: &str) -> String {
+    /// base; `None` when that is the same. `path` is one of this resource's own.
+    pub fn upstream_path(&self, path: &str) -> Option<String> {
         let rest = match self.strip_prefix && self.path_prefix != "/" {
             true => path.strip_prefix(self.path_prefix.as_str()).unwrap_or(path),
             false => path,
@@ -181,7 +181,8 @@ impl HttpResource {
             HttpUpstream::Program(_) => "",
         };
         let slash = if rest.is_empty() { "/" } else { "" };
-        format!("{base}{slash}{rest}")
+        let is_same = base.is_empty() && rest.len() == path.len() && slash.is_empty();
+        (!is_same).then(|| format!("{base}{slash}{rest}"))
     }
 
     pub fn server(&self) -> Option<&HttpServer> {
@@ -332,7 +333,9 @@ mod tests {
 
     #[test]
     fn the_upstream_sees_its_base_and_the_prefix_unless_that_is_stripped() {
-        let path = |strip, prefix, base, path| resource(&[], prefix, strip, base).upstream_path(path);
+        let path = |strip, prefix, base, path: &str| {
+            resource(&[], prefix, strip, base).upstream_path(path).unwrap_or_else(|| path.to_owned())
+        };
         assert_eq!(path(false, "/crm", "", "/crm/a"), "/crm/a");
         assert_eq!(path(true, "/crm", "", "/crm/a"), "/a");
         assert_eq!(path(true, "/crm", "", "/crm"), "/");

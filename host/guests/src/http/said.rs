@@ -34,7 +34,10 @@ fn take_headers(said: Vec<guest::Header>) -> Result<Vec<Header>, &'static str> {
     if said.iter().any(|header| !is_name(&header.name) || !is_value(&header.value)) {
         return Err("a header that is none");
     }
-    Ok(said.into_iter().map(|header| Header { name: header.name.into(), value: header.value.into() }).collect())
+    Ok(said
+        .into_iter()
+        .map(|header| Header { name: header.name.into(), value: header.value.into() })
+        .collect())
 }
 
 pub(super) fn own_answer(said: guest::OwnAnswer) -> Result<OwnAnswer, &'static str> {
@@ -50,7 +53,7 @@ pub(super) fn own_request(said: guest::OwnRequest) -> Result<OwnRequest, &'stati
     }
     let operation = operations(vec![said.operation])?.pop().ok_or("a request without an operation")?;
     let headers = take_headers(said.headers)?;
-    Ok(OwnRequest { method: said.method, headers, body: said.body, operation })
+    Ok(OwnRequest { method: said.method.into(), headers, body: said.body, operation })
 }
 
 fn notes(said: Vec<String>) -> Result<Vec<String>, &'static str> {

@@ -117,7 +117,7 @@ pub(crate) fn request_head(parts: &request::Parts, ends: bool) -> Result<Judged,
     }
     let credentials = credentials::take(&mut headers);
     let head = RequestHead {
-        method: method.as_str().to_owned(),
+        method: Name::of(method.as_str()),
         authority,
         path,
         query,

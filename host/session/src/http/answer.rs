@@ -101,7 +101,7 @@ impl<P: HttpPorts> Exchange<P> {
 
     /// The answer is complete: what the inspector has not ended ends by its status.
     async fn end_by_status(&self, status: u16) {
-        for operation in self.open() {
+        while let Some(operation) = self.current() {
             let (ended, code) = match status < 400 {
                 true => (Status::Ok, String::new()),
                 false => (Status::Error, status.to_string()),
@@ -178,7 +178,7 @@ impl<P: HttpPorts> Exchange<P> {
         if self.session.masking {
             self.mask_unnamed(&mut desk, &mut head).await?;
         }
-        let (bytes, outcome) = self.carry_out(desk, outcome, &given, reply).await?;
+        let (bytes, outcome) = self.carry_out(desk, outcome, &given, Some(&given), reply).await?;
         if outcome.release as usize != given.len() {
             return Err(nonsense("it keeps part of a whole answer").into());
         }
@@ -282,21 +282,27 @@ impl<P: HttpPorts> Exchange<P> {
     async fn show(&self, given: &[u8], end: bool, reply: &mut Reply) -> Result<(Bytes, AnswerOutcome), Stop> {
         let mut desk = self.session.desk().await;
         let outcome = desk.inspector.answer_body(self.number, given, end).await?;
-        self.carry_out(desk, outcome, given, reply).await
+        self.carry_out(desk, outcome, given, None, reply).await
     }
 
+    /// `shared`: the same as `given`, to be told as it is if nothing is changed.
     async fn carry_out(
         &self,
         mut desk: DeskGuard<'_, P>,
         mut outcome: AnswerOutcome,
         given: &[u8],
+        shared: Option<&Bytes>,
         reply: &mut Reply,
     ) -> Result<(Bytes, AnswerOutcome), Stop> {
         self.session.notes.leave(std::mem::take(&mut outcome.notes));
         self.session.holds.asks(outcome.operations.iter().map(|asked| asked.id));
         let masked = self.mask(&mut desk, &outcome.values, given).await?;
         let release = outcome.release as usize;
-        let mut bytes = Bytes::from(apply(given, release, &outcome.changes, &masked)?);
+        let is_unchanged = release == given.len() && outcome.changes.is_empty() && masked.is_empty();
+        let mut bytes = match shared.filter(|_| is_unchanged) {
+            Some(shared) => shared.clone(),
+            None => apply(given, release, &outcome.changes, &masked)?.into(),
+        };
         if outcome.operations.is_empty() {
             drop(desk);
         } else if let Some(instead) =

@@ -6,9 +6,9 @@
 
 use super::head::HOSTS_OWN;
 use super::judge::{Judged, are_new};
-use super::request::Exchange;
+use super::request::{Asked, Exchange};
 use super::session::HttpPorts;
-use super::traffic::{AnswerHead, Header, OwnRequest, Pipe, RequestHead, Source, Upstream};
+use super::traffic::{AnswerHead, Header, Name, OwnRequest, Pipe, RequestHead, Source, Upstream};
 use crate::masking;
 use crate::traffic::{ResultInfo, Status};
 use std::future::Future;
@@ -24,23 +24,15 @@ type Sent = Pin<Box<dyn Future<Output = Result<u16, Fault>> + Send>>;
 
 /// Where requests beside an exchange go.
 pub(super) struct Aside {
-    head: RequestHead,
+    /// They may say which of several servers has the session.
+    cookies: Vec<Header>,
     send: Box<dyn Fn(RequestHead, Vec<u8>) -> Sent + Send + Sync>,
 }
 
 impl Aside {
-    /// To where the request with this head goes. Its cookies may say which of several servers has the session.
-    pub(super) fn new<U: Upstream>(head: &RequestHead, upstream: U) -> Self {
-        let head = RequestHead {
-            method: String::new(),
-            authority: head.authority.clone(),
-            path: head.path.clone(),
-            query: head.query.clone(),
-            headers: head.headers.iter().filter(|header| header.name == "cookie").cloned().collect(),
-            has_body: true,
-            length: None,
-            runs_once: false,
-        };
+    /// To where the request with these headers goes.
+    pub(super) fn new<U: Upstream>(headers: &[Header], upstream: U) -> Self {
+        let cookies = headers.iter().filter(|header| header.name == "cookie").cloned().collect();
         let send = move |head: RequestHead, body: Vec<u8>| -> Sent {
             let upstream = upstream.clone();
             Box::pin(async move {
@@ -51,14 +43,26 @@ impl Aside {
                 Ok(status)
             })
         };
-        Self { head, send: Box::new(send) }
+        Self { cookies, send: Box::new(send) }
     }
 
-    async fn send(&self, method: String, headers: Vec<Header>, body: Vec<u8>) -> Result<u16, Fault> {
-        let mut head = self.head.clone();
-        head.method = method;
-        head.headers.extend(headers);
-        head.length = Some(body.len() as u64);
+    async fn send(
+        &self,
+        asked: &Asked,
+        method: Name,
+        headers: Vec<Header>,
+        body: Vec<u8>,
+    ) -> Result<u16, Fault> {
+        let head = RequestHead {
+            method,
+            authority: asked.authority.clone(),
+            path: asked.path.clone(),
+            query: asked.query.clone(),
+            headers: self.cookies.iter().cloned().chain(headers).collect(),
+            has_body: true,
+            length: Some(body.len() as u64),
+            runs_once: false,
+        };
         let sent = tokio::time::timeout(MOST_TIME, (self.send)(head, body)).await;
         sent.unwrap_or_else(|_| Err(Fault::new(FaultSource::Upstream, "upstream-late", "no answer in time")))
     }
@@ -98,7 +102,7 @@ impl<P: HttpPorts> Exchange<P> {
         }
         // What cannot be recorded is not sent; `go` keeps it for when it can.
         let Judged::Go = self.go(vec![request], vec![intent]).await? else { return Ok(()) };
-        let ended = match aside.send(method, headers, body).await {
+        let ended = match aside.send(&self.asked, method, headers, body).await {
             Ok(status) if status < 400 => {
                 ResultInfo { tag: status.to_string(), ..ResultInfo::bare(number, Status::Ok) }
             }

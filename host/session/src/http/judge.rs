@@ -423,6 +423,9 @@ fn give_up(case: &mut Case, why: GivenUp) {
 
 /// By their numbers, which the trail knows them by.
 pub(super) fn are_new(running: &AllRunning, requests: &[Request]) -> bool {
+    if let [only] = requests {
+        return !running.contains_key(&only.id);
+    }
     let mut ids: Vec<_> = requests.iter().map(|request| request.id).collect();
     ids.sort_unstable();
     ids.windows(2).all(|two| two.first() != two.last()) && ids.iter().all(|id| !running.contains_key(id))

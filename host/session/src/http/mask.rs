@@ -1,5 +1,6 @@
 //! Values of an answer through the maskers: in its head, its body and its trailers.
 
+use super::ahead::SHORT_BYTES;
 use super::request::Exchange;
 use super::session::{Desk, HttpPorts};
 use super::traffic::{AnswerHead, Header, HttpInspector, Spans, Values};
@@ -134,10 +135,17 @@ impl<P: HttpPorts> Exchange<P> {
         if plan.wanted.is_empty() {
             return Ok(Spans::default());
         }
-        let mut batch = Batch::default();
-        let mut places = Vec::new();
-        for (index, triple) in values.cells.chunks_exact(3).enumerate() {
-            let &[column, start, len] = triple else { continue };
+        let (cells, _) = values.cells.as_chunks::<3>();
+        let most = cells.len();
+        let bytes: usize = cells.iter().map(|[.., length]| *length as usize).sum();
+        let mut places = Vec::with_capacity(most);
+        let mut batch = Batch {
+            // Cells may overlap, whoever says so.
+            cells: Vec::with_capacity(bytes.min(SHORT_BYTES)),
+            ends: Vec::with_capacity(most),
+            columns: Vec::with_capacity(most),
+        };
+        for (index, &[column, start, len]) in cells.iter().enumerate() {
             let column = u16::try_from(column).map_err(|_| nonsense("too many columns"))?;
             if plan.wanted.binary_search(&column).is_err() {
                 continue;

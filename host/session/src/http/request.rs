@@ -9,7 +9,7 @@ use super::reply::{Reply, by, cut_short, plain};
 use super::room::Place;
 use super::session::{DeskGuard, HttpPorts, HttpSession, lock};
 use super::traffic::{
-    Answer, Broken, Frame, Header, HttpInspector, OF_THE_ENCODING, OwnAnswer, Pipe, RequestHead,
+    Answer, Broken, Frame, Header, HttpInspector, Name, OF_THE_ENCODING, OwnAnswer, Pipe, RequestHead,
     RequestOutcome, Show, Sight, Source, Upstream,
 };
 use crate::exchange::nonsense;
@@ -28,12 +28,19 @@ const SILENCE: Duration = Duration::from_millis(500);
 /// For a client to take the close frame of a session that has ended.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
+/// What is known of a request when nobody has looked into it.
+pub(super) struct Asked {
+    pub(super) method: Name,
+    pub(super) authority: String,
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+}
+
 /// One request with its answer.
 pub(super) struct Exchange<P: HttpPorts> {
     pub(super) session: Arc<HttpSession<P>>,
     pub(super) number: u32,
-    /// of its first line
-    asked: (String, String),
+    pub(super) asked: Asked,
     /// operations of it that were forwarded
     forwarded: Mutex<Vec<u32>>,
     /// what the client gets although the request was on its way already
@@ -93,7 +100,13 @@ pub(super) enum First {
 impl<P: HttpPorts> Exchange<P> {
     pub(super) fn new(session: Arc<HttpSession<P>>, number: u32, head: &RequestHead, sight: Sight) -> Self {
         session.begin();
-        let asked = (head.method.clone(), head.path.clone());
+        let RequestHead { method, authority, path, query, .. } = head;
+        let asked = Asked {
+            method: method.clone(),
+            authority: authority.clone(),
+            path: path.clone(),
+            query: query.clone(),
+        };
         let (forwarded, refused, aside) = (Mutex::default(), Mutex::default(), OnceLock::new());
         Self {
             session,
@@ -200,7 +213,7 @@ impl<P: HttpPorts> Exchange<P> {
             false if shown.decoded => None,
             false => head.length,
         };
-        self.aside.get_or_init(|| Aside::new(&head, upstream.clone()));
+        self.aside.get_or_init(|| Aside::new(&head.headers, upstream.clone()));
         if shown.ended && shown.buffer.is_empty() && shown.show == Show::Unseen {
             return self.answer(upstream.send(head, Pipe::whole(first), length), reply).await;
         }
@@ -511,7 +524,7 @@ impl<P: HttpPorts> Exchange<P> {
         lock(&self.forwarded).clone()
     }
 
-    /// The first of them, which values and bytes of the answer are counted for.
+    /// The first of those, which values and bytes of the answer are counted for.
     pub(super) fn current(&self) -> Option<u32> {
         lock(&self.forwarded).first().copied()
     }
@@ -525,7 +538,7 @@ impl<P: HttpPorts> Exchange<P> {
         let operation = Operation {
             kind: "http.request".to_owned(),
             action: Action::Unknown,
-            text: format!("{} {}", self.asked.0, readable(&self.asked.1)),
+            text: format!("{} {}", self.asked.method, readable(&self.asked.path)),
             objects: Vec::new(),
             parameters: Vec::new(),
             attributes: vec![Attribute::new("inspected", "false")],

@@ -209,7 +209,9 @@ impl<P: HttpPorts> HttpSession<P> {
         let (tell, told) = oneshot::channel();
         let number = self.exchanges.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let exchange = Exchange::new(Arc::clone(self), number, &head, body.sight());
-        let mut exchange = Surviving(Some(Box::pin(exchange.run(head, body, upstream, tell))));
+        // Made where it stays: it is some ten kilobytes.
+        let exchange = Box::write(Box::new_uninit(), exchange.run(head, body, upstream, tell));
+        let mut exchange = Surviving(Some(Box::into_pin(exchange)));
         let mut told = std::pin::pin!(told);
         let told = std::future::poll_fn(|context| {
             exchange.drive(context);

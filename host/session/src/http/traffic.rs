@@ -38,7 +38,7 @@ impl Header {
 /// What the client wants. Credentials and hop-by-hop headers are out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestHead {
-    pub method: String,
+    pub method: Name,
     pub authority: String,
     pub path: String,
     pub query: Option<String>,
@@ -216,7 +216,7 @@ pub struct AnswerOutcome {
 /// A request of the inspector's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnRequest {
-    pub method: String,
+    pub method: Name,
     pub headers: Vec<Header>,
     pub body: Vec<u8>,
     pub operation: Request,

@@ -73,7 +73,7 @@ impl<'c> Exchanges<'c> {
             None => (case.target.as_str(), None),
         };
         let head = RequestHead {
-            method: case.method.clone(),
+            method: case.method.as_str().into(),
             authority: case.authority.clone().unwrap_or_else(|| "api.example".to_owned()),
             path: path.to_owned(),
             query,
