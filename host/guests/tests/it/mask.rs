@@ -227,7 +227,11 @@ async fn a_slot_has_its_plan_until_it_is_planned_anew_or_forgotten() {
     let both = columns(&["upper", "of 4"]);
     session.maskers.plan(2, &both, &operation("select")).await.unwrap();
     for slot in (2..40).rev().filter(|slot| *slot != 3) {
-        assert_eq!(shown(&session.maskers.mask(slot, batch(&[("a", 0)])).await.unwrap()), [made(slot)], "{slot}");
+        assert_eq!(
+            shown(&session.maskers.mask(slot, batch(&[("a", 0)])).await.unwrap()),
+            [made(slot)],
+            "{slot}"
+        );
     }
     session.maskers.forget(4);
     assert_eq!(session.maskers.mask(4, batch(&[("a", 0)])).await.unwrap_err().code, "pipeline");

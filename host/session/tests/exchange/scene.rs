@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use weir_model::{
-    Column, Digest, Fault, JudgedBy, Operation, PluginName, Principal, PrincipalKind, ResourceName, SessionId,
-    SessionInfo, Verdict,
+    Column, Digest, Fault, JudgedBy, Operation, PluginName, Principal, PrincipalKind, ResourceName,
+    SessionId, SessionInfo, Verdict,
 };
 use weir_session::decide::Default as DefaultVerdict;
 use weir_session::exchange::{Ended, Exchange, Limits, Start};
