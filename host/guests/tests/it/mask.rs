@@ -214,8 +214,8 @@ async fn columns_that_take_turns_in_a_slot_are_planned_once_when_a_plan_serves_a
 async fn a_slot_has_its_plan_until_it_is_planned_anew_or_forgotten() {
     let house = usual_house().await;
     let mut session = house.session("s1").await;
-    let name = |slot: u32| if slot % 2 == 0 { "upper" } else { "hide" };
-    let made = |slot: u32| if slot % 2 == 0 { (0, "A") } else { (TOP_BIT, "") };
+    let name = |slot: u32| if slot.is_multiple_of(2) { "upper" } else { "hide" };
+    let made = |slot: u32| if slot.is_multiple_of(2) { (0, "A") } else { (TOP_BIT, "") };
     for slot in 3..40 {
         let columns = columns(&[name(slot), &format!("of {slot}")]);
         session.maskers.plan(slot, &columns, &operation("again")).await.unwrap();
@@ -227,7 +227,11 @@ async fn a_slot_has_its_plan_until_it_is_planned_anew_or_forgotten() {
     let both = columns(&["upper", "of 4"]);
     session.maskers.plan(2, &both, &operation("select")).await.unwrap();
     for slot in (2..40).rev().filter(|slot| *slot != 3) {
-        assert_eq!(shown(&session.maskers.mask(slot, batch(&[("a", 0)])).await.unwrap()), [made(slot)], "{slot}");
+        assert_eq!(
+            shown(&session.maskers.mask(slot, batch(&[("a", 0)])).await.unwrap()),
+            [made(slot)],
+            "{slot}"
+        );
     }
     session.maskers.forget(4);
     assert_eq!(session.maskers.mask(4, batch(&[("a", 0)])).await.unwrap_err().code, "pipeline");

@@ -53,8 +53,10 @@ async fn the_second_result_of_a_shape_is_one_call() {
 #[tokio::test(start_paused = true)]
 async fn several_known_shapes_in_one_answer_are_masked_each_in_its_way() {
     let mut live = serving_again();
-    let results = "cols a,plain\nrow secret,secret\ncols plain,a\nrow secret,secret\nrow x,x\ncols plain\nrow secret\n";
-    let masked = "cols a,plain\nrow ***,secret\ncols plain,a\nrow secret,***\nrow x,x\ncols plain\nrow secret\n";
+    let results =
+        "cols a,plain\nrow secret,secret\ncols plain,a\nrow secret,secret\nrow x,x\ncols plain\nrow secret\n";
+    let masked =
+        "cols a,plain\nrow ***,secret\ncols plain,a\nrow secret,***\nrow x,x\ncols plain\nrow secret\n";
     let (answer, heard) = (format!("{results}note secret\nok 4\n"), format!("{masked}note ***\nok 4\n"));
     assert_eq!(answered(&mut live, &answer, &heard).await, 4);
     assert_eq!(answered(&mut live, &answer, &heard).await, 1);
