@@ -127,7 +127,8 @@ impl<P: HttpPorts> Exchange<P> {
         };
         let mut desk = self.session.desk().await;
         let mut outcome = desk.inspector.answer(self.number, &head, here.as_deref()).await?;
-        if let (Show::Seen, Some(given)) = (outcome.show, here) {
+        if outcome.show == Show::Seen {
+            let given = here.ok_or_else(|| nonsense("it has seen a body that was not shown"))?;
             return self.pass_seen(desk, (head, given), outcome, reply).await;
         }
         self.session.notes.leave(std::mem::take(&mut outcome.notes));

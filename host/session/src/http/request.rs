@@ -243,8 +243,8 @@ impl<P: HttpPorts> Exchange<P> {
         let ends = self.session.take_ends();
         let mut outcome = desk.inspector.request(&ends, self.number, head, here).await?;
         if outcome.show == Show::Seen {
-            let keeps = outcome.release as usize != shown.buffer.len();
-            if keeps && outcome.refusal.is_none() {
+            let has_seen = here.is_some() && outcome.release as usize == shown.buffer.len();
+            if !has_seen && outcome.refusal.is_none() {
                 return Err(nonsense("it keeps part of a whole request"));
             }
             outcome.show = Show::Unseen;
