@@ -284,7 +284,8 @@ impl Pool {
                 .build()
         } else {
             let host = self.host.clone();
-            headers.insert(http::header::HOST, host.ok_or_else(|| unsendable("its host is none".to_owned()))?);
+            headers
+                .insert(http::header::HOST, host.ok_or_else(|| unsendable("its host is none".to_owned()))?);
             Uri::builder().path_and_query(target).build()
         };
         let mut request = Request::new(body);

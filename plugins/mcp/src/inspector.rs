@@ -100,9 +100,9 @@ impl HttpInspector for Mcp {
         begun.cells = Default::default();
         let header = |name: &str| head.headers.iter().find(|header| header.name == name);
         if let Some(session) = header("mcp-session-id") {
-            self.memory.client(&session.value, std::mem::take(&mut begun.client));
+            self.memory.client(session.value, std::mem::take(&mut begun.client));
             if (200..300).contains(&head.status) {
-                self.memory.give(&session.value);
+                self.memory.give(session.value);
             }
         }
         let notes = self.memory.take_notes();

@@ -183,7 +183,8 @@ pub(crate) fn switched_head(parts: &response::Parts) -> Result<AnswerHead, &'sta
 /// # Errors
 /// When a name or value cannot be written; says which name.
 pub(crate) fn outgoing(headers: &[Header], version_2: bool) -> Result<HeaderMap, String> {
-    let mut map = HeaderMap::with_capacity(headers.len());
+    // What each leg writes for itself comes behind: host or date, and a length.
+    let mut map = HeaderMap::with_capacity(headers.len() + 2);
     for header in headers {
         let name = HeaderName::from_bytes(header.name.as_bytes())
             .map_err(|_| format!("`{}` is no name of a header", header.name.escape_debug()))?;

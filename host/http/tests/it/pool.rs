@@ -91,7 +91,7 @@ impl Upstream {
 
 fn get(path: &str) -> RequestHead {
     RequestHead {
-        method: "GET".to_owned(),
+        method: "GET".into(),
         authority: "client.example".to_owned(),
         path: path.to_owned(),
         query: None,
@@ -103,7 +103,7 @@ fn get(path: &str) -> RequestHead {
 }
 
 fn post(path: &str, length: Option<u64>) -> RequestHead {
-    RequestHead { method: "POST".to_owned(), has_body: true, length, ..get(path) }
+    RequestHead { method: "POST".into(), has_body: true, length, ..get(path) }
 }
 
 fn nothing() -> Pipe {
@@ -320,7 +320,7 @@ async fn answers_in_between_are_left_out() {
 async fn an_answer_without_a_body_says_so() {
     let upstream =
         upstream(&["HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"]).await;
-    let request = RequestHead { method: "HEAD".to_owned(), ..get("/") };
+    let request = RequestHead { method: "HEAD".into(), ..get("/") };
     let (head, mut body) = upstream.pool.exchange(request, nothing(), Some(0)).await.unwrap();
     assert_eq!((head.has_body, head.length), (false, Some(12)));
     assert!(read(&mut body).await.0.is_empty());

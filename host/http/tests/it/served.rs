@@ -65,7 +65,7 @@ async fn a_handler_sees_no_credentials_no_hops_and_no_hearsay() {
     let (head, bearer) = seen.lock().unwrap().take().unwrap();
     assert!(bearer);
     let expected = RequestHead {
-        method: "POST".to_owned(),
+        method: "POST".into(),
         authority: "example.org:80".to_owned(),
         path: "/p%41".to_owned(),
         query: Some("q=1".to_owned()),

@@ -51,7 +51,7 @@ async fn spoken(offered: &'static [&'static str], wanted: &[&str], http2: Http2)
     let dial = dial("localhost".to_owned(), port, Some(tls), Duration::from_secs(5));
     let pool = Pool::new(dial, PoolOptions { http2, ..PoolOptions::new(format!("localhost:{port}"), true) });
     let head = RequestHead {
-        method: "GET".to_owned(),
+        method: "GET".into(),
         authority: "x".to_owned(),
         path: "/".to_owned(),
         query: None,

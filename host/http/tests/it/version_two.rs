@@ -244,7 +244,7 @@ async fn ours<H: Handler>(handler: Arc<H>) -> (Arc<Pool>, Arc<AtomicUsize>) {
 
 fn head(method: &str, path: &str) -> RequestHead {
     RequestHead {
-        method: method.to_owned(),
+        method: method.into(),
         authority: "client".to_owned(),
         path: path.to_owned(),
         query: Some("q".to_owned()),

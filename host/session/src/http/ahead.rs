@@ -22,9 +22,10 @@ impl<S: Source> Ahead<S> {
         Self { source, here: None, then: None, ended: false }
     }
 
-    /// The whole body, if that is here, short, and not followed by trailers. It is given once more by `next`.
-    pub(super) async fn whole(&mut self) -> Option<Bytes> {
-        while self.here.as_ref().map_or(0, Bytes::len) <= SHORT_BYTES {
+    /// The whole body, if that is here, at most so many bytes, and not followed by trailers. It is given once more by
+    /// `next`.
+    pub(super) async fn whole(&mut self, most: usize) -> Option<Bytes> {
+        while self.here.as_ref().map_or(0, Bytes::len) <= most {
             match at_once(self.source.next()).await? {
                 Some(Ok(Frame::Data(more))) => {
                     self.here = Some(match self.here.take() {
@@ -95,6 +96,8 @@ mod tests {
     use crate::ports::RefusedBy;
     use std::collections::VecDeque;
 
+    const MOST: usize = 10;
+
     /// What comes; `None`: not yet.
     struct Script(VecDeque<Option<Result<Frame, Broken>>>);
 
@@ -122,7 +125,7 @@ mod tests {
         frames: Vec<Option<Result<Frame, Broken>>>,
     ) -> (Option<Bytes>, Vec<Result<Frame, Broken>>) {
         let mut body = Ahead::new(Script(frames.into()));
-        let whole = body.whole().await;
+        let whole = body.whole(MOST).await;
         let mut all = Vec::new();
         while let Some(frame) = body.next().await {
             all.push(frame);
@@ -160,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_body_is_not_read_ahead() {
-        let long = "x".repeat(SHORT_BYTES + 1);
+        let long = "x".repeat(MOST + 1);
         let (whole, all) = given(vec![piece(&long), piece("b")]).await;
         assert_eq!((whole, all), (None, vec![data(&long), data("b")]));
     }

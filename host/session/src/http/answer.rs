@@ -118,15 +118,17 @@ impl<P: HttpPorts> Exchange<P> {
 
     async fn pass<B: Source>(&self, mut head: AnswerHead, body: B, reply: &mut Reply) -> Result<(), Stop> {
         let is_encoded = head.headers.iter().any(|header| header.name == "content-encoding");
-        let is_short = head.length.is_none_or(|length| length <= SHORT_BYTES as u64);
+        let most = SHORT_BYTES.min(self.session.limits.max_answer_bytes);
+        let is_short = head.length.is_none_or(|length| length <= most as u64);
         let mut body = Ahead::new(body);
         let here = match self.session.masking && head.has_body && is_short && !is_encoded {
-            true => body.whole().await,
+            true => body.whole(most).await,
             false => None,
         };
         let mut desk = self.session.desk().await;
         let mut outcome = desk.inspector.answer(self.number, &head, here.as_deref()).await?;
-        if let (Show::Seen, Some(given)) = (outcome.show, here) {
+        if outcome.show == Show::Seen {
+            let given = here.ok_or_else(|| nonsense("it has seen a body that was not shown"))?;
             return self.pass_seen(desk, (head, given), outcome, reply).await;
         }
         self.session.notes.leave(std::mem::take(&mut outcome.notes));

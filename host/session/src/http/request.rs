@@ -243,8 +243,8 @@ impl<P: HttpPorts> Exchange<P> {
         let ends = self.session.take_ends();
         let mut outcome = desk.inspector.request(&ends, self.number, head, here).await?;
         if outcome.show == Show::Seen {
-            let keeps = outcome.release as usize != shown.buffer.len();
-            if keeps && outcome.refusal.is_none() {
+            let has_seen = here.is_some() && outcome.release as usize == shown.buffer.len();
+            if !has_seen && outcome.refusal.is_none() {
                 return Err(nonsense("it keeps part of a whole request"));
             }
             outcome.show = Show::Unseen;
@@ -344,7 +344,9 @@ impl<P: HttpPorts> Exchange<P> {
         if shown.ended || !is_short || is_encoded || body.is_asked_for() {
             return;
         }
-        while let Some(came) = at_once(body.next()).await {
+        while shown.buffer.len() <= most
+            && let Some(came) = at_once(body.next()).await
+        {
             match came {
                 Some(Ok(Frame::Data(bytes))) => {
                     self.session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -371,6 +373,9 @@ impl<P: HttpPorts> Exchange<P> {
         if let Some(broken) = shown.broken.take() {
             return Err(from_body(&broken));
         }
+        if shown.buffer.len() > most {
+            return Err(too_large(most));
+        }
         let before = if std::mem::take(&mut shown.is_ahead) { 0 } else { shown.buffer.len() };
         while !shown.ended {
             let enough = shown.show == Show::Growing
@@ -386,9 +391,7 @@ impl<P: HttpPorts> Exchange<P> {
                 Some(Ok(Frame::Data(bytes))) => {
                     self.session.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                     if shown.buffer.len().saturating_add(bytes.len()) > most {
-                        let message =
-                            format!("the request is larger than the {most} bytes that are inspected");
-                        return Err(Fault::new(FaultSource::Client, "too-large", message));
+                        return Err(too_large(most));
                     }
                     let length = shown.buffer.len() + bytes.len();
                     self.session.room.grow(&mut shown.place, length).await?;
@@ -546,6 +549,11 @@ impl<P: HttpPorts> Exchange<P> {
         };
         Request { id: u32::MAX - self.number, continues: 0, operation: Arc::new(operation) }
     }
+}
+
+fn too_large(most: usize) -> Fault {
+    let message = format!("the request is larger than the {most} bytes that are inspected");
+    Fault::new(FaultSource::Client, "too-large", message)
 }
 
 /// What a client reads when the session ends under it.

@@ -146,6 +146,8 @@ impl HttpInspector for ToyHttp {
         let show = match head.values("x-show").next().as_deref() {
             Some("whole") => Show::Whole,
             Some("growing") => Show::Growing,
+            // It lies.
+            Some("seen") => Show::Seen,
             _ => Show::Unseen,
         };
         let mut values = Values::default();
@@ -416,7 +418,8 @@ impl HttpScene {
             query: None,
             headers: headers.iter().map(|name| Header::new(name, "1")).collect(),
             has_body: body.is_some(),
-            length: None,
+            // As announced: no more than that comes.
+            length: body.as_ref().map(|_| 50),
             runs_once: false,
         };
         let (session, upstream) = (Arc::clone(&self.session), ToyUpstream(self.upstream.clone()));

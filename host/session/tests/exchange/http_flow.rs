@@ -2,6 +2,7 @@
 
 use crate::http::{Body, HttpScene, body, read};
 use crate::trail::Disk;
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use weir_model::EndReason;
 use weir_session::http::traffic::{Frame, Header};
@@ -109,6 +110,49 @@ async fn a_value_cut_by_the_network_waits_for_its_end() {
     assert_eq!(answer.body.recv().await, Some(Ok(Frame::Data("one\n".into()))));
     sender.send(Ok(Frame::Data("ret\n".into()))).await.unwrap();
     assert_eq!(answer.body.recv().await, Some(Ok(Frame::Data("***\n".into()))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_in_two_is_masked_as_one_that_is_here() {
+    let mut scene = HttpScene::start(true);
+    for show in ["whole", "growing"] {
+        let (sender, receiver) = mpsc::channel(8);
+        sender.send(Ok(Frame::Data("sec".into()))).await.unwrap();
+        let answer = scene.asks(if show == "whole" { "GET /a" } else { "GET /b" }, &[], None);
+        scene.arrived().await.answers_with(200, vec![Header::new("x-show", show)], Body(receiver));
+        tokio::task::yield_now().await;
+        sender.send(Ok(Frame::Data("ret b".into()))).await.unwrap();
+        drop(sender);
+        assert_eq!(read(answer).await, (200, "*** b".into()), "{show}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_comes_in_two_is_judged_as_one_that_is_here() {
+    let mut scene = HttpScene::start(false);
+    for (id, pieces) in [(10, &["one two"][..]), (20, &["one", " two"])] {
+        let (sender, receiver) = mpsc::channel(8);
+        let answer = scene.asks("POST /a", &[], Some(Body(receiver)));
+        for piece in pieces {
+            sender.send(Ok(Frame::Data(Bytes::from(*piece)))).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        drop(sender);
+        scene.arrived().await.answers("unseen", &["ok"]);
+        assert_eq!(read(answer).await.0, 200);
+        assert!(scene.story().await.contains(&format!("intent {id}: POST /a one two")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_seen_a_body_that_was_not_shown_is_not_believed() {
+    let mut scene = HttpScene::start(true);
+    let answer = scene.asks("GET /a", &[], None);
+    let (sender, receiver) = mpsc::channel(8);
+    scene.arrived().await.answers_with(200, vec![Header::new("x-show", "seen")], Body(receiver));
+    let (status, text) = read(answer).await;
+    assert_eq!(status, 503, "{text}");
+    drop(sender);
 }
 
 #[tokio::test(start_paused = true)]
