@@ -242,7 +242,7 @@ mod tests {
             verdict: Some("allow".into()),
             status: None,
             body: format!(r#"{{"commit":"x","detail":{detail}}}"#),
-            payload: payload.map(ToOwned::to_owned),
+            payload: payload.map(Into::into),
             salt: None,
             hash: [0; 32],
         }
