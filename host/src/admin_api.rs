@@ -475,7 +475,7 @@ fn audit(page: Exposition, shared: &Shared) -> Exposition {
         .gauge(
             "weir_audit_queued_records",
             "Records that wait to be written.",
-            &[(&[], load(&of.queued_records) as f64)],
+            &[(&[], shared.audit.queued_records() as f64)],
         )
         .gauge(
             "weir_audit_down",

@@ -186,8 +186,6 @@ impl AuditHandle {
 
         let (done, receipt) = self.places.ends();
         let batch = Batch { drafts, bytes, since, awaited, done };
-        shared.metrics.queued_records.fetch_add(batch.drafts.len() as u64, Ordering::Relaxed);
-        shared.metrics.queued_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         records.forget();
         held_bytes.forget();
         shared.queue.send(batch).map_err(|_| AuditDown::Stopped)?;
@@ -197,6 +195,12 @@ impl AuditHandle {
     /// The writer's numbers.
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    /// Records in the queue; of a call that is larger than the queue, as many as it has places.
+    pub fn queued_records(&self) -> u64 {
+        let free = self.shared.free_records.available_permits();
+        (self.shared.max_records as usize).saturating_sub(free) as u64
     }
 
     /// Whether events are accepted at the moment.

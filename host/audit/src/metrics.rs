@@ -19,10 +19,6 @@ pub struct Metrics {
     pub failures: AtomicU64,
     /// Events refused: the store was down, or no place in the queue within the patience.
     pub refused_events: AtomicU64,
-    /// Gauge: records in the queue.
-    pub queued_records: AtomicU64,
-    /// Gauge: bytes in the queue.
-    pub queued_bytes: AtomicU64,
     /// Gauge: how long the last commit took, in microseconds.
     pub last_commit_us: AtomicU64,
     /// Gauge: whether the store is down.

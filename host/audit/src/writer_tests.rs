@@ -123,7 +123,7 @@ async fn groups_form_while_the_store_is_busy() {
     assert_eq!(memory.inner().groups, [1, 40]);
     assert_eq!(*handle.durable_seq().borrow(), 41);
     assert_eq!(handle.metrics().records.load(Ordering::Relaxed), 41);
-    assert_eq!(handle.metrics().queued_records.load(Ordering::Relaxed), 0);
+    assert_eq!(handle.queued_records(), 0);
     memory.assert_chain();
     writer.stop().await;
     assert!(memory.inner().closed);

@@ -79,9 +79,9 @@ struct Reusable {
 }
 
 impl Reusable {
-    fn serves(&self, generation: &Arc<Generation>, columns: &[Column]) -> bool {
+    fn serves(&self, seen: &Weak<Generation>, columns: &[Column]) -> bool {
         let all_serve = self.asked.iter().all(|loaded| loaded.is_trusted());
-        Arc::ptr_eq(&self.generation, generation) && all_serve && self.columns == columns
+        std::ptr::eq(Arc::as_ptr(&self.generation), seen.as_ptr()) && all_serve && self.columns == columns
     }
 }
 
@@ -157,11 +157,16 @@ impl GuestMaskers {
         self.plans.insert(0, planned);
     }
 
+    /// Whether the generation in service is the one that was seen last.
+    fn is_seen(&self) -> bool {
+        self.current.is(&self.seen.0)
+    }
+
     /// A plan there is, when it serves again and everybody it needs is still there: it holds in this slot from now on.
-    fn planned(&mut self, slot: u32, generation: &Arc<Generation>, columns: &[Column]) -> Option<MaskPlan> {
-        let serves = |planned: &Planned| {
-            planned.reusable.as_ref().is_some_and(|kept| kept.serves(generation, columns))
-        };
+    fn planned(&mut self, slot: u32, columns: &[Column]) -> Option<MaskPlan> {
+        let seen = &self.seen.0;
+        let serves =
+            |planned: &Planned| planned.reusable.as_ref().is_some_and(|kept| kept.serves(seen, columns));
         let place = self.plans.iter().position(serves)?;
         self.plans.get_mut(..=place)?.rotate_right(1);
         let planned = self.plans.first()?;
@@ -322,9 +327,15 @@ impl Maskers for GuestMaskers {
         columns: &[Column],
         operation: &Operation,
     ) -> Result<MaskPlan, Fault> {
+        if self.is_seen()
+            && !self.seen.1
+            && let Some(plan) = self.planned(slot, columns)
+        {
+            return Ok(plan);
+        }
         let generation = self.observe();
         let is_tried = self.seen.1;
-        if let Some(mut plan) = self.planned(slot, &generation, columns) {
+        if let Some(mut plan) = self.planned(slot, columns) {
             if is_tried {
                 plan.beside = self.plan_beside(slot, &generation, columns, operation, &plan.wanted).await;
             }
@@ -381,7 +392,9 @@ impl Maskers for GuestMaskers {
         if self.members.is_empty() {
             return self.era;
         }
-        self.observe();
+        if !self.is_seen() {
+            self.observe();
+        }
         let mut residents = self.members.iter().flat_map(|member| &member.residents);
         if self.seen.1 || residents.any(|resident| !resident.instance.guest.is_usable()) {
             self.era += 1;

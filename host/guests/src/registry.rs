@@ -102,8 +102,12 @@ impl Current {
         self.0.load_full()
     }
 
-    /// Brings what a session holds up to date. All sessions count their references in one place: it is touched only
-    /// when there is another.
+    /// Whether this one is in service. All sessions count their references in one place, which is not touched here.
+    pub(crate) fn is(&self, seen: &Weak<Generation>) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.0.load()), seen.as_ptr())
+    }
+
+    /// Brings what a session holds up to date, and touches the count only when there is another.
     pub(crate) fn refresh(&self, held: &mut Arc<Generation>) {
         let now = self.0.load();
         if !Arc::ptr_eq(&now, held) {
