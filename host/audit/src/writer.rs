@@ -60,7 +60,8 @@ impl Default for WriterSettings {
             max_queued_bytes: 64 << 20,
             patience: Duration::from_secs(2),
             max_group_records: 512,
-            linger: Duration::from_millis(5),
+            // Longer than the pause in which an idle store tidies up would be for nothing.
+            linger: Duration::from_millis(15),
             first_retry: Duration::from_millis(50),
             max_retry: Duration::from_secs(2),
             idle_after: Duration::from_millis(20),

@@ -44,6 +44,7 @@ impl Default for EngineConfig {
         Self {
             max_sessions: 1000,
             plugins_per_session: 4,
+            // Each tick wakes a thread, and a call ends within microseconds.
             tick: Duration::from_millis(4),
             wasm_stack_bytes: 512 * 1024,
             pooling: true,
@@ -268,7 +269,7 @@ mod tests {
     fn time_is_counted_in_whole_ticks() {
         let config = EngineConfig { max_sessions: 1, ..EngineConfig::default() };
         let engine = GuestEngine::start(&config).unwrap();
-        assert_eq!(engine.ticks(Duration::from_millis(50)), 25);
+        assert_eq!(engine.ticks(Duration::from_millis(50)), 13);
         assert_eq!(engine.ticks(Duration::from_micros(1)), 1);
         assert!(matches!(engine.allocation, Allocation::Pool { instances: 36 }));
     }

@@ -33,8 +33,21 @@ pub struct GuestInspector {
     judged_by: JudgedBy,
 }
 
+/// An instance for one session, up to the point where `open` comes.
+pub(crate) struct Prepared {
+    guest: Fenced,
+    instance: wasmtime::component::Instance,
+}
+
 impl GuestInspector {
+    pub(crate) async fn prepare(loaded: &Loaded, info: &Visit) -> Result<Prepared, Fault> {
+        let (guest, instance) = configured(loaded, info).await?;
+        Ok(Prepared { guest, instance })
+    }
+
+    /// `loaded` and `info` are what it was prepared for.
     pub(crate) async fn open(
+        prepared: Prepared,
         loaded: &Loaded,
         info: &Visit,
         parameters: &[(String, String)],
@@ -44,7 +57,7 @@ impl GuestInspector {
         let Exports::StreamInspector(indices) = &loaded.compiled.code.exports else {
             return Err(fault::wrong_world(&loaded.name, loaded.world.as_word(), "stream-inspector").into());
         };
-        let (mut guest, instance) = configured(loaded, info).await?;
+        let Prepared { mut guest, instance } = prepared;
         let started = guest.begin_rest()?;
         let limits =
             guest::Limits { max_operation: limits.max_operation_bytes, max_answer: limits.max_answer_bytes };
@@ -67,7 +80,8 @@ impl GuestInspector {
         parameters: &[(String, String)],
         limits: InspectorLimits,
     ) -> Result<(), StartFault> {
-        Self::open(loaded, info, parameters, limits, true).await.map(drop)
+        let prepared = Self::prepare(loaded, info).await?;
+        Self::open(prepared, loaded, info, parameters, limits, true).await.map(drop)
     }
 
     fn said_no(&self, call: &str, no: guest::Fault) -> Fault {

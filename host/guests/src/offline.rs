@@ -147,7 +147,8 @@ impl Workbench {
         masking: bool,
     ) -> Result<GuestInspector, Fault> {
         let visit = visit(loaded, info);
-        Ok(GuestInspector::open(loaded, &visit, parameters, limits, masking).await?)
+        let prepared = GuestInspector::prepare(loaded, &visit).await?;
+        Ok(GuestInspector::open(prepared, loaded, &visit, parameters, limits, masking).await?)
     }
 
     /// An instance of an HTTP inspector for this session.

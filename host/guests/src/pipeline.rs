@@ -5,7 +5,7 @@ use crate::contract::World;
 use crate::engine::{Allocation, EngineConfig, GuestEngine};
 use crate::fault;
 use crate::http::GuestHttpInspector;
-use crate::inspector::GuestInspector;
+use crate::inspector::{GuestInspector, Prepared};
 use crate::limits::session_memory;
 use crate::load::{Loaded, Loader, PluginSpec, read};
 use crate::masker::GuestMaskers;
@@ -92,6 +92,8 @@ pub struct SessionJudges {
     pub policies: GuestPolicies,
     pub maskers: GuestMaskers,
     inspector: Arc<Loaded>,
+    /// One for a stream is made with the others, while the code that makes them is in the caches.
+    prepared: Option<Prepared>,
     memory: SessionMemory,
 }
 
@@ -255,8 +257,12 @@ impl Guests {
             SessionMemory::new(session_memory(of_each.map(|loaded| loaded.bounds.limits.memory_bytes)));
         let info = Arc::new(Visit::new(info.clone(), memory.clone()));
         let policies = GuestPolicies::open(Arc::clone(&info), current.clone(), &generation, policies).await?;
-        let maskers = GuestMaskers::open(info, current, &generation, maskers).await?;
-        Ok(SessionJudges { policies, maskers, inspector, memory })
+        let maskers = GuestMaskers::open(Arc::clone(&info), current, &generation, maskers).await?;
+        let prepared = match inspector.world {
+            World::StreamInspector => Some(GuestInspector::prepare(&inspector, &info).await?),
+            _ => None,
+        };
+        Ok(SessionJudges { policies, maskers, inspector, prepared, memory })
     }
 
     /// The second half for HTTP: the inspector needs nothing of the upstream.
@@ -269,7 +275,7 @@ impl Guests {
         info: &SessionInfo,
         limits: InspectorLimits,
     ) -> Result<HttpGuests, Fault> {
-        let SessionJudges { policies, maskers, inspector, memory } = judges;
+        let SessionJudges { policies, maskers, inspector, memory, .. } = judges;
         let masking = maskers.active();
         let info = &Visit::new(info.clone(), memory);
         let inspector = GuestHttpInspector::open(&inspector, info, limits, masking).await?;
@@ -287,10 +293,14 @@ impl Guests {
         parameters: &[(String, String)],
         limits: InspectorLimits,
     ) -> Result<SessionGuests, Fault> {
-        let SessionJudges { policies, maskers, inspector, memory } = judges;
+        let SessionJudges { policies, maskers, inspector, prepared, memory } = judges;
         let masking = maskers.active();
         let info = &Visit::new(info.clone(), memory);
-        let inspector = GuestInspector::open(&inspector, info, parameters, limits, masking).await?;
+        let prepared = match prepared {
+            Some(prepared) => prepared,
+            None => GuestInspector::prepare(&inspector, info).await?,
+        };
+        let inspector = GuestInspector::open(prepared, &inspector, info, parameters, limits, masking).await?;
         Ok(SessionGuests { inspector, policies, maskers })
     }
 

@@ -1,6 +1,6 @@
 //! Where clients knock. Bound early, so that a wrong address is told before anything starts; served late.
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::TcpKeepalive;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -65,6 +65,15 @@ impl Listener {
             socket.set_reuse_address(true)?;
             socket.set_nonblocking(true)?;
             socket.bind(&address.into())?;
+            // Whoever comes in inherits these. Requests and answers are small and wait for each other: never hold them back.
+            socket.set_tcp_nodelay(true)?;
+            // A client may wait for hours and say nothing: only probes tell that its machine is gone. There is no limit
+            // for unacknowledged bytes (TCP_USER_TIMEOUT): it would also cut who does not read for a while.
+            let probes = TcpKeepalive::new()
+                .with_time(SILENCE_BEFORE_PROBES)
+                .with_interval(PROBE_INTERVAL)
+                .with_retries(PROBES);
+            socket.set_tcp_keepalive(&probes)?;
             socket.listen(BACKLOG)?;
             TcpListener::from_std(socket.into())
         };
@@ -89,15 +98,6 @@ impl Listener {
     /// When the process is out of file descriptors or the connection broke already; the listener goes on.
     pub async fn accept(&self) -> std::io::Result<Arrival> {
         let (socket, client) = self.socket.accept().await?;
-        // Requests and answers are small and wait for each other: never hold them back.
-        socket.set_nodelay(true)?;
-        // A client may wait for hours and say nothing: only probes tell that its machine is gone. There is no limit
-        // for unacknowledged bytes (TCP_USER_TIMEOUT): it would also cut who does not read for a while.
-        let probes = TcpKeepalive::new()
-            .with_time(SILENCE_BEFORE_PROBES)
-            .with_interval(PROBE_INTERVAL)
-            .with_retries(PROBES);
-        SockRef::from(&socket).set_tcp_keepalive(&probes)?;
         Ok(Arrival { socket, client })
     }
 }
@@ -105,6 +105,7 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socket2::SockRef;
 
     #[tokio::test]
     async fn whoever_comes_in_is_probed() {
@@ -112,7 +113,7 @@ mod tests {
         let (_client, arrival) = tokio::join!(TcpStream::connect(listener.address()), listener.accept());
         let arrival = arrival.unwrap();
         let socket = SockRef::from(&arrival.socket);
-        assert!(socket.keepalive().unwrap());
+        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), SILENCE_BEFORE_PROBES);
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), PROBE_INTERVAL);
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);

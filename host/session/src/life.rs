@@ -54,7 +54,7 @@ pub trait House: Sync {
         permit: Self::Permit,
     ) -> impl Future<Output = Result<Self::Connected, Self::TurnedAway>> + Send;
 
-    /// The session begins: it is on disk before the client hears that it may speak.
+    /// The session begins: its record has a place in the queue before the client hears that it may speak.
     #[allow(clippy::type_complexity, reason = "a tuple of the three things an exchange runs on")]
     fn open(
         &self,

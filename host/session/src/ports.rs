@@ -179,6 +179,8 @@ pub trait Trail: Send + Sync {
     type Receipt: Receipt;
     /// Resolves when the entries are on disk.
     fn durable(&self, entries: &[Entry]) -> impl Future<Output = Result<(), Fault>> + Send;
+    /// Resolves when the beginning of the session is on disk. Whatever is durable proves it, too.
+    fn opened(&self) -> impl Future<Output = Result<(), Fault>> + Send;
     /// Resolves when the entries have a place in the queue: they will be on disk soon, in this order, before
     /// whatever is brought later, unless the receipt says otherwise. After an error none of them has a place, and
     /// the session brings them again.

@@ -6,7 +6,7 @@ use crate::resource::{Kind, ResourceRuntime};
 use crate::reviews::SessionApprovals;
 use crate::sessions::{Seat, lock};
 use crate::shared::Shared;
-use crate::trail::SessionTrail;
+use crate::trail::{Opening, SessionTrail};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -253,7 +253,7 @@ impl Keeper {
             bytes_out: totals.bytes_to_client,
             duration: self.since.elapsed(),
         });
-        if let Err(down) = self.shared.audit.record(vec![event]).await {
+        if let Err(down) = self.shared.audit.note(vec![event]).await {
             tracing::error!(error = %down, "the end of a session could not be recorded");
         }
     }
@@ -333,6 +333,7 @@ async fn open(
             place: Place::of(&info),
             metrics: shared.metrics.of(resource.name()),
             numbers_from: 0,
+            opening: Mutex::new(Opening::OnDisk),
         },
         approvals: SessionApprovals {
             approvals: Arc::clone(&shared.approvals),

@@ -28,7 +28,7 @@ use weir_net::{Arrival, ClientCertificate, Stream};
 use weir_session::exchange::{Ended, Start};
 use weir_session::life::House;
 use weir_session::ports::Ports;
-use weir_wire::postgres::{Authenticated, ErrorReport, ServerLogin, SqlState, StartupRequest};
+use weir_wire::postgres::{Authenticated, ErrorReport, Outgoing, ServerLogin, SqlState, StartupRequest};
 
 /// The house as one listener of one resource shows it. Made anew for each connection, so that each session sees
 /// one configuration from its beginning to its end.
@@ -101,13 +101,15 @@ enum Who {
 
 /// A last message.
 struct Words {
+    /// the end of the proof, which the client has not had yet: it comes first
+    proof: Option<Outgoing>,
     sqlstate: SqlState,
     message: Vec<u8>,
 }
 
 impl From<ErrorReport> for Box<Words> {
     fn from(report: ErrorReport) -> Self {
-        Box::new(Words { sqlstate: report.sqlstate, message: report.to_error_response() })
+        Box::new(Words { proof: None, sqlstate: report.sqlstate, message: report.to_error_response() })
     }
 }
 
@@ -137,7 +139,9 @@ impl Identity {
     fn turned_away(self, stage: LoginStage, report: ErrorReport, reason: String) -> TurnedAway {
         let (who, judged_by) = (Who::Proven(self.principal.id), Vec::new());
         let why = Box::new(Why { stage, who, client: self.client, reason, judged_by, unread: false });
-        TurnedAway { stream: Some(self.stream), words: Some(report.into()), why }
+        let mut words = Box::<Words>::from(report);
+        words.proof = Some(self.proven.last_words);
+        TurnedAway { stream: Some(self.stream), words: Some(words), why }
     }
 }
 
@@ -237,7 +241,8 @@ impl House for PostgresHouse {
             self.shared.login_failed(failed, client).await;
         }
         if let (Some(mut stream), Some(words)) = (stream, words) {
-            farewell(&mut stream, &words.message).await;
+            let proof = words.proof.as_deref().unwrap_or_default();
+            farewell(&mut stream, &[proof, &words.message].concat()).await;
         }
     }
 
@@ -258,7 +263,7 @@ impl House for PostgresHouse {
             bytes_out: ended.bytes_to_client,
             duration: opened.since.elapsed(),
         });
-        if let Err(down) = self.shared.audit.record(vec![event]).await {
+        if let Err(down) = self.shared.audit.note(vec![event]).await {
             tracing::error!(error = %down, "the end of a session could not be recorded");
         }
     }

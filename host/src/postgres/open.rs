@@ -5,17 +5,17 @@ use super::{Connected, Opened, PostgresHouse, PostgresPorts, SeatedLeave, Turned
 use crate::postgres::catalog::SessionCatalog;
 use crate::reviews::SessionApprovals;
 use crate::sessions::Cancels;
-use crate::trail::SessionTrail;
-use std::sync::Arc;
+use crate::trail::{Opening, SessionTrail};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
-use weir_audit::{AuditDown, Event, LoginStage, Place, SessionOpened};
+use weir_audit::{AuditDown, LoginStage, Place, SessionOpened};
 use weir_guests::{InspectorLimits, SessionGuests, SessionJudges};
 use weir_model::{Fault, SessionInfo};
 use weir_net::Stream;
 use weir_session::exchange::{Limits, Start};
 use weir_wire::postgres::{
-    BackendKey, CancelKey, ErrorReport, ProtocolVersion, Ready, SqlState, TransactionStatus,
+    Authenticated, BackendKey, CancelKey, ErrorReport, ProtocolVersion, Ready, SqlState, TransactionStatus,
     authentication_ok, backend_key_data, parameter_status, ready_for_query,
 };
 
@@ -42,25 +42,20 @@ impl PostgresHouse {
                 return Err((ErrorReport::fatal(SqlState::INSUFFICIENT_PRIVILEGE, message.clone()), message));
             }
             let recorded = Arc::new(SessionInfo { claimed, ..SessionInfo::clone(&info) });
-            let event = Event::SessionOpened(SessionOpened::new(recorded));
-            let receipt = self.shared.audit.record(vec![event]).await.map_err(|down| not_recorded(&down))?;
-            Ok((guests, key, seat, receipt))
+            let opening = Opening::queued(&self.shared.audit, SessionOpened::new(recorded)).await;
+            Ok((guests, key, seat, opening.map_err(|down| not_recorded(&down))?))
         }
         .await;
-        let (guests, key, seat, receipt) = match begun {
+        let (guests, key, seat, opening) = match begun {
             Ok(begun) => begun,
             Err((report, reason)) => return Err(identity.turned_away(LoginStage::Open, report, reason)),
         };
         let mut identity = identity;
-        let welcome = welcome(identity.proven.user.as_str(), &upstream.ready, &key);
-        // The client may speak while the record is on its way to the disk; nothing it says is read before it is there.
-        // If the client is gone already, the exchange finds out and the session ends in order.
+        let welcome = welcome(&identity.proven, &upstream.ready, &key);
+        // The client may speak while the record is on its way to the disk; nothing it says is forwarded before it is
+        // there. If the client is gone already, the exchange finds out and the session ends in order.
         let _ = identity.stream.write_all(&welcome).await;
         let _ = identity.stream.flush().await;
-        if let Err(down) = receipt.durable().await {
-            let (report, reason) = not_recorded(&down);
-            return Err(identity.turned_away(LoginStage::Open, report, reason));
-        }
         self.is_inside();
         let place = Place::of(&info);
         self.shared.opened.insert(info.id.clone(), Opened { place: place.clone(), since: Instant::now() });
@@ -78,6 +73,7 @@ impl PostgresHouse {
                 place,
                 metrics: self.shared.metrics.of(self.resource.name()),
                 numbers_from: 0,
+                opening: Mutex::new(opening),
             },
             approvals: SessionApprovals {
                 approvals: Arc::clone(&self.shared.approvals),
@@ -138,13 +134,14 @@ fn not_recorded(down: &AuditDown) -> (ErrorReport, String) {
     (ErrorReport::fatal(SqlState::CANNOT_CONNECT_NOW, message), down.to_string())
 }
 
-/// Everything between the proof and the first statement, in one write.
+/// Everything between the client's proof and its first statement, in one write.
 ///
 /// The client sees itself as who it logged in as; the account behind is none of its business.
-fn welcome(user: &str, ready: &Ready, key: &BackendKey) -> Vec<u8> {
-    let mut bytes = authentication_ok();
+fn welcome(proven: &Authenticated, ready: &Ready, key: &BackendKey) -> Vec<u8> {
+    let mut bytes = proven.last_words.to_vec();
+    bytes.extend(authentication_ok());
     for (name, value) in &ready.parameters {
-        let value = if name == "session_authorization" { user } else { value };
+        let value = if name == "session_authorization" { proven.user.as_str() } else { value };
         bytes.extend(parameter_status(name, value));
     }
     bytes.extend(backend_key_data(key));

@@ -6,8 +6,8 @@
 
 use super::PostgresHouse;
 use super::upstream::UpstreamError;
-use crate::trail::SessionTrail;
-use std::sync::Arc;
+use crate::trail::{Opening, SessionTrail};
+use std::sync::{Arc, Mutex};
 use weir_audit::{LoginStage, Place};
 use weir_guests::SessionJudges;
 use weir_model::{
@@ -161,6 +161,8 @@ impl PostgresHouse {
             place: Place::of(info),
             metrics: self.shared.metrics.of(self.resource.name()),
             numbers_from: NUMBERS_FROM,
+            // There is no session yet.
+            opening: Mutex::new(Opening::OnDisk),
         };
         let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         if count > 0 {

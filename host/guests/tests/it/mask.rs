@@ -228,14 +228,14 @@ async fn a_slot_has_its_plan_until_it_is_planned_anew_or_forgotten() {
     session.maskers.plan(2, &both, &operation("select")).await.unwrap();
     for slot in (2..40).rev().filter(|slot| *slot != 3) {
         assert_eq!(
-            shown(&session.maskers.mask(slot, batch(&[("a", 0)])).await.unwrap()),
+            shown(&session.maskers.mask(slot, &batch(&[("a", 0)])).await.unwrap()),
             [made(slot)],
             "{slot}"
         );
     }
     session.maskers.forget(4);
-    assert_eq!(session.maskers.mask(4, batch(&[("a", 0)])).await.unwrap_err().code, "pipeline");
-    assert_eq!(shown(&session.maskers.mask(2, batch(&[("a", 0)])).await.unwrap()), [(0, "A")]);
+    assert_eq!(session.maskers.mask(4, &batch(&[("a", 0)])).await.unwrap_err().code, "pipeline");
+    assert_eq!(shown(&session.maskers.mask(2, &batch(&[("a", 0)])).await.unwrap()), [(0, "A")]);
 }
 
 #[tokio::test]
@@ -246,7 +246,7 @@ async fn an_era_ends_with_a_generation_and_with_an_instance() {
     let first = session.maskers.era();
     for _ in 0..3 {
         plan(&mut session, "again", &["upper"]).await.unwrap();
-        session.maskers.mask(1, batch(&[("a", 0)])).await.unwrap();
+        session.maskers.mask(1, &batch(&[("a", 0)])).await.unwrap();
         assert_eq!(session.maskers.era(), first);
     }
     house.replace("masker", &variant(&guest("masker"), 1));
@@ -262,7 +262,7 @@ async fn an_era_ends_with_a_generation_and_with_an_instance() {
     let third = session.maskers.era();
     assert_ne!(third, second);
     session.maskers.plan(2, &columns(&["upper", "x"]), &operation("panic")).await.unwrap();
-    session.maskers.mask(2, batch(&[("a", 0)])).await.unwrap_err();
+    session.maskers.mask(2, &batch(&[("a", 0)])).await.unwrap_err();
     assert_ne!(session.maskers.era(), third, "what was planned with it is planned anew");
     plan(&mut session, "again", &["upper"]).await.unwrap();
     let fourth = session.maskers.era();

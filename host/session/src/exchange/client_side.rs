@@ -3,7 +3,7 @@
 use super::{Exchange, Running, Stop};
 use crate::decide::{Folded, fold};
 use crate::judging::{as_recorded, denial, denied};
-use crate::ports::{Entry, Inspector, Intent, Policies, Ports, RefusedBy, Round};
+use crate::ports::{Entry, Inspector, Intent, Policies, Ports, RefusedBy, Round, Trail};
 use crate::traffic::{Event, Request, Substitute, kind};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -278,7 +278,14 @@ impl<P: Ports> Exchange<P> {
                 }
             });
         }
-        let recorded = if entries.is_empty() { Ok(()) } else { self.record(&mut entries).await };
+        let recorded = if !entries.is_empty() {
+            self.record(&mut entries).await
+        } else {
+            if !ready.is_empty() {
+                self.trail.opened().await?;
+            }
+            Ok(())
+        };
         self.entries = entries;
         for item in ready.drain(..) {
             match (item, &recorded) {

@@ -18,6 +18,27 @@ async fn nothing_of_an_operation_is_sent_before_its_intent_is_durable() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn bytes_without_an_operation_wait_for_the_sessions_beginning() {
+    let mut live = Scene::new().start();
+    live.hub.opened.send_replace(None);
+    live.client.says("!pass\n").await;
+    live.upstream.hears_nothing().await;
+    live.hub.opened.send_replace(Some(true));
+    live.upstream.hears("!pass\n").await;
+    live.runs("one").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_beginning_cannot_be_recorded_ends_before_anything_is_sent() {
+    let mut live = Scene::new().start();
+    live.hub.opened.send_replace(Some(false));
+    live.client.says("!pass\n").await;
+    let ended = live.end().await;
+    assert!(matches!(ended.reason, EndReason::Failed(fault) if fault.code == "disk-down"));
+    live.upstream.hears_last("").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_the_trail_is_down_operations_are_refused_and_then_the_session_goes_on() {
     let mut live = Scene::new().start();
     live.runs("one").await;

@@ -42,6 +42,8 @@ pub(crate) struct Hub {
     /// what policies say besides, by text
     pub(crate) remarks: Mutex<HashMap<String, PolicyDecision>>,
     pub(crate) disk: watch::Sender<Disk>,
+    /// whether the session's beginning is on disk, once that is known
+    pub(crate) opened: watch::Sender<Option<bool>>,
     /// how many more writes succeed
     pub(crate) writes_left: Mutex<Option<usize>>,
     pub(crate) entries: Mutex<Vec<Entry>>,
@@ -83,6 +85,7 @@ impl Hub {
             rounds: Mutex::default(),
             remarks: Mutex::default(),
             disk: watch::Sender::new(Disk::Up),
+            opened: watch::Sender::new(Some(true)),
             writes_left: Mutex::default(),
             entries: Mutex::default(),
             asked,

@@ -53,6 +53,14 @@ impl Trail for ToyTrail {
         self.keep(entries)
     }
 
+    async fn opened(&self) -> Result<(), Fault> {
+        let mut opened = self.0.opened.subscribe();
+        match *opened.wait_for(Option::is_some).await.unwrap() {
+            Some(true) => Ok(()),
+            _ => Err(Fault::new(FaultSource::Host, "disk-down", "not recorded")),
+        }
+    }
+
     async fn queued(&self, entries: &[Entry]) -> Result<ToyReceipt, Fault> {
         if *self.0.disk.borrow() == Disk::Losing {
             return Ok(ToyReceipt(false));

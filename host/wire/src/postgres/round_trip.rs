@@ -206,6 +206,9 @@ impl Meeting {
                 }
                 Ok(ServerStep::Authenticated(proven)) => {
                     let key = CancelKey::from_random([4; 32], proven.version);
+                    if !proven.last_words.is_empty() {
+                        send(&proven.last_words, outcome);
+                    }
                     send(&authentication_ok(), outcome);
                     send(&parameter_status("server_version", "15.0"), outcome);
                     send(&backend_key_data(&BackendKey { process_id: 7, key }), outcome);

@@ -137,6 +137,9 @@ pub struct Authenticated {
     pub mechanism: LoginMechanism,
     /// Bytes the client sent beyond the login: the start of what it will say once it is told to be ready.
     pub leftover: Vec<u8>,
+    /// The end of the SCRAM exchange, if there was one: the client gets it before anything else. PostgreSQL, too, keeps it
+    /// until there is more to say, and saves a packet.
+    pub last_words: Outgoing,
 }
 
 enum State {
@@ -147,7 +150,8 @@ enum State {
     AwaitVerdict(StartupRequest),
     ScramFirst(StartupRequest, ScramServer),
     ScramFinal(StartupRequest, ScramServerFinal),
-    Proven(StartupRequest, LoginMechanism),
+    /// with the end of the SCRAM exchange
+    Proven(StartupRequest, LoginMechanism, Outgoing),
     Ended,
 }
 
@@ -235,7 +239,9 @@ impl ServerLogin {
             Credential::Proven if self.transport == ClientTransport::Plain => {
                 return Err(ServerLoginError::Misuse("a certificate was shown without TLS"));
             }
-            Credential::Proven => self.state = State::Proven(request, LoginMechanism::Certificate),
+            Credential::Proven => {
+                self.state = State::Proven(request, LoginMechanism::Certificate, Outgoing::new(Vec::new()));
+            }
             Credential::Scram(verifier) => {
                 self.offer_scram(request, ScramServer::new(verifier, nonce, binding));
             }
@@ -262,7 +268,7 @@ impl ServerLogin {
     pub fn password_checked(&mut self, verdict: PasswordVerdict) -> Result<(), ServerLoginError> {
         match (std::mem::replace(&mut self.state, State::Ended), verdict) {
             (State::AwaitVerdict(request), PasswordVerdict::Accept) => {
-                self.state = State::Proven(request, LoginMechanism::Password);
+                self.state = State::Proven(request, LoginMechanism::Password, Outgoing::new(Vec::new()));
                 Ok(())
             }
             (State::AwaitVerdict(request), PasswordVerdict::Refuse) => {
@@ -319,10 +325,11 @@ impl ServerLogin {
                     return wait;
                 }
             },
-            State::Proven(request, mechanism) => {
+            State::Proven(request, mechanism, last_words) => {
                 let StartupRequest { user, database, parameters, version } = request;
                 let leftover = self.inbox.take_rest();
-                let proven = Authenticated { user, database, parameters, version, mechanism, leftover };
+                let proven =
+                    Authenticated { user, database, parameters, version, mechanism, leftover, last_words };
                 return Ok(Some(ServerStep::Authenticated(proven)));
             }
             State::TlsHandshake | State::AwaitCredential(_) | State::AwaitVerdict(_) => {
@@ -434,8 +441,8 @@ impl ServerLogin {
             if scram.is_plus() { LoginMechanism::ScramSha256Plus } else { LoginMechanism::ScramSha256 };
         match scram.finish(&message.body) {
             Ok(server_final) => {
-                self.send(authentication(12, server_final.as_bytes()));
-                self.state = State::Proven(request, mechanism);
+                let last_words = Outgoing::new(authentication(12, server_final.as_bytes()));
+                self.state = State::Proven(request, mechanism, last_words);
                 Ok(())
             }
             Err(fault) => Err(ServerLoginError::Scram { user: request.user, fault }),
