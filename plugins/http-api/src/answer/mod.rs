@@ -113,7 +113,7 @@ pub fn read_body(
     relation: &str,
     rules: &Rules,
 ) -> Result<Found, Fault> {
-    let mut collector = Collector::new(relation);
+    let mut collector = Collector::of_body(relation, data.len());
     let release = match body {
         Body::Lines(reader) => reader.read(data, end, rules.malformed, &mut collector)?,
         Body::Events(reader) => reader.read(data, end, rules.malformed, &mut collector)?,

@@ -47,6 +47,11 @@ const MAX_COLUMNS: usize = 4096;
 /// Values of one call: with what describes them 24 bytes each.
 const MAX_CELLS: usize = 1_000_000;
 
+/// For the room at the beginning: bytes of a body per value, so many values at most, and bytes of columns.
+const BYTES_OF_VALUE: usize = 24;
+const FIRST_CELLS: usize = 4096;
+const FIRST_TEXTS: usize = 512;
+
 /// Some state to go back to.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
@@ -59,6 +64,16 @@ impl<'a> Collector<'a> {
     pub fn new(relation: &'a str) -> Self {
         let (values, places, columns) = Default::default();
         Self { relation, values, places, columns }
+    }
+
+    /// With room for what so many bytes usually hold.
+    pub fn of_body(relation: &'a str, bytes: usize) -> Self {
+        let count = (bytes / BYTES_OF_VALUE).min(FIRST_CELLS);
+        let mut collector = Self::new(relation);
+        collector.values.cells.reserve(3 * count);
+        collector.places.reserve(count);
+        collector.values.columns.texts.reserve(FIRST_TEXTS.min(bytes));
+        collector
     }
 
     pub fn finish(self) -> (Values, Vec<Place>) {

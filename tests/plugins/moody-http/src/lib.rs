@@ -2,8 +2,8 @@
 
 use std::hint::black_box;
 use weir_sdk::http::{
-    AnswerHead, AnswerOutcome, Fault, Found, Header, HttpInspector, Limits, NoSettings, Operation,
-    OwnAnswer, RequestHead, RequestOutcome, SessionInfo, Spans, Values, show,
+    AnswerHead, AnswerOutcome, Fault, Found, Header, HttpInspector, Limits, NoSettings, Operation, OwnAnswer,
+    RequestHead, RequestOutcome, SessionInfo, Spans, Values, show,
 };
 
 /// Longer than any time a call is given, but not for ever.
