@@ -143,12 +143,8 @@ impl<P: Ports> Exchange<P> {
         let mut judged_by = Vec::with_capacity(3);
         judged_by.push(self.inspector.judged_by());
         // Who rewrote it, and what they found, stays in the record.
-        let mut earlier = Decision {
-            verdict: Verdict::Abstain,
-            findings: vec![],
-            tags: Tags::default(),
-            judged_by,
-        };
+        let mut earlier =
+            Decision { verdict: Verdict::Abstain, findings: vec![], tags: Tags::default(), judged_by };
         for turn in 0..=MAX_REWRITES {
             let round = if turn == 0 { Round::First } else { Round::Again };
             let answers = self.policies.decide(&operation, round).await;
