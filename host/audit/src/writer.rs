@@ -60,8 +60,7 @@ impl Default for WriterSettings {
             max_queued_bytes: 64 << 20,
             patience: Duration::from_secs(2),
             max_group_records: 512,
-            // Longer than the pause in which an idle store tidies up would be for nothing.
-            linger: Duration::from_millis(15),
+            linger: Duration::from_millis(5),
             first_retry: Duration::from_millis(50),
             max_retry: Duration::from_secs(2),
             idle_after: Duration::from_millis(20),

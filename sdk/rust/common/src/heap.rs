@@ -90,4 +90,5 @@ unsafe impl GlobalAlloc for Heap {
 }
 
 #[global_allocator]
-static HEAP: Heap = Heap(UnsafeCell::new(Dlmalloc::new_with_allocator(Source { is_begun: Cell::new(false) })));
+static HEAP: Heap =
+    Heap(UnsafeCell::new(Dlmalloc::new_with_allocator(Source { is_begun: Cell::new(false) })));
