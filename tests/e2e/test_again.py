@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 
+import psycopg
 import pytest
 from weir import Weir
 
@@ -38,13 +39,25 @@ def test_executions_with_other_values_are_judged_once_and_recorded_each(guarded,
         assert by["sql-guard"] == (digest, "allow")
 
 
+def test_a_text_that_was_not_looked_at_may_be_another(guarded, connect):
+    client = connect(guarded.endpoint)
+    client.execute("select id from customers where id = 1")
+    asked, reused = calls(guarded)
+    for text in ("select id from customers where id = 2", "select name from customers limit 1"):
+        client.execute(text)
+    assert calls(guarded) == (asked, reused + 2)
+    # The class is another, and so is what is said of it.
+    with pytest.raises(psycopg.Error, match="deny|not allowed|refused|harmless"):
+        client.execute("select id, my_function(id) from customers where id = 3")
+
+
 def test_another_statement_and_a_new_version_are_asked(guarded, connect):
     client = connect(guarded.endpoint)
     run = lambda query: client.execute(query, (1,), prepare=True)
     for _ in range(2):
         run(QUERY)
     asked, reused = calls(guarded)
-    run(f"{QUERY} limit 1")
+    run("update customers set id = id where id = %s")
     after = calls(guarded)
     assert after[0] > asked and after[1] == reused
     changed = guarded.folder / "changed.wasm"

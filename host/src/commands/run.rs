@@ -170,6 +170,8 @@ async fn wait_for_the_end(
         }
         let since = SystemTime::now();
         api.reloaded(reload::reload(shared, listeners).await);
+        // Who expired meanwhile, also when nothing of it was taken.
+        shared.end_what_is_no_longer_permitted();
         changes = reload::Changes::of(shared, since);
     }
 }

@@ -1,5 +1,5 @@
 //! Who comes again over the same connection with the token of the request before. While users, tokens and configuration
-//! are the very same, and neither the token nor its user has expired, asking anew would say the same.
+//! are the very same, and neither the token nor its user nor whom that acts for has expired, asking anew would say the same.
 
 use super::program::Programs;
 use super::sessions::Session;
@@ -48,12 +48,17 @@ impl Returning {
         (session, programs): (&Arc<Session>, Option<&Arc<Programs>>),
     ) -> Option<Self> {
         let token = shared.tokens().get(id)?.expires;
-        let user = shared.running().users.account(user)?.expires;
+        let running = shared.running();
+        let user = running.users.account(user)?;
+        let owner = match &user.principal.on_behalf_of {
+            Some(owner) => running.users.account(owner)?.expires,
+            None => None,
+        };
         let returning = Self {
             token: secret,
             moment,
             resource: Arc::downgrade(resource),
-            until: user.map_or(token, |user| user.min(token)),
+            until: [user.expires, owner].into_iter().flatten().fold(token, SystemTime::min),
             session: Arc::downgrade(session),
             programs: programs.map(Arc::downgrade),
         };

@@ -108,6 +108,10 @@ impl<P: Ports> Exchange<P> {
         while !all.is_empty() && self.trail.durable(&all).await.is_err() {
             tokio::time::sleep(CLOSING_PAUSE).await;
         }
+        // Who came and said nothing has been here all the same.
+        while self.trail.opened().await.is_err() {
+            tokio::time::sleep(CLOSING_PAUSE).await;
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::scene::Scene;
 use crate::trail::Disk;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use weir_model::EndReason;
 use weir_session::ports::Entry;
 
@@ -36,6 +38,23 @@ async fn a_session_whose_beginning_cannot_be_recorded_ends_before_anything_is_se
     let ended = live.end().await;
     assert!(matches!(ended.reason, EndReason::Failed(fault) if fault.code == "disk-down"));
     live.upstream.hears_last("").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_says_nothing_ends_when_its_beginning_is_recorded() {
+    let live = Scene::new().start();
+    live.hub.opened.send_replace(Some(false));
+    let hub = live.hub.clone();
+    let disk = tokio::spawn(async move {
+        while hub.opened_asked.load(Ordering::Relaxed) < 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        hub.opened.send_replace(Some(true));
+    });
+    drop(live.client);
+    let ended = live.task.await.unwrap();
+    assert!(matches!(ended.reason, EndReason::ClientClosed), "{:?}", ended.reason);
+    disk.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,6 +44,8 @@ pub(crate) struct Hub {
     pub(crate) disk: watch::Sender<Disk>,
     /// whether the session's beginning is on disk, once that is known
     pub(crate) opened: watch::Sender<Option<bool>>,
+    /// how often that was asked
+    pub(crate) opened_asked: AtomicUsize,
     /// how many more writes succeed
     pub(crate) writes_left: Mutex<Option<usize>>,
     pub(crate) entries: Mutex<Vec<Entry>>,
@@ -86,6 +88,7 @@ impl Hub {
             remarks: Mutex::default(),
             disk: watch::Sender::new(Disk::Up),
             opened: watch::Sender::new(Some(true)),
+            opened_asked: AtomicUsize::new(0),
             writes_left: Mutex::default(),
             entries: Mutex::default(),
             asked,

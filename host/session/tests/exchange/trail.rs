@@ -2,6 +2,7 @@
 
 use crate::scene::Hub;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use weir_model::{Fault, FaultSource};
 use weir_session::ports::{Entry, Receipt, Trail};
 
@@ -54,6 +55,7 @@ impl Trail for ToyTrail {
     }
 
     async fn opened(&self) -> Result<(), Fault> {
+        self.0.opened_asked.fetch_add(1, Ordering::Relaxed);
         let mut opened = self.0.opened.subscribe();
         match *opened.wait_for(Option::is_some).await.unwrap() {
             Some(true) => Ok(()),
