@@ -125,7 +125,15 @@ impl StreamInspector for Lines {
         Ok(())
     }
 
-    fn edit(&mut self, _: &[u8], _: u16, _: u32, _: &[u32], texts: &[u8], _: &[u32]) -> Result<Vec<u8>, Fault> {
+    fn edit(
+        &mut self,
+        _: &[u8],
+        _: u16,
+        _: u32,
+        _: &[u32],
+        texts: &[u8],
+        _: &[u32],
+    ) -> Result<Vec<u8>, Fault> {
         // One value in a line, so all of `texts` is its new text; none for NULL. It may not end the line.
         let text = texts.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte });
         Ok(VALUE.iter().copied().chain(text).chain([b'\n']).collect())
