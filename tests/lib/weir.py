@@ -289,10 +289,23 @@ class Weir:
 
     def trail(self, **wanted) -> list[dict]:
         """Every record so far whose columns have these values, in order."""
+        self.settle()
         lines = self.command("audit", "export").stdout.splitlines()
         records = [json.loads(line) for line in lines]
         return [record for record in records
                 if all(record["body"].get(key) == value for key, value in wanted.items())]
+
+    def settle(self) -> None:
+        """Waits a little for what is in the trail's queue: records that nobody waits for go to the disk when others do."""
+        deadline = time.monotonic() + 1
+        while self.process is not None and self.process.poll() is None and time.monotonic() < deadline:
+            try:
+                if not self.metric("weir_audit_queued_records"):
+                    return
+            except OSError:
+                # It starts, ends or is held up: what is there must do.
+                return
+            time.sleep(0.005)
 
     def metric(self, start: str) -> float:
         """The sum of all samples that start with this text."""
