@@ -297,15 +297,10 @@ class Weir:
 
     def settle(self) -> None:
         """Waits a little for what is in the trail's queue: records that nobody waits for go to the disk when others do."""
-        deadline = time.monotonic() + 1
-        while self.process is not None and self.process.poll() is None and time.monotonic() < deadline:
-            try:
-                if not self.metric("weir_audit_queued_records"):
-                    return
-            except OSError:
-                # It starts, ends or is held up: what is there must do.
-                return
-            time.sleep(0.005)
+        is_over = lambda: self.process is None or self.process.poll() is not None
+        # If it starts, ends or is held up, what is there must do.
+        with contextlib.suppress(OSError, AssertionError):
+            self.wait_for("an empty queue", lambda: is_over() or not self.metric("weir_audit_queued_records"), 1)
 
     def metric(self, start: str) -> float:
         """The sum of all samples that start with this text."""
