@@ -13,6 +13,7 @@ use crate::ports::{
 };
 use crate::running::Running;
 use crate::traffic::Request;
+use smallvec::SmallVec;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use weir_model::{Abandoned, Decision, Fault, FaultSource, Operation, Verdict};
@@ -423,10 +424,7 @@ fn give_up(case: &mut Case, why: GivenUp) {
 
 /// By their numbers, which the trail knows them by.
 pub(super) fn are_new(running: &AllRunning, requests: &[Request]) -> bool {
-    if let [only] = requests {
-        return !running.contains_key(&only.id);
-    }
-    let mut ids: Vec<_> = requests.iter().map(|request| request.id).collect();
+    let mut ids: SmallVec<[u32; 4]> = requests.iter().map(|request| request.id).collect();
     ids.sort_unstable();
     ids.windows(2).all(|two| two.first() != two.last()) && ids.iter().all(|id| !running.contains_key(id))
 }
