@@ -391,7 +391,7 @@ fn plugins(mut page: Exposition, shared: &Shared) -> Exposition {
         ),
         (
             "weir_plugin_batches_without_signs_total",
-            "Batches it was not called for: no value showed a sign.",
+            "Batches it was not called for: no value showed a sign that was not looked at before.",
             |of| &of.unsigned,
         ),
         ("weir_plugin_instances_total", "Instances made.", |of| &of.instances),

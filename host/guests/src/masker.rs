@@ -263,6 +263,15 @@ impl Part {
             _ => Some(Sent::from_slice(&self.wanted)),
         }
     }
+
+    /// What it made of the values it was sent.
+    fn learn(&mut self, given: &Batch, masked: &Masked) {
+        if let Some(signs) = &mut self.signs
+            && masked.cells.is_empty()
+        {
+            signs.left(given);
+        }
+    }
 }
 
 impl Member {
@@ -411,14 +420,14 @@ impl Maskers for GuestMaskers {
             Fault::new(FaultSource::Host, fault::code::PIPELINE, "values cannot be masked").with_detail(what)
         };
         let held = self.slots.get(&slot);
-        let plan = held.and_then(|id| self.plans.iter().find(|planned| planned.id == *id));
+        let plan = held.and_then(|id| self.plans.iter_mut().find(|planned| planned.id == *id));
         let plan = plan.ok_or_else(|| unsound("no plan for this slot"))?;
         if !edits::batch_is_sound(batch, plan.columns) {
             return Err(unsound("the values are not UTF-8, or not where they are said to be"));
         }
         let mut masked: Option<Masked> = None;
         let (is_tried, mut steps) = (!plan.shadows.is_empty(), Vec::new());
-        for part in &plan.parts {
+        for part in &mut plan.parts {
             let member = self.members.get_mut(part.member).ok_or_else(|| unsound("no such masker"))?;
             let resident = member.residents.iter_mut().find(|resident| resident.id == part.resident);
             let resident = resident.ok_or_else(|| fault::gone(&member.name))?;
@@ -436,7 +445,9 @@ impl Maskers for GuestMaskers {
             masked = Some(match masked {
                 None if sends_all => {
                     let step = resident.instance.mask(plan.number, batch, &part.rules).await;
-                    resident.loaded.watched(step)?
+                    let step = resident.loaded.watched(step)?;
+                    part.learn(batch, &step);
+                    step
                 }
                 so_far => {
                     let so_far = so_far.unwrap_or_default();
@@ -447,6 +458,7 @@ impl Maskers for GuestMaskers {
                     } else {
                         let step = resident.instance.mask(plan.number, &narrowed, &part.rules).await;
                         let step = resident.loaded.watched(step)?;
+                        part.learn(&narrowed, &step);
                         edits::compose(&so_far, &step, &indices).ok_or_else(too_large)?
                     }
                 }

@@ -4,6 +4,9 @@
 //! true. Everything here errs on the side of sending: of a column all values go with one that shows a sign, and a column
 //! of a result that has shown one goes from then on, under whatever plan of the same instance. So a masker that learns
 //! what a column holds (most of its values are addresses) has learned it from all values since the first sign.
+//!
+//! A text about an operation is for itself. One that the masker was sent and left as it is is not sent again under the
+//! same plan, sign or no sign.
 
 use crate::contract::v0_1::judge::exports::weir::plugin::mask;
 use crate::edits::{Change, changes};
@@ -132,6 +135,39 @@ pub(crate) struct Signs {
     search: Arc<Search>,
     /// one entry per column; none: its values are always sent
     columns: Vec<Option<Signed>>,
+    left: Left,
+}
+
+/// Texts about operations that the masker was sent under this plan and left as they are, by their column: what comes with
+/// every operation (the upstream's name, a statement's text) need not be asked about each time.
+#[derive(Debug, Default)]
+struct Left {
+    texts: Vec<(u16, Box<[u8]>)>,
+    /// the place of the oldest, when all are taken
+    oldest: usize,
+}
+
+/// Texts kept, and their length at most.
+const LEFT: usize = 8;
+const LEFT_BYTES: usize = 512;
+
+impl Left {
+    fn has(&self, column: usize, text: &[u8]) -> bool {
+        self.texts.iter().any(|(of, known)| usize::from(*of) == column && **known == *text)
+    }
+
+    fn add(&mut self, column: u16, text: &[u8]) {
+        if text.len() > LEFT_BYTES || self.has(usize::from(column), text) {
+            return;
+        }
+        let new = (column, Box::from(text));
+        if self.texts.len() < LEFT {
+            self.texts.push(new);
+        } else if let Some(place) = self.texts.get_mut(self.oldest) {
+            *place = new;
+            self.oldest = (self.oldest + 1) % LEFT;
+        }
+    }
 }
 
 impl Signs {
@@ -159,7 +195,7 @@ impl Signs {
                 false => Signed::Text,
             });
         }
-        Ok(Self { search, columns: signed })
+        Ok(Self { search, columns: signed, left: Left::default() })
     }
 
     /// Which of the columns `wanted` are sent of this batch, as the maskers before have left it. None: no value is.
@@ -184,6 +220,18 @@ impl Signs {
         batch.columns.iter().any(is_sent).then_some(sent)
     }
 
+    /// The masker was sent these values and left all of them as they are.
+    pub(crate) fn left(&mut self, given: &Batch) {
+        let mut start = 0;
+        for (end, column) in given.ends.iter().zip(&given.columns) {
+            let text = given.cells.get(start..*end as usize);
+            start = *end as usize;
+            if let (Some(Some(Signed::Text)), Some(text)) = (self.columns.get(usize::from(*column)), text) {
+                self.left.add(*column, text);
+            }
+        }
+    }
+
     /// Opens the columns that show a sign.
     fn look(&self, batch: &Batch, so_far: Option<&Masked>, open: &mut [bool]) {
         let mut changed = so_far.map(changes).into_iter().flatten().peekable();
@@ -204,10 +252,12 @@ impl Signs {
             if *flag || text.is_some_and(|text| !self.search.shows(text)) {
                 continue;
             }
-            *flag = true;
-            if let Signed::Result(shown) = signed {
-                shown.store(true, Ordering::Relaxed);
+            match signed {
+                Signed::Text if text.is_some_and(|text| self.left.has(column, text)) => continue,
+                Signed::Text => {}
+                Signed::Result(shown) => shown.store(true, Ordering::Relaxed),
             }
+            *flag = true;
         }
         // The same column may be there twice.
         for (signed, flag) in self.columns.iter().zip(open) {
@@ -252,6 +302,21 @@ mod tests {
         assert!(search(0, &[0; MAX_SIGNS + 1], &[]).is_err());
         assert!(search(0, b"", &["a"]).is_err() && search(0, b"", &[&format!("{long}x")]).is_err());
         assert!(search(0, b"", &[]).is_err());
+    }
+
+    #[test]
+    fn the_last_texts_that_were_left_are_known_by_their_column() {
+        let mut left = Left::default();
+        left.add(3, b"a");
+        left.add(3, b"a");
+        assert!(left.has(3, b"a") && !left.has(2, b"a") && !left.has(3, b"b"));
+        left.add(3, &[b'x'; LEFT_BYTES + 1]);
+        assert_eq!(left.texts.len(), 1);
+        (0..LEFT).for_each(|number| left.add(1, number.to_string().as_bytes()));
+        assert!(!left.has(3, b"a") && left.has(1, b"0") && left.has(1, b"7"));
+        left.add(1, b"8");
+        assert!(!left.has(1, b"0") && left.has(1, b"1") && left.has(1, b"8"));
+        assert_eq!(left.texts.len(), LEFT);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct PoolOptions {
     pub http2: Http2,
     /// Connections of HTTP/1 that are kept without a request.
     pub max_idle: usize,
-    /// For how long they are kept. Best shorter than the upstream keeps them.
+    /// For how long they may be used again. Best shorter than the upstream keeps them. They are closed within twice that.
     pub idle_time: Duration,
     /// For a connection with all its handshakes.
     pub connect_time: Duration,
@@ -308,8 +308,13 @@ impl Pool {
         }
         drop(shared);
         let mut idle = locked(&self.idle);
-        self.sweep(&mut idle);
-        idle.pop().map(|one| Lease::One(one.line))
+        let now = Instant::now();
+        while let Some(one) = idle.pop() {
+            if self.is_fresh(&one, now) {
+                return Some(Lease::One(one.line));
+            }
+        }
+        None
     }
 
     async fn connect(&self) -> Result<Lease, Fault> {
@@ -371,9 +376,12 @@ impl Pool {
 
     fn keep(self: Arc<Self>, line: Line) {
         let mut idle = locked(&self.idle);
-        self.sweep(&mut idle);
+        let now = Instant::now();
+        if idle.len() >= self.options.max_idle {
+            self.sweep(&mut idle, now);
+        }
         if idle.len() < self.options.max_idle {
-            idle.push(Idle { line, since: Instant::now() });
+            idle.push(Idle { line, since: now });
         }
         drop(idle);
         if !self.is_swept.swap(true, Ordering::Relaxed) {
@@ -381,8 +389,12 @@ impl Pool {
         }
     }
 
-    fn sweep(&self, idle: &mut Vec<Idle>) {
-        idle.retain(|one| one.line.is_ready() && one.since.elapsed() < self.options.idle_time);
+    fn sweep(&self, idle: &mut Vec<Idle>, now: Instant) {
+        idle.retain(|one| self.is_fresh(one, now));
+    }
+
+    fn is_fresh(&self, one: &Idle, now: Instant) -> bool {
+        one.line.is_ready() && now.saturating_duration_since(one.since) < self.options.idle_time
     }
 }
 
@@ -427,7 +439,7 @@ async fn sweeper(pool: Weak<Pool>, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         let Some(pool) = pool.upgrade() else { return };
-        pool.sweep(&mut locked(&pool.idle));
+        pool.sweep(&mut locked(&pool.idle), Instant::now());
     }
 }
 

@@ -8,6 +8,9 @@ pub(crate) type Wrong = &'static str;
 /// # Errors
 /// When an escape is damaged, or what comes out is no UTF-8 or holds a NUL.
 pub(crate) fn decode(text: &str, plus: bool) -> Result<String, Wrong> {
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+' | 0)) {
+        return Ok(text.to_owned());
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -39,6 +42,9 @@ const DEEPEST: usize = 4;
 /// A text with its escapes read, also those of addresses in it, as people and browsers do it: what is damaged or no
 /// UTF-8 stays. None when there are none.
 pub(crate) fn undone(text: &str) -> Option<String> {
+    if !text.as_bytes().contains(&b'%') {
+        return None;
+    }
     let mut read = text.to_owned();
     for _ in 0..DEEPEST {
         let mut bytes = Vec::with_capacity(read.len());
@@ -72,8 +78,13 @@ pub(crate) fn encode_text(text: &str, out: &mut Vec<u8>) {
 
 /// Appends `text` as it may stand in a segment of a path.
 pub(crate) fn encode_segment(text: &str, out: &mut String) {
+    let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte);
+    if text.bytes().all(may_stand) {
+        out.push_str(text);
+        return;
+    }
     for byte in text.bytes() {
-        match byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) {
+        match may_stand(byte) {
             true => out.push(char::from(byte)),
             false => out.push_str(&format!("%{byte:02X}")),
         }

@@ -3,33 +3,38 @@
 
 use crate::error::Problem;
 use crate::walk::Limits;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// One place of the tree.
 #[derive(Debug)]
-struct Node {
+struct Node<'t> {
     parent: u32,
     /// the key that leads here; none for the elements of an array, and at the top
-    key: Option<Box<str>>,
-    /// A tree, not a table: keys come from outside, and no choice of them may make this slow.
-    members: BTreeMap<Box<str>, u32>,
+    key: Option<Cow<'t, str>>,
     elements: Option<u32>,
     /// bytes of all keys on the way here
     length: usize,
     /// the object that has had this key last
     seen: u64,
+    /// the place that came behind this one last time, in the same object
+    next: u32,
+    /// the place of the first member of the last object here
+    first: u32,
 }
 
-impl Node {
-    fn new(parent: u32, key: Option<&str>, length: usize) -> Self {
-        let key = key.map(Box::from);
-        Self { parent, key, members: BTreeMap::new(), elements: None, length, seen: 0 }
+impl<'t> Node<'t> {
+    fn new(parent: u32, key: Option<Cow<'t, str>>, length: usize) -> Self {
+        Self { parent, key, elements: None, length, seen: 0, next: TOP, first: TOP }
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct Tree {
-    nodes: Vec<Node>,
+pub(crate) struct Tree<'t> {
+    nodes: Vec<Node<'t>>,
+    /// The places of keys, by the place they stand in. A tree, not a table: keys come from outside, and no choice of them
+    /// may make this slow.
+    members: BTreeMap<(u32, Cow<'t, str>), u32>,
     limit: usize,
     longest: usize,
     objects: u64,
@@ -37,10 +42,17 @@ pub(crate) struct Tree {
 
 pub(crate) const TOP: u32 = 0;
 
-impl Tree {
+/// Room for the places of most documents.
+const FIRST_NODES: usize = 16;
+/// Steps on most ways.
+const FIRST_STEPS: usize = 8;
+
+impl<'t> Tree<'t> {
     pub(crate) fn new(limits: Limits) -> Self {
         let (limit, longest) = (limits.paths as usize, limits.path_bytes as usize);
-        Self { nodes: vec![Node::new(TOP, None, 0)], limit, longest, objects: 0 }
+        let mut nodes = Vec::with_capacity(FIRST_NODES);
+        nodes.push(Node::new(TOP, None, 0));
+        Self { nodes, members: BTreeMap::new(), limit, longest, objects: 0 }
     }
 
     /// The number of an object that begins, never 0.
@@ -49,19 +61,34 @@ impl Tree {
         self.objects
     }
 
-    /// The place behind `key` in the object `object`, which stands at `parent`.
-    pub(crate) fn member(&mut self, parent: u32, key: &str, object: u64) -> Result<u32, Problem> {
-        let known = self.nodes.get(parent as usize).and_then(|node| node.members.get(key)).copied();
-        let place = match known {
+    /// The place behind `key` in the object `object`, which stands at `parent`. `before`: that of the member before, if
+    /// there is one.
+    pub(crate) fn member(
+        &mut self,
+        parent: u32,
+        before: Option<u32>,
+        key: &Cow<'t, str>,
+        object: u64,
+    ) -> Result<u32, Problem> {
+        // Objects of one list mostly have the same keys in the same order.
+        let guess = match before {
+            Some(before) => self.nodes.get(before as usize).map(|node| node.next),
+            None => self.nodes.get(parent as usize).map(|node| node.first),
+        };
+        let guess = guess.filter(|guess| {
+            let guessed = self.nodes.get(*guess as usize);
+            guessed.is_some_and(|node| node.parent == parent && node.key.as_ref() == Some(key))
+        });
+        let place = match guess {
             Some(place) => place,
             None => {
-                let length = self.length(parent).saturating_add(key.len());
-                if length > self.longest {
-                    return Err(Problem::Path);
-                }
-                let place = self.add(Node::new(parent, Some(key), length))?;
-                if let Some(node) = self.nodes.get_mut(parent as usize) {
-                    node.members.insert(Box::from(key), place);
+                let place = self.look_up(parent, key)?;
+                let guessed = match before {
+                    Some(before) => self.nodes.get_mut(before as usize).map(|node| &mut node.next),
+                    None => self.nodes.get_mut(parent as usize).map(|node| &mut node.first),
+                };
+                if let Some(guessed) = guessed {
+                    *guessed = place;
                 }
                 place
             }
@@ -73,6 +100,20 @@ impl Tree {
             }
             node.seen = object;
         }
+        Ok(place)
+    }
+
+    fn look_up(&mut self, parent: u32, key: &Cow<'t, str>) -> Result<u32, Problem> {
+        let member = (parent, key.clone());
+        if let Some(place) = self.members.get(&member) {
+            return Ok(*place);
+        }
+        let length = self.length(parent).saturating_add(key.len());
+        if length > self.longest {
+            return Err(Problem::Path);
+        }
+        let place = self.add(Node::new(parent, Some(key.clone()), length))?;
+        self.members.insert(member, place);
         Ok(place)
     }
 
@@ -92,7 +133,7 @@ impl Tree {
         self.nodes.get(place as usize).map_or(0, |node| node.length)
     }
 
-    fn add(&mut self, node: Node) -> Result<u32, Problem> {
+    fn add(&mut self, node: Node<'t>) -> Result<u32, Problem> {
         if self.nodes.len() > self.limit {
             return Err(Problem::Paths);
         }
@@ -103,7 +144,7 @@ impl Tree {
 
     /// The keys from the top to `node`; none for elements of an array.
     fn steps(&self, node: u32) -> Vec<Option<&str>> {
-        let mut steps = Vec::new();
+        let mut steps = Vec::with_capacity(FIRST_STEPS);
         let mut at = node;
         while at != TOP {
             let Some(node) = self.nodes.get(at as usize) else { break };
@@ -125,7 +166,7 @@ pub enum Step<'a> {
 /// Where a value stands.
 #[derive(Debug)]
 pub struct Place<'a> {
-    pub(crate) tree: &'a Tree,
+    pub(crate) tree: &'a Tree<'a>,
     pub(crate) node: u32,
     /// how many elements stand before the one this is in, for each array on the way
     pub(crate) indices: &'a [usize],
@@ -135,6 +176,12 @@ impl Place<'_> {
     /// A small number, the same for values of this document whose [`path`](Self::path) comes by the same keys.
     pub fn node(&self) -> u32 {
         self.node
+    }
+
+    /// The number of the object it is a member of, and its key; none for elements of arrays, and at the top.
+    pub fn member(&self) -> Option<(u32, &str)> {
+        let node = self.tree.nodes.get(self.node as usize)?;
+        node.key.as_deref().map(|key| (node.parent, key))
     }
 
     /// Keys joined by `.`, elements of arrays as `[]`: `items[].email`, `[].email`, and nothing for the top. Keys are

@@ -16,8 +16,7 @@ pub(crate) fn read(text: &str, from: usize) -> Result<Read<'_>, (usize, Problem)
     let mut at = from + 1;
     loop {
         let rest = text.get(at..).unwrap_or_default();
-        let plain = rest.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < 0x20);
-        let plain = plain.ok_or((text.len(), Problem::End))?;
+        let plain = plain(rest.as_bytes()).ok_or((text.len(), Problem::End))?;
         let piece = rest.get(..plain).unwrap_or_default();
         at += plain;
         match text.as_bytes().get(at) {
@@ -41,6 +40,31 @@ pub(crate) fn read(text: &str, from: usize) -> Result<Read<'_>, (usize, Problem)
             _ => return Err((at, Problem::Control)),
         }
     }
+}
+
+/// How many bytes stand for themselves; none when all do. Eight at a time, since most strings are longer.
+fn plain(bytes: &[u8]) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut at = 0;
+    for word in words {
+        let ends = ends(u64::from_le_bytes(*word));
+        if ends != 0 {
+            return Some(at + ends.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    end.map(|end| at + end)
+}
+
+/// Which of eight bytes end a plain text: the lowest bit that is set is the high one of the first. A byte is less than
+/// another where taking that from it borrows, and only bytes behind such a one may be taken for one wrongly.
+fn ends(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let less = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word;
+    let is = |byte: u8| less(word ^ (ONES * u64::from(byte)), 1);
+    (is(b'"') | is(b'\\') | less(word, 0x20)) & HIGH
 }
 
 /// The character an escape stands for, and how many bytes it takes; the backslash is at `at`.
@@ -112,6 +136,7 @@ pub fn literal(text: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test may fail loudly")]
 mod tests {
     use super::*;
 
@@ -140,6 +165,20 @@ mod tests {
             ("\"a\\", Problem::End),
         ] {
             assert_eq!(decoded(literal), Err(problem), "{literal}");
+        }
+    }
+
+    #[test]
+    fn what_ends_a_plain_text_is_found_wherever_it_stands() {
+        for end in (0..0x20).chain([b'"', b'\\']) {
+            for (before, behind) in (0..20).flat_map(|before| (0..10).map(move |behind| (before, behind))) {
+                for filling in [b' ', b'!', b'a', 0x7f, 0x80, 0xa2, 0xdc, 0xff] {
+                    let mut bytes = vec![filling; before + 1 + behind];
+                    assert_eq!(plain(&bytes), None);
+                    bytes[before] = end;
+                    assert_eq!(plain(&bytes), Some(before), "{bytes:?}");
+                }
+            }
         }
     }
 

@@ -92,6 +92,9 @@ impl Default for Limits {
 
 const LONGEST: usize = 1 << 31;
 
+/// Objects and arrays that are open at once in most documents.
+const FIRST_OPEN: usize = 8;
+
 /// Whether a text is meant to be JSON with something in it: an object or an array, by its first two tokens. Tells
 /// `{"a":` and `[1` from `[DONE]` and `{name}`.
 pub fn begins_like_json(data: &[u8]) -> bool {
@@ -138,8 +141,8 @@ pub fn walk<V: Visitor>(data: &[u8], limits: Limits, visitor: &mut V) -> Result<
         at: 0,
         depth: limits.depth as usize,
         tree: Tree::new(limits),
-        open: Vec::new(),
-        indices: Vec::new(),
+        open: Vec::with_capacity(FIRST_OPEN),
+        indices: Vec::with_capacity(FIRST_OPEN),
     };
     walk.document(visitor).map_err(|(at, problem)| Error { at, problem })
 }
@@ -150,7 +153,7 @@ struct Walk<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
-    tree: Tree,
+    tree: Tree<'a>,
     open: Vec<Open>,
     /// for each open array
     indices: Vec<usize>,
@@ -163,6 +166,8 @@ struct Open {
     start: usize,
     /// the object's number; none for an array
     object: Option<u64>,
+    /// the place of its last member
+    member: u32,
 }
 
 impl<'a> Walk<'a> {
@@ -225,7 +230,7 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         let object = is_object.then(|| self.tree.object());
-        self.open.push(Open { node, start, object });
+        self.open.push(Open { node, start, object, member: TOP });
         match object {
             Some(object) => self.key(node, object, visitor).map(Some),
             None => {
@@ -285,7 +290,11 @@ impl<'a> Walk<'a> {
             None => return Err((start, Problem::End)),
         }
         let key = self.string()?;
-        let node = self.tree.member(parent, &key.text, object).map_err(|problem| (start, problem))?;
+        let before = self.open.last().map(|open| open.member).filter(|member| *member != TOP);
+        let node = self.tree.member(parent, before, &key.text, object).map_err(|problem| (start, problem))?;
+        if let Some(open) = self.open.last_mut() {
+            open.member = node;
+        }
         self.space();
         match self.peek() {
             Some(b':') => self.at += 1,

@@ -67,6 +67,39 @@ async fn without_a_sign_a_masker_is_not_called_and_with_one_the_whole_column_is_
 }
 
 #[tokio::test]
+async fn a_text_of_an_operation_that_was_left_is_not_sent_again_under_its_plan() {
+    let house = usual_house().await;
+    let mut session = house.session("s1").await;
+    let columns = ["#upper?", "upper2?", "#upper3?"];
+    plan(&mut session, 1, &columns).await;
+    let (mut calls, mut unsigned) = counters(&house);
+    let mut asked = async |session: &mut SessionGuests, cells: &[(&str, u16)], is_asked: bool| {
+        let masked = mask(session, 1, cells).await;
+        calls += u64::from(is_asked);
+        unsigned += u64::from(!is_asked);
+        assert_eq!(counters(&house), (calls, unsigned), "{cells:?}");
+        masked
+    };
+    is(asked(&mut session, &[("left!", 0)], true).await, &[]);
+    is(asked(&mut session, &[("left!", 0)], false).await, &[]);
+    // In its column only, and beside another that shows a sign only that one is sent.
+    is(asked(&mut session, &[("left!", 2)], true).await, &[]);
+    is(asked(&mut session, &[("left!", 0), ("a!", 2)], true).await, &[(1, "A!")]);
+    // What was changed, or stood beside what was, has to be asked about again.
+    is(asked(&mut session, &[("b!", 0)], true).await, &[(0, "B!")]);
+    is(asked(&mut session, &[("b!", 0)], true).await, &[(0, "B!")]);
+    is(asked(&mut session, &[("left?!", 0), ("b!", 2)], true).await, &[(1, "B!")]);
+    is(asked(&mut session, &[("left?!", 0)], true).await, &[]);
+    // Values of a result are not texts.
+    is(asked(&mut session, &[("left!", 1)], true).await, &[]);
+    is(asked(&mut session, &[("left!", 1)], true).await, &[]);
+    plan(&mut session, 1, &columns).await;
+    let (before, _) = counters(&house);
+    mask(&mut session, 1, &[("left!", 0)]).await;
+    assert_eq!(counters(&house).0, before + 1, "another plan knows nothing");
+}
+
+#[tokio::test]
 async fn columns_without_signs_are_sent_beside_those_with() {
     let house = usual_house().await;
     let mut session = house.session("s1").await;

@@ -396,21 +396,21 @@ fn passing(headers: &HeaderMap, named: &[String]) -> Result<Vec<Header>, Refusal
 /// The values are parts of one piece of memory, but for credentials: those go earlier than the others.
 fn listed(map: &HeaderMap) -> Vec<Header> {
     // Spaces at the ends mean nothing, and HTTP/2 lets them through (RFC 9113, section 8.2.1).
-    let lines = || {
-        let lines = map.iter().map(|(name, value)| (name, value.as_bytes().trim_ascii()));
-        lines.map(|(name, value)| (name, value, !credentials::CARRIERS.contains(&name.as_str())))
-    };
-    let shared = || lines().filter(|(.., is_shared)| *is_shared);
-    let mut texts = Vec::with_capacity(shared().map(|(_, value, _)| value.len()).sum());
-    shared().for_each(|(_, value, _)| texts.extend_from_slice(value));
-    let mut texts = Bytes::from(texts);
+    let lines = || map.iter().map(|(name, value)| (name.as_str(), value.as_bytes().trim_ascii()));
+    let mut texts = Vec::with_capacity(lines().map(|(_, value)| value.len()).sum());
     let mut headers = Vec::with_capacity(map.len() + 1);
-    for (name, value, is_shared) in lines() {
-        let value = match is_shared {
-            true => texts.split_to(value.len().min(texts.len())),
-            false => Bytes::copy_from_slice(value),
-        };
-        headers.push(Header { name: Name::of(name.as_str()), value });
+    for (name, value) in lines() {
+        let is_shared = !credentials::CARRIERS.contains(&name);
+        if is_shared {
+            texts.extend_from_slice(value);
+        }
+        let value = if is_shared { Bytes::new() } else { Bytes::copy_from_slice(value) };
+        headers.push(Header { name: Name::of(name), value });
+    }
+    let mut texts = Bytes::from(texts);
+    // What is still without a value has it there, or has none.
+    for (header, (_, value)) in headers.iter_mut().zip(lines()).filter(|(header, _)| header.value.is_empty()) {
+        header.value = texts.split_to(value.len().min(texts.len()));
     }
     headers
 }

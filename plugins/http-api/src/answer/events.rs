@@ -154,7 +154,7 @@ fn add(
                     "id" => "sse-id",
                     _ => "sse-comment",
                 };
-                let column = collector.column(name, name.to_owned(), "text", None)?;
+                let column = collector.column(name, name, "text", None)?;
                 collector.plain(column, at, line.stop, Style::Line)?;
             }
         }
@@ -197,7 +197,7 @@ fn add_data(
     }
     for run in runs {
         let (Some(first), Some(last)) = (run.pieces.first(), run.pieces.last()) else { continue };
-        let column = collector.column("text", "text".to_owned(), "text", None)?;
+        let column = collector.column("text", "text", "text", None)?;
         let (text, _) = joined(data, &run.pieces);
         let text = String::from_utf8_lossy(&text);
         match run.pieces.len() {

@@ -18,7 +18,7 @@ pub(super) fn add(data: &[u8], collector: &mut Collector<'_>) -> Result<(), Faul
         let decoded = percent::decode(value, true).map_err(wrong)?;
         // What stands in front may be a value as well; then nobody should see it either.
         let name = if name.contains('@') { "{id}" } else { &*name };
-        let column = collector.column(name, name.to_owned(), "string", None)?;
+        let column = collector.column(name, name, "string", None)?;
         if name == "{id}" {
             let key = percent::decode(part, true).map_err(wrong)?;
             collector.decoded(column, &key, start, stop, Style::Escaped)?;

@@ -68,7 +68,7 @@ pub(super) fn add(headers: &Headers, collector: &mut Collector<'_>) -> Result<()
         // The quotes of `link` are around words such as `next`. Of a text for people maskers may take all that is quoted;
         // a list of pages would end there.
         let label = (name != "link").then_some("header");
-        let column = collector.column(name, name.to_owned(), "text", label)?;
+        let column = collector.column(name, name, "text", label)?;
         match percent::undone(header.value) {
             Some(text) => collector.escaped_header(column, &text, index)?,
             None => collector.header(column, index)?,

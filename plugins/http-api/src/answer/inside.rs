@@ -181,7 +181,7 @@ fn plain(
     if !is_all && text.get(start..stop).is_none_or(|piece| piece.trim().is_empty()) {
         return Ok(());
     }
-    let column = collector.column("text", "text".to_owned(), "text", None)?;
+    let column = collector.column("text", "text", "text", None)?;
     collector.plain(column, offset + start, offset + stop, style)
 }
 

@@ -27,6 +27,9 @@ impl Origin<'_> {
     }
 }
 
+/// Room for the places of most documents.
+const FIRST_PLACES: usize = 16;
+
 /// Why there are no values.
 #[derive(Debug)]
 pub(super) enum NoValues {
@@ -42,7 +45,8 @@ pub(super) enum NoValues {
 /// When it is not JSON, or there are too many.
 pub(super) fn add(data: &[u8], origin: Origin<'_>, collector: &mut Collector<'_>) -> Result<(), NoValues> {
     let mark = collector.mark();
-    let mut leaves = Leaves { collector, origin, columns: Vec::new(), fault: None };
+    let known = Vec::with_capacity(FIRST_PLACES);
+    let mut leaves = Leaves { collector, origin, known, source: Source::default(), fault: None };
     let walked = weir_json::walk(data, Limits::default(), &mut leaves);
     let fault = leaves.fault.take();
     walked.map_err(|error| {
@@ -61,9 +65,19 @@ pub(super) fn add(data: &[u8], origin: Origin<'_>, collector: &mut Collector<'_>
 struct Leaves<'c, 'a, 'o> {
     collector: &'c mut Collector<'a>,
     origin: Origin<'o>,
-    /// of each place of the document, for strings, numbers and booleans
-    columns: Vec<[Option<u32>; 3]>,
+    /// of each place of the document
+    known: Vec<Known>,
+    source: Source,
     fault: Option<Fault>,
+}
+
+/// What is known of a place.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// for strings, numbers and booleans
+    columns: [Option<u32>; 3],
+    /// it is behind a key that is no value
+    is_field: bool,
 }
 
 impl Leaves<'_, '_, '_> {
@@ -79,18 +93,23 @@ impl Leaves<'_, '_, '_> {
     }
 
     fn column(&mut self, place: &Place<'_>, kind: usize, type_name: &'static str) -> Result<u32, Fault> {
-        let node = place.node() as usize;
-        if let Some(known) = self.columns.get(node).and_then(|columns| columns.get(kind)).copied().flatten() {
+        let known = self.known.get(place.node() as usize).and_then(|known| known.columns.get(kind));
+        if let Some(known) = known.copied().flatten() {
             return Ok(known);
         }
-        let column = self.collector.column(named(place.name()), source(place), type_name, None)?;
-        if self.columns.len() <= node {
-            self.columns.resize(node + 1, [None; 3]);
-        }
-        if let Some(known) = self.columns.get_mut(node).and_then(|columns| columns.get_mut(kind)) {
+        let column = self.collector.column(named(place.name()), self.source.of(place), type_name, None)?;
+        if let Some(known) = self.known_of(place).and_then(|known| known.columns.get_mut(kind)) {
             *known = Some(column);
         }
         Ok(column)
+    }
+
+    fn known_of(&mut self, place: &Place<'_>) -> Option<&mut Known> {
+        let node = place.node() as usize;
+        if self.known.len() <= node {
+            self.known.resize(node + 1, Known::default());
+        }
+        self.known.get_mut(node)
     }
 
     fn value(&mut self, column: u32, leaf: &Leaf<'_>, style: Style) -> Result<(), Fault> {
@@ -113,10 +132,16 @@ impl Visitor for Leaves<'_, '_, '_> {
     }
 
     fn key(&mut self, place: &Place<'_>, key: &Leaf<'_>) -> Result<(), Stop> {
-        if !is_value(&key.text) {
+        if self.known.get(place.node() as usize).is_some_and(|known| known.is_field) {
             return Ok(());
         }
-        let column = self.collector.column("key", source(place), "key", None);
+        if !is_value(&key.text) {
+            if let Some(known) = self.known_of(place) {
+                known.is_field = true;
+            }
+            return Ok(());
+        }
+        let column = self.collector.column("key", self.source.of(place), "key", None);
         let added = column.and_then(|column| self.value(column, key, Style::Key));
         added.map_err(|fault| {
             self.fault = Some(fault);
@@ -140,10 +165,39 @@ fn named(key: &str) -> &str {
 
 /// `items[].email`. A list of values is one with a single value: `emails` for both, so that naming the field protects
 /// both.
-fn source(place: &Place<'_>) -> String {
-    let mut path = String::new();
+#[derive(Default)]
+struct Source {
+    /// the object of which a member was asked for last, and what leads to it
+    object: Option<(u32, String)>,
+    path: String,
+}
+
+impl Source {
+    fn of(&mut self, place: &Place<'_>) -> &str {
+        let Self { object, path } = self;
+        path.clear();
+        let Some((number, key)) = place.member() else {
+            let end = write(&place.steps(), path);
+            path.truncate(end);
+            return path;
+        };
+        match object {
+            Some((known, leading)) if *known == number => path.push_str(leading),
+            _ => {
+                let steps = place.steps();
+                write(steps.split_last().map_or(&[], |(_, before)| before), path);
+                *object = Some((number, path.clone()));
+            }
+        }
+        write(&[Step::Key(key)], path);
+        path
+    }
+}
+
+/// Appends steps; where the last key of them ends.
+fn write(steps: &[Step<'_>], path: &mut String) -> usize {
     let mut end = 0;
-    for step in place.steps() {
+    for step in steps {
         match step {
             Step::Index(_) => path.push_str("[]"),
             Step::Key(key) => {
@@ -155,6 +209,5 @@ fn source(place: &Place<'_>) -> String {
             }
         }
     }
-    path.truncate(end);
-    path
+    end
 }

@@ -39,7 +39,10 @@ pub struct Collector<'a> {
     relation: &'a str,
     values: Values,
     places: Vec<Place>,
-    columns: BTreeMap<(String, &'static str), u32>,
+    /// by source and type, with a NUL between
+    columns: BTreeMap<String, u32>,
+    /// for what is looked up there
+    wanted: String,
 }
 
 /// Columns of one call. A masker numbers them with 16 bits; no API has a thousand kinds of fields in one answer.
@@ -48,9 +51,10 @@ const MAX_COLUMNS: usize = 4096;
 const MAX_CELLS: usize = 1_000_000;
 
 /// For the room at the beginning: bytes of a body per value, so many values at most, and bytes of columns.
-const BYTES_OF_VALUE: usize = 24;
+const BYTES_OF_VALUE: usize = 16;
 const FIRST_CELLS: usize = 4096;
 const FIRST_TEXTS: usize = 512;
+const FIRST_ENDS: usize = 64;
 
 /// Some state to go back to.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +66,8 @@ pub struct Mark {
 impl<'a> Collector<'a> {
     /// `relation`: what the values belong to, the operation's text.
     pub fn new(relation: &'a str) -> Self {
-        let (values, places, columns) = Default::default();
-        Self { relation, values, places, columns }
+        let (values, places, columns, wanted) = Default::default();
+        Self { relation, values, places, columns, wanted }
     }
 
     /// With room for what so many bytes usually hold.
@@ -73,6 +77,7 @@ impl<'a> Collector<'a> {
         collector.values.cells.reserve(3 * count);
         collector.places.reserve(count);
         collector.values.columns.texts.reserve(FIRST_TEXTS.min(bytes));
+        collector.values.columns.ends.reserve(FIRST_ENDS.min(bytes));
         collector
     }
 
@@ -96,21 +101,22 @@ impl<'a> Collector<'a> {
     pub fn column(
         &mut self,
         name: &str,
-        source: String,
+        source: &str,
         type_name: &'static str,
         label: Option<&str>,
     ) -> Result<u32, Fault> {
         let next = self.values.columns.len();
-        let place = (source, type_name);
-        if let Some(known) = self.columns.get(&place) {
+        self.wanted.clear();
+        [source, "\0", type_name].iter().for_each(|part| self.wanted.push_str(part));
+        if let Some(known) = self.columns.get(self.wanted.as_str()) {
             return Ok(*known);
         }
         if next >= MAX_COLUMNS {
             return Err(too_many("more different fields than can be masked"));
         }
         let number = word(next)?;
-        self.values.columns.push(name, self.relation, &place.0, type_name, label.as_slice());
-        self.columns.insert(place, number);
+        self.values.columns.push(name, self.relation, source, type_name, label.as_slice());
+        self.columns.insert(self.wanted.clone(), number);
         Ok(number)
     }
 

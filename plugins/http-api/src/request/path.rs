@@ -62,7 +62,8 @@ impl Path {
         if self.star {
             return "*".to_owned();
         }
-        let mut text = String::new();
+        let length = self.segments.iter().map(|segment| 1 + segment.len()).sum();
+        let mut text = String::with_capacity(length);
         for segment in &self.segments {
             text.push('/');
             write(segment, &mut text);
@@ -105,7 +106,7 @@ fn segment(raw: &str, matrix: bool) -> Result<String, Wrong> {
     if raw.contains(';') && !matrix {
         return Err("it has a `;`, which some servers cut off (setting matrix_parameters)");
     }
-    if raw.to_ascii_lowercase().contains("%2e") {
+    if raw.contains('%') && raw.to_ascii_lowercase().contains("%2e") {
         return Err("it has an encoded dot");
     }
     let decoded = percent::decode(raw, false)?;

@@ -1,5 +1,5 @@
-//! A masker that upper-cases the columns named `upper…`, hides those named `hide…`, and answers nonsense when
-//! the operation's text asks for it.
+//! A masker that upper-cases the columns named `upper…`, hides those named `hide…`, leaves texts that begin with `left`, and
+//! answers nonsense when the operation's text asks for it.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -146,6 +146,9 @@ impl Loud {
         let hides = self.hides.get(&shape);
         for (index, (column, text)) in (0..).zip(values.iter()) {
             let hides = hides.and_then(|hides| hides.get(usize::from(column))).copied().unwrap_or_default();
+            if text.starts_with("left") {
+                continue;
+            }
             if !hides {
                 edits.replace(index, 0, text.len() as u32, &text.to_uppercase(), 0);
             } else if self.instead.is_empty() {
