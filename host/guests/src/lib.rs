@@ -32,6 +32,7 @@ mod convert;
 mod edits;
 mod engine;
 mod fault;
+mod flat;
 mod granted;
 mod http;
 mod inspector;

@@ -11,6 +11,7 @@
 use crate::convert::{LentColumns, LentOperation};
 use crate::edits;
 use crate::fault;
+use crate::flat::FlatColumns;
 use crate::load::Loaded;
 use crate::masker_beside::{self, Said, ShadowPart};
 use crate::masker_instance::{MaskerInstance, Wish};
@@ -74,14 +75,14 @@ struct Reusable {
     generation: Arc<Generation>,
     /// whom it was asked of: also those that want nothing
     asked: Vec<Arc<Loaded>>,
-    columns: Vec<Column>,
+    columns: FlatColumns,
     plan: MaskPlan,
 }
 
 impl Reusable {
     fn serves(&self, seen: &Weak<Generation>, columns: &[Column]) -> bool {
         let all_serve = self.asked.iter().all(|loaded| loaded.is_trusted());
-        std::ptr::eq(Arc::as_ptr(&self.generation), seen.as_ptr()) && all_serve && self.columns == columns
+        std::ptr::eq(Arc::as_ptr(&self.generation), seen.as_ptr()) && all_serve && self.columns.are(columns)
     }
 }
 
@@ -383,7 +384,7 @@ impl Maskers for GuestMaskers {
         let made_of = || Reusable {
             generation: Arc::clone(&generation),
             asked,
-            columns: columns.to_vec(),
+            columns: FlatColumns::new(columns),
             plan: plan.clone(),
         };
         let reusable = reusable.then(made_of);

@@ -85,16 +85,6 @@ impl Recording {
     }
 }
 
-/// The record of one operation alone.
-pub(crate) async fn intent<M: Maskers>(
-    maskers: &mut M,
-    request: &Request,
-    operation: &Arc<Operation>,
-    decision: Decision,
-) -> (Intent, Option<Fault>) {
-    Recording::default().intent(maskers, request, operation, decision).await
-}
-
 fn gather(batch: &mut Batch, shown: &Shown, places: &[Place]) -> Result<(), Fault> {
     batch.clear();
     for (index, place) in places.iter().enumerate() {

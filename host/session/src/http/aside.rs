@@ -9,7 +9,6 @@ use super::judge::{Judged, are_new};
 use super::request::{Asked, Exchange};
 use super::session::HttpPorts;
 use super::traffic::{AnswerHead, Header, Name, OwnRequest, Pipe, RequestHead, Source, Upstream};
-use crate::masking;
 use crate::traffic::{ResultInfo, Status};
 use std::future::Future;
 use std::pin::Pin;
@@ -93,7 +92,7 @@ impl<P: HttpPorts> Exchange<P> {
         };
         let mut desk = self.session.desk().await;
         let (intent, unmasked) =
-            masking::intent(&mut desk.maskers, &request, &request.operation, decision).await;
+            desk.intent(&request, decision).await;
         drop(desk);
         let number = request.id;
         if let Some(why) = unmasked {

@@ -7,7 +7,6 @@ use super::session::{AllRunning, DeskGuard, HttpPorts};
 use super::traffic::{Frame, HttpInspector};
 use crate::decide::{Folded, fold};
 use crate::judging::{as_recorded, denial, denied, digest, in_milliseconds, merged, same_reviewers};
-use crate::masking;
 use crate::ports::{
     ApprovalRequest, Approvals, Approved, Entry, Intent, PendingApproval, Policies, RefusedBy, Review, Round,
 };
@@ -217,7 +216,7 @@ impl<P: HttpPorts> Exchange<P> {
         let digest = digest(&session.info, request, &request.operation, bound, expires_at);
         let mut desk = session.desk().await;
         let (intent, unmasked) =
-            masking::intent(&mut desk.maskers, request, &request.operation, decision.clone()).await;
+            desk.intent(request, decision.clone()).await;
         drop(desk);
         if let Some(fault) = unmasked {
             return Err(fault);
@@ -347,7 +346,7 @@ impl<P: HttpPorts> Exchange<P> {
                 Fate::Refuse { by, why, decision } => (decision, Some((by, why))),
             };
             let (mut intent, unmasked) =
-                masking::intent(&mut desk.maskers, &request, &request.operation, decision).await;
+                desk.intent(&request, decision).await;
             intent.approval = approval;
             let unmasked = unmasked.map(|fault| (by(&fault), fault));
             let refusal = refusal.or(unmasked);
@@ -402,7 +401,7 @@ impl<P: HttpPorts> Exchange<P> {
         for request in requests {
             let decision = denied(why, session.judged_by.clone());
             let (intent, _) =
-                masking::intent(&mut desk.maskers, &request, &request.operation, decision).await;
+                desk.intent(&request, decision).await;
             let why = as_recorded(why.clone(), &intent);
             let by = match by(&why) {
                 RefusedBy::Policy | RefusedBy::Upstream => RefusedBy::Inspector,

@@ -8,10 +8,10 @@ use super::traffic::{Answer, HttpInspector, RequestHead, Source, Upstream};
 use crate::decide::Default as DefaultVerdict;
 use crate::exchange::Limits;
 use crate::ledger::Ledger;
-use crate::masking;
-use crate::ports::{Approvals, Entry, Maskers, Policies, Trail};
+use crate::masking::{self, Recording};
+use crate::ports::{Approvals, Entry, Intent, Maskers, Policies, Trail};
 use crate::running::Running;
-use crate::traffic::{ResultInfo, Status};
+use crate::traffic::{Request, ResultInfo, Status};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
@@ -22,7 +22,7 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard, oneshot, watch};
-use weir_model::{EndReason, Fault, JudgedBy, SessionInfo};
+use weir_model::{Decision, EndReason, Fault, JudgedBy, SessionInfo};
 
 /// What a session over HTTP needs of the rest of the house.
 pub trait HttpPorts: Send + Sync + 'static {
@@ -89,9 +89,15 @@ pub(super) struct Desk<P: HttpPorts> {
     pub(super) maskers: P::Maskers,
     /// how many notes the inspector has seen
     noted: u64,
+    recording: Recording,
 }
 
 impl<P: HttpPorts> Desk<P> {
+    /// The record of an operation, as [`Recording::intent`] makes it.
+    pub(super) async fn intent(&mut self, request: &Request, decision: Decision) -> (Intent, Option<Fault>) {
+        self.recording.intent(&mut self.maskers, request, &request.operation, decision).await
+    }
+
     /// Shows the inspector what other sessions have noted.
     pub(super) async fn read_notes(&mut self, notes: &Notes) -> Result<(), Fault> {
         let Some((new, seen)) = notes.since(self.noted) else { return Ok(()) };
@@ -165,7 +171,7 @@ impl<P: HttpPorts> HttpSession<P> {
         let HttpStart { info, inspector, policies, maskers, trail, approvals, limits, default, notes, room } =
             start;
         let (judged_by, masking) = (inspector.judged_by(), maskers.active());
-        let desk = Desk { inspector, policies, maskers, noted: 0 };
+        let desk = Desk { inspector, policies, maskers, noted: 0, recording: Recording::default() };
         let room = room.share(limits.max_operation_bytes.max(limits.max_answer_bytes));
         Self {
             info,
