@@ -1,4 +1,5 @@
-//! What the plan says of signs is true: a column none of whose values shows one is left as it is.
+//! What the plan says of signs is true: a column none of whose values shows one is left as it is, and a text about an
+//! operation is left each time if it is once.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic, their helpers too")]
 
@@ -34,6 +35,25 @@ fn edited(
     let wrong = edits.cells.iter().chain(&edits.nulls).filter_map(|cell| sent.get(*cell as usize));
     let wrong = wrong.filter(|cell| is_kept(cell.0)).map(|cell| cell.1.to_owned());
     (wrong.collect(), sent.iter().filter(|cell| is_kept(cell.0)).count())
+}
+
+/// Texts about an operation that were left as they are when they came first, and are not when all have been seen.
+fn changed_later(settings: &str, columns: &[Column], about: &Operation, texts: &[&str]) -> Vec<String> {
+    let mut masker = masker(settings);
+    let plan = masker.plan_shape(1, columns, about);
+    let signed = plan.signs.map(|signs| signs.columns).unwrap_or_default();
+    let of_texts = signed.iter().copied().filter(|column| !columns[usize::from(*column)].labels.is_empty());
+    let cells: Vec<(u16, &str)> =
+        of_texts.flat_map(|column| texts.iter().map(move |text| (column, *text))).collect();
+    let mut edited = |cells: &[(u16, &str)]| {
+        let edits = masker.mask_shape(1, &batch(cells)).unwrap();
+        edits.cells.into_iter().chain(edits.nulls).map(|cell| cell as usize).collect::<Vec<_>>()
+    };
+    let left: Vec<_> = cells.iter().copied().filter(|cell| edited(&[*cell]).is_empty()).collect();
+    edited(&cells);
+    let together = edited(&left).into_iter().map(|cell| left[cell]).collect::<Vec<_>>();
+    let alone = left.iter().copied().filter(|cell| !edited(&[*cell]).is_empty());
+    together.into_iter().chain(alone).map(|cell| format!("{settings} {cell:?}")).collect()
 }
 
 const SETTINGS: [&str; 10] = [
@@ -286,6 +306,8 @@ proptest! {
             let cells: Vec<(u16, &str)> =
                 (0..columns.len() as u16).flat_map(|column| texts.iter().map(move |text| (column, *text))).collect();
             let (wrong, _) = edited(settings, &columns, &about(kind, &statement), &cells);
+            prop_assert_eq!(wrong, Vec::<String>::new());
+            let wrong = changed_later(settings, &columns, &about(kind, &statement), &texts);
             prop_assert_eq!(wrong, Vec::<String>::new());
         }
     }
