@@ -5,7 +5,7 @@ use crate::messages::error;
 use crate::names::Names;
 use crate::queue::Queue;
 use crate::server::ServerState;
-use crate::sql::Reading;
+use crate::sql::{Known, Reading};
 use weir_sdk::inspector::{Fault, Limits};
 
 /// Everything known about one session between two calls.
@@ -15,6 +15,7 @@ pub struct Inspector {
     pub(crate) max_answer: usize,
     pub(crate) masking: bool,
     pub(crate) reading: Reading,
+    pub(crate) known: Known,
     pub(crate) names: Names,
     pub(crate) queue: Queue,
     pub(crate) client: ClientState,
@@ -35,6 +36,7 @@ impl Inspector {
             max_answer: bytes(limits.max_answer),
             masking,
             reading,
+            known: Known::default(),
             names: Names::default(),
             queue: Queue::default(),
             client: ClientState::default(),

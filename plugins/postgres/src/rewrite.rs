@@ -93,7 +93,8 @@ impl Inspector {
         rest: &[u8],
         text: &str,
     ) -> Option<(Substitute, Operation)> {
-        let statement = statement(Parse { text: text.as_bytes(), ..parse }, self.reading, MaySet::Nothing);
+        let facts = sql::read(text.as_bytes(), self.reading, MaySet::Nothing);
+        let statement = statement(Parse { text: text.as_bytes(), ..parse }, Rc::new(facts));
         if self.not_maskable(&statement).is_some() || !statement.facts.fetches.is_empty() {
             return None;
         }

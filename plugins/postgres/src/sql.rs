@@ -1,6 +1,9 @@
 //! What a text says, as far as the session's settings let it be read.
 
 mod facts;
+mod known;
+
+pub use known::Known;
 
 use crate::copy::CopyOut;
 

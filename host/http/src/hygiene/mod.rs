@@ -409,7 +409,8 @@ fn listed(map: &HeaderMap) -> Vec<Header> {
     }
     let mut texts = Bytes::from(texts);
     // What is still without a value has it there, or has none.
-    for (header, (_, value)) in headers.iter_mut().zip(lines()).filter(|(header, _)| header.value.is_empty()) {
+    for (header, (_, value)) in headers.iter_mut().zip(lines()).filter(|(header, _)| header.value.is_empty())
+    {
         header.value = texts.split_to(value.len().min(texts.len()));
     }
     headers

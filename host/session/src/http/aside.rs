@@ -91,8 +91,7 @@ impl<P: HttpPorts> Exchange<P> {
             judged_by: vec![self.session.judged_by.clone()],
         };
         let mut desk = self.session.desk().await;
-        let (intent, unmasked) =
-            desk.intent(&request, decision).await;
+        let (intent, unmasked) = desk.intent(&request, decision).await;
         drop(desk);
         let number = request.id;
         if let Some(why) = unmasked {

@@ -215,8 +215,7 @@ impl<P: HttpPorts> Exchange<P> {
         let session = &*self.session;
         let digest = digest(&session.info, request, &request.operation, bound, expires_at);
         let mut desk = session.desk().await;
-        let (intent, unmasked) =
-            desk.intent(request, decision.clone()).await;
+        let (intent, unmasked) = desk.intent(request, decision.clone()).await;
         drop(desk);
         if let Some(fault) = unmasked {
             return Err(fault);
@@ -345,8 +344,7 @@ impl<P: HttpPorts> Exchange<P> {
                 Fate::Go(decision) | Fate::Ask(decision) => (decision, None),
                 Fate::Refuse { by, why, decision } => (decision, Some((by, why))),
             };
-            let (mut intent, unmasked) =
-                desk.intent(&request, decision).await;
+            let (mut intent, unmasked) = desk.intent(&request, decision).await;
             intent.approval = approval;
             let unmasked = unmasked.map(|fault| (by(&fault), fault));
             let refusal = refusal.or(unmasked);
@@ -400,8 +398,7 @@ impl<P: HttpPorts> Exchange<P> {
         let mut desk = session.desk().await;
         for request in requests {
             let decision = denied(why, session.judged_by.clone());
-            let (intent, _) =
-                desk.intent(&request, decision).await;
+            let (intent, _) = desk.intent(&request, decision).await;
             let why = as_recorded(why.clone(), &intent);
             let by = match by(&why) {
                 RefusedBy::Policy | RefusedBy::Upstream => RefusedBy::Inspector,

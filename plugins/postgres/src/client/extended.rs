@@ -12,7 +12,7 @@ use crate::messages::parse::Parse;
 use crate::names::{Change, Found, Meaning, Portal, Statement};
 use crate::operations::{self, attribute};
 use crate::queue::{Answer, Entry};
-use crate::sql::{self, Copy, MaySet, Reading};
+use crate::sql::{Copy, Facts};
 use crate::wire::Header;
 use crate::{parameters, refusal};
 use std::cell::RefCell;
@@ -158,7 +158,7 @@ impl Inspector {
             Some(Readable::Never(why)) => Some(why),
         };
         let statement = match (unit.parse, unit.bind) {
-            (Some(parse), _) => statement(parse, self.reading, self.may_set()),
+            (Some(parse), _) => statement(parse, self.read(parse.text)),
             (None, Some(bind)) => match self.names.statements.find(bind.statement, segment) {
                 Found::Known(statement) => statement,
                 Found::NotYet => return Step::Wait,
@@ -336,10 +336,10 @@ impl Inspector {
     }
 }
 
-pub(crate) fn statement(parse: Parse<'_>, reading: Reading, after: MaySet) -> Rc<Statement> {
+pub(crate) fn statement(parse: Parse<'_>, facts: Rc<Facts>) -> Rc<Statement> {
     Rc::new(Statement {
         text: String::from_utf8_lossy(parse.text).into_owned(),
-        facts: sql::read(parse.text, reading, after),
+        facts,
         types: RefCell::new(parse.types().collect()),
     })
 }

@@ -6,7 +6,8 @@
 //! is followed by anything, so it is enough that nothing before it can set.
 
 use crate::inspector::{Inspector, denied};
-use crate::sql::{self, MaySet};
+use crate::sql::{self, Facts, MaySet};
+use std::rc::Rc;
 use weir_sdk::inspector::Fault;
 
 /// Whether a text can be read now.
@@ -35,6 +36,12 @@ impl Inspector {
     /// What is sent and not yet known to be over may change how a text is read.
     pub(crate) fn may_set(&self) -> MaySet {
         self.client.may_set.max(self.queue.may_set())
+    }
+
+    /// What a text says that the client sends now.
+    pub(super) fn read(&mut self, text: &[u8]) -> Rc<Facts> {
+        let open = self.may_set();
+        self.known.read(text, self.reading, open)
     }
 
     /// The same for the text that may take the place of the next operation's.

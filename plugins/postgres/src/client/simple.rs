@@ -22,7 +22,7 @@ impl Inspector {
             Readable::NotYet => return Step::Wait,
             Readable::Never(why) => Some(why),
         };
-        let facts = sql::read(text, self.reading, self.may_set());
+        let facts = self.read(text);
         let mut operation =
             operations::of_text(operations::QUERY, String::from_utf8_lossy(text).into_owned(), &facts);
         if !self.add_executed(&mut operation, &facts) {

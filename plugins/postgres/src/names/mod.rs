@@ -26,7 +26,7 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub struct Statement {
     pub text: String,
-    pub facts: Facts,
+    pub facts: Rc<Facts>,
     /// Declared by the client, completed by what the server said in ParameterDescription.
     pub types: RefCell<Vec<u32>>,
 }
@@ -35,7 +35,7 @@ impl Statement {
     /// What SQL has prepared, by the text of its PREPARE.
     pub fn of_sql(text: &str) -> Self {
         let facts = crate::sql::read(text.as_bytes(), crate::sql::Reading::default(), MaySet::Nothing);
-        Self { text: text.to_owned(), facts, types: RefCell::default() }
+        Self { text: text.to_owned(), facts: Rc::new(facts), types: RefCell::default() }
     }
 }
 
