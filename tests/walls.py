@@ -29,7 +29,12 @@ ARROWS = {
     "weir-store": {"weir-model", "weir-audit"},
     "weir-admin": {"weir-model"},
     "weir-http": {"weir-model", "weir-session", "weir-net"},
+    "weir-sql": set(),
+    "weir-json": set(),
+    "weir-glob": set(),
 }
+#: Plugins know the SDK and those libraries; only their tests may put two of them together.
+PLUGIN = "weir-plugin-"
 #: Outside libraries with one door.
 DOORS = {
     "wasmtime": {"weir-guests"},
@@ -39,12 +44,16 @@ DOORS = {
     "ring": {"weir-guests"},
     "sqlx": {"weir-store"},
     "rustls": {"weir-net"},
+    "rustls-native-certs": {"weir-net"},
     "tokio-rustls": {"weir-net"},
     "x509-parser": {"weir-net"},
     "argon2": {"weir-identity"},
     "toml": {"weir-config"},
     "toml_edit": {"weir-config"},
     "hyper": {"weir-admin", "weir-http"},
+    "hyper-util": {"weir-admin", "weir-http"},
+    "http-body-util": {"weir-admin", "weir-http"},
+    "http": {"weir-http"},
     "async-compression": {"weir-http"},
 }
 #: Crates that never wait: no runtime, no IO.
@@ -77,6 +86,8 @@ def arrows_and_doors(packages: list[dict]) -> list[str]:
             allowed = ARROWS[name] if name in ARROWS else ours if name == "weir" else ours - rooms - {"weir"}
             if library in ours and library not in allowed:
                 wrong.append(f"{name} may not know {library} ({kind}): the arrows in tests/walls.py say so")
+            if name.startswith(PLUGIN) and library.startswith(PLUGIN) and dependency["kind"] != "dev":
+                wrong.append(f"{name} may not know {library} ({kind}): only tests may put two plugins together")
             if library in DOORS and name not in DOORS[library]:
                 wrong.append(f"{name} uses {library} ({kind}), whose only door is {', '.join(sorted(DOORS[library]))}")
             if name in NO_RUNTIME and library == "tokio":
