@@ -27,8 +27,8 @@ use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// An operation takes some two hundred small allocations, many of which end on another thread than they began: the C
-/// library's allocator takes a tenth of the gateway's time for them, this one a third of that.
+/// Many of an operation's small allocations end on another thread than they began: the C library's allocator took a tenth
+/// of the gateway's time for them, this one a third of that.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

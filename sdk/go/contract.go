@@ -180,16 +180,14 @@ type Decision struct {
 // the column's values in that batch are sent. With no column left `mask` is not called. A column of a result (one
 // without labels) that has shown a sign once is sent from then on, sign or no sign, as long as the plan holds, and
 // so are others of this session with the same relation and source: what a masker learns about a column holds.
-// A text about an operation (in a column with labels) is for itself: one that `mask` was sent and left as it is may
-// not be sent again in this column as long as the plan holds.
+// Texts about an operation (in columns with labels) are each for themselves, see `settled`.
 // A text shows a sign if it has `digits` digits, or one of `bytes`, or one of `words`.
 //
 // Example: whoever hides e-mail addresses and telephone numbers of seven digits and more in columns 1 and 2, and
 // column 0 whole, wants 0, 1 and 2 and says `columns: [1, 2], digits: 7, bytes: [0x40]`.
 //
 // A sign that is missing lets a value pass in clear, and nobody notices. List a column only if `mask` would leave
-// every value without a sign as it is, and a text about an operation each time if it does so once; mind other
-// writings of the same text: escapes, full-width digits.
+// every value without a sign as it is; mind other writings of the same text: escapes, full-width digits.
 type Signs struct {
 	// those of `wanted` that this is true of; of others all values are sent
 	Columns []uint16
@@ -199,6 +197,10 @@ type Signs struct {
 	Bytes []uint8
 	// any of these texts, ASCII letters in either case: at most 256 of 2 to 64 bytes
 	Words []string
+	// A text about an operation that `mask` has left as it is, it leaves whenever the same comes again in the same
+	// column under this plan, whatever it has seen meanwhile and whatever stands beside it: the host need not send
+	// it again, sign or no sign.
+	Settled bool
 }
 
 // What the masker wants of one result shape.

@@ -6,7 +6,7 @@
 //! what a column holds (most of its values are addresses) has learned it from all values since the first sign.
 //!
 //! A text about an operation is for itself. One that the masker was sent and left as it is is not sent again under the
-//! same plan, sign or no sign.
+//! same plan, sign or no sign, if the masker says that this is settled.
 
 use crate::contract::v0_1::judge::exports::weir::plugin::mask;
 use crate::edits::{Change, changes};
@@ -135,7 +135,8 @@ pub(crate) struct Signs {
     search: Arc<Search>,
     /// one entry per column; none: its values are always sent
     columns: Vec<Option<Signed>>,
-    left: Left,
+    /// none: what was left once may be changed later
+    left: Option<Left>,
 }
 
 /// Texts about operations that the masker was sent under this plan and left as they are, by their column: what comes with
@@ -195,7 +196,7 @@ impl Signs {
                 false => Signed::Text,
             });
         }
-        Ok(Self { search, columns: signed, left: Left::default() })
+        Ok(Self { search, columns: signed, left: said.settled.then(Left::default) })
     }
 
     /// Which of the columns `wanted` are sent of this batch, as the maskers before have left it. None: no value is.
@@ -220,14 +221,20 @@ impl Signs {
         batch.columns.iter().any(is_sent).then_some(sent)
     }
 
+    /// Whether the text was left as it is and will be.
+    fn knows(&self, column: usize, text: &[u8]) -> bool {
+        self.left.as_ref().is_some_and(|left| left.has(column, text))
+    }
+
     /// The masker was sent these values and left all of them as they are.
     pub(crate) fn left(&mut self, given: &Batch) {
+        let Some(left) = &mut self.left else { return };
         let mut start = 0;
         for (end, column) in given.ends.iter().zip(&given.columns) {
             let text = given.cells.get(start..*end as usize);
             start = *end as usize;
             if let (Some(Some(Signed::Text)), Some(text)) = (self.columns.get(usize::from(*column)), text) {
-                self.left.add(*column, text);
+                left.add(*column, text);
             }
         }
     }
@@ -253,7 +260,7 @@ impl Signs {
                 continue;
             }
             match signed {
-                Signed::Text if text.is_some_and(|text| self.left.has(column, text)) => continue,
+                Signed::Text if text.is_some_and(|text| self.knows(column, text)) => continue,
                 Signed::Text => {}
                 Signed::Result(shown) => shown.store(true, Ordering::Relaxed),
             }

@@ -76,6 +76,9 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// What a client reads whose session is revoked. Which of the two it was is for the trail.
+    pub const REVOKED: &str = "the session is no longer permitted, or an operator ended it";
+
     /// The word the trail and the metrics use.
     pub fn as_word(&self) -> &'static str {
         match self {

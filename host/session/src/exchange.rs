@@ -468,7 +468,7 @@ fn parting_words(reason: &EndReason) -> Option<Fault> {
         EndReason::Failed(fault) => Some(fault.clone()),
         EndReason::Idle => host("57P05", "the session was idle for too long"),
         EndReason::Drained | EndReason::CutShort => host("57P01", "the gateway is shutting down"),
-        EndReason::Revoked => host("57P01", "the session was ended by an operator"),
+        EndReason::Revoked => host("57P01", EndReason::REVOKED),
         EndReason::ClientClosed | EndReason::UpstreamClosed => None,
     }
 }

@@ -81,5 +81,7 @@ pub fn of(rules: &Rules, treatments: &[Treatment], over_http: bool, literals: bo
     bytes.sort_unstable();
     bytes.dedup();
     let digits = if on.and(NUMBERS).is_empty() { 0 } else { MIN_DIGITS as u16 };
-    Some(Signs { columns, digits, bytes, words: words.into_iter().map(str::to_owned).collect() })
+    // No text about an operation is judged by others.
+    let words = words.into_iter().map(str::to_owned).collect();
+    Some(Signs { columns, digits, bytes, words, settled: true })
 }

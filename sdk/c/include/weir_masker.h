@@ -62,6 +62,13 @@ static inline void weir_sign_word(weir_plan *plan, const char *word) {
     signs->words.ptr[signs->words.len++] = weir_new_text(word);
 }
 
+// What `weir_mask` has left as it is of a text about an operation (in a column with labels) it leaves whenever that text comes
+// again in that column: it need not be sent again.
+static inline void weir_sign_settled(weir_plan *plan) {
+    plan->signs.is_some = true;
+    plan->signs.val.settled = true;
+}
+
 // ---- Cells:
 
 static inline size_t weir_cells(const weir_batch *values) { return values->ends.len; }

@@ -85,7 +85,7 @@ func exportPlan(p0 uint32) uint32 {
 	operation := loadOperation(unsafe.Add(abi.Pointer(p0), 12))
 	abi.Taken()
 	value, fault := onPlan(shape, columns, &operation)
-	room := abi.Room(56)
+	room := abi.Room(60)
 	if fault != nil {
 		*abi.At[uint8](room, 0) = 1
 		storeFault(unsafe.Add(room, 4), &(*fault))
@@ -189,4 +189,5 @@ func storeSigns(at unsafe.Pointer, value *weir.Signs) {
 	*abi.At[uint16](at, 8) = value.Digits
 	abi.StoreList(at, 12, value.Bytes)
 	abi.StoreElements(at, 20, value.Words, 8, func(at unsafe.Pointer, value *string) { abi.StoreText(at, 0, (*value)) })
+	abi.StoreBool(at, 28, value.Settled)
 }

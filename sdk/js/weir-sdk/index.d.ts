@@ -62,8 +62,9 @@ export declare abstract class Policy<Settings = object> extends Base<Settings> {
     abstract decide(operation: Operation): Decision;
 }
 /** What values of `columns` must show to be sent: so many ASCII digits (0: they do not count), one of the bytes, or one of
- * the words, in whatever case. A sign that is missing lets a value pass in clear. */
-export interface Signs { columns: number[]; digits?: number; bytes?: Iterable<number>; words?: string[] }
+ * the words, in whatever case. A sign that is missing lets a value pass in clear. `settled`: a text about an operation (in
+ * a column with labels) that `mask` has left once it leaves each time. */
+export interface Signs { columns: number[]; digits?: number; bytes?: Iterable<number>; words?: string[]; settled?: boolean }
 export interface Plan { wanted: number[]; rules: string[]; reusable?: boolean; signs?: Signs }
 export declare class Batch implements Iterable<[cell: number, column: number, bytes: Uint8Array]> {
     cells: Uint8Array;

@@ -3,7 +3,8 @@
 import { Batch } from "./index.js";
 import { current, guarded, lifecycleOf } from "./shared.js";
 
-const lists = ({ columns, digits = 0, bytes = [], words = [] }) => ({ columns, digits, bytes: Uint8Array.from(bytes), words });
+const lists = ({ columns, digits = 0, bytes = [], words = [], settled = false }) =>
+    ({ columns, digits, bytes: Uint8Array.from(bytes), words, settled });
 
 export const exportsOf = (Plugin) => ({
     lifecycle: lifecycleOf(Plugin),

@@ -15,7 +15,7 @@ class Mask:
     def plan(self, shape, columns, operation):
         def ask():
             plan = current[0].plan(shape, columns, operation)
-            signs = plan.signs and mask.Signs(plan.signs.columns, plan.signs.digits, bytes(plan.signs.bytes), plan.signs.words)
+            signs = plan.signs and mask.Signs(plan.signs.columns, plan.signs.digits, bytes(plan.signs.bytes), plan.signs.words, plan.signs.settled)
             return mask.MaskingPlan(plan.wanted, plan.rules, plan.reusable, signs)
 
         return guarded(ask)

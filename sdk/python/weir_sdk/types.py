@@ -159,6 +159,8 @@ class Signs:
     digits: int = 0
     bytes: bytes = b""
     words: list[str] = field(default_factory=list)
+    #: a text about an operation (in a column with labels) that `mask` has left once it leaves each time
+    settled: bool = False
 
 
 @dataclass

@@ -16,8 +16,12 @@ fn column(name: &str) -> Column {
 }
 
 async fn plan(session: &mut SessionGuests, slot: u32, names: &[&str]) {
+    plan_for(session, slot, names, "signs").await;
+}
+
+async fn plan_for(session: &mut SessionGuests, slot: u32, names: &[&str], orders: &str) {
     let columns: Vec<_> = names.iter().map(|name| column(name)).collect();
-    session.maskers.plan(slot, &columns, &operation("signs")).await.unwrap();
+    session.maskers.plan(slot, &columns, &operation(orders)).await.unwrap();
 }
 
 async fn mask(session: &mut SessionGuests, slot: u32, cells: &[(&str, u16)]) -> Vec<(u32, String)> {
@@ -71,7 +75,7 @@ async fn a_text_of_an_operation_that_was_left_is_not_sent_again_under_its_plan()
     let house = usual_house().await;
     let mut session = house.session("s1").await;
     let columns = ["#upper?", "upper2?", "#upper3?"];
-    plan(&mut session, 1, &columns).await;
+    plan_for(&mut session, 1, &columns, "signs-settled").await;
     let (mut calls, mut unsigned) = counters(&house);
     let mut asked = async |session: &mut SessionGuests, cells: &[(&str, u16)], is_asked: bool| {
         let masked = mask(session, 1, cells).await;
@@ -93,10 +97,16 @@ async fn a_text_of_an_operation_that_was_left_is_not_sent_again_under_its_plan()
     // Values of a result are not texts.
     is(asked(&mut session, &[("left!", 1)], true).await, &[]);
     is(asked(&mut session, &[("left!", 1)], true).await, &[]);
-    plan(&mut session, 1, &columns).await;
+    plan_for(&mut session, 1, &columns, "signs-settled").await;
     let (before, _) = counters(&house);
     mask(&mut session, 1, &[("left!", 0)]).await;
     assert_eq!(counters(&house).0, before + 1, "another plan knows nothing");
+    // Nor does one of a masker that does not say so.
+    plan(&mut session, 1, &columns).await;
+    for asked in 2..4 {
+        mask(&mut session, 1, &[("left!", 0)]).await;
+        assert_eq!(counters(&house).0, before + asked);
+    }
 }
 
 #[tokio::test]

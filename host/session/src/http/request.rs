@@ -560,9 +560,7 @@ fn too_large(most: usize) -> Fault {
 fn of_end(reason: &EndReason) -> Fault {
     match reason {
         EndReason::Failed(fault) => fault.clone(),
-        EndReason::Revoked => {
-            Fault::new(FaultSource::Policy, "revoked", "the session was ended by an operator")
-        }
+        EndReason::Revoked => Fault::new(FaultSource::Policy, "revoked", EndReason::REVOKED),
         EndReason::Drained | EndReason::CutShort => {
             Fault::new(FaultSource::Host, "shutting-down", "the gateway is shutting down")
         }

@@ -1,7 +1,7 @@
 //! `weir plugin bench`: what a plugin costs, in the engine as a gateway has it.
 
 use super::stream::{Conversation, LIMITS, Masks, Split};
-use super::{cases, print_json, refused, runtime, settings_of, spec_of, workbench};
+use super::{cases, failed, print_json, refused, runtime, settings_of, spec_of, workbench};
 use crate::cli::PluginBench;
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_guests::offline::{self, Workbench};
 use weir_guests::{Loaded, PluginSpec, World};
-use weir_model::{Action, Attribute, Column, Fault, Operation};
+use weir_model::{Action, Attribute, Column, Operation};
 use weir_session::ports::{Maskers as _, Policies as _, Round};
 use weir_session::traffic::Batch;
 
@@ -100,10 +100,6 @@ fn text(costs: &Costs) -> String {
     rows.extend(costs.ns_per_byte.map(|cost| ("byte", format!("{cost:.2} ns"))));
     let line = |(label, value): &(&str, String)| format!("{label:<9} {}\n", weir_admin::render::line(value));
     rows.iter().map(line).collect()
-}
-
-fn failed(fault: Fault) -> anyhow::Error {
-    anyhow::anyhow!("{}: {} {}", fault.code, fault.message, fault.detail)
 }
 
 async fn measure(

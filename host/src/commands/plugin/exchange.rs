@@ -2,7 +2,8 @@
 //! carried out as the host would. What a case refuses is refused, what it masks is masked, everything else is allowed.
 
 use super::cases::{AnswerCase, Attributes, ExchangeCase, RefuseCase, RequestCase};
-use super::stream::{Masks, Split, shown, told};
+use super::for_operator;
+use super::stream::{Masks, Split, shown};
 use serde_json::{Value, json};
 use weir_guests::GuestHttpInspector;
 use weir_model::{Fault, FaultSource};
@@ -82,7 +83,8 @@ impl<'c> Exchanges<'c> {
             length: body.as_ref().map(|body| body.len() as u64),
             runs_once: false,
         };
-        let mut outcome = self.inspector.request(&[], number, &head, None).await.map_err(|no| told(&no))?;
+        let mut outcome =
+            self.inspector.request(&[], number, &head, None).await.map_err(|no| for_operator(&no))?;
         outcome.release = 0;
         let mut has_operation = false;
         let (mut buffer, mut left, mut ended) =
@@ -110,7 +112,8 @@ impl<'c> Exchanges<'c> {
                 return Err(format!("{} bytes of a request that has ended are left", buffer.len()));
             }
             more(&mut buffer, &mut left, &mut ended, (show, need), split);
-            outcome = self.inspector.request_body(number, &buffer, ended).await.map_err(|no| told(&no))?;
+            outcome =
+                self.inspector.request_body(number, &buffer, ended).await.map_err(|no| for_operator(&no))?;
         }
         if has_operation {
             return Ok(None);
@@ -154,7 +157,7 @@ impl<'c> Exchanges<'c> {
     }
 
     async fn own(&mut self, number: u32, refused: &[u32], why: &Fault) -> Result<OwnAnswer, String> {
-        self.inspector.refuse(number, refused, why).await.map_err(|no| told(&no))
+        self.inspector.refuse(number, refused, why).await.map_err(|no| for_operator(&no))
     }
 
     /// What the client gets.
@@ -172,7 +175,7 @@ impl<'c> Exchanges<'c> {
             has_body: body.is_some(),
             length: body.as_ref().map(|body| body.len() as u64),
         };
-        let outcome = self.inspector.answer(number, &head, None).await.map_err(|no| told(&no))?;
+        let outcome = self.inspector.answer(number, &head, None).await.map_err(|no| for_operator(&no))?;
         let texts: Vec<_> = head.headers.iter().map(|header| header.text().into_owned()).collect();
         let cell = |start: usize, _: usize| texts.get(start).map(|text| text.as_bytes().to_vec());
         let masked = self.mask(number, &outcome.values, cell).await?;
@@ -190,7 +193,8 @@ impl<'c> Exchanges<'c> {
         while show != Show::Unseen && !(ended && buffer.is_empty()) {
             let was_ended = ended;
             more(&mut buffer, &mut left, &mut ended, (show, need as usize), split);
-            let outcome = self.inspector.answer_body(number, &buffer, ended).await.map_err(|no| told(&no))?;
+            let outcome =
+                self.inspector.answer_body(number, &buffer, ended).await.map_err(|no| for_operator(&no))?;
             let release = outcome.release as usize;
             let cell =
                 |start: usize, length: usize| Some(buffer.get(start..start.checked_add(length)?)?.to_vec());
@@ -203,7 +207,7 @@ impl<'c> Exchanges<'c> {
             match why {
                 Some(why) => {
                     let instead = self.inspector.refuse_asked(number, &refused, &why).await;
-                    out.extend(instead.map_err(|no| told(&no))?);
+                    out.extend(instead.map_err(|no| for_operator(&no))?);
                 }
                 None => out.extend(bytes),
             }
@@ -258,7 +262,9 @@ impl<'c> Exchanges<'c> {
         }
         match cells.is_empty() {
             true => Ok(Spans::default()),
-            false => self.inspector.encode(number, &cells, &texts, &ends).await.map_err(|no| told(&no)),
+            false => {
+                self.inspector.encode(number, &cells, &texts, &ends).await.map_err(|no| for_operator(&no))
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use weir_admin::render::line;
 use weir_guests::offline::Workbench;
 use weir_guests::{Capability, LoadProblem, PluginSpec};
-use weir_model::{PluginName, nearest};
+use weir_model::{Fault, PluginName, nearest};
 
 pub(crate) fn plugin(config: &Path, command: PluginCommand) -> anyhow::Result<ExitCode> {
     match command {
@@ -118,6 +118,19 @@ fn settings_of(file: Option<&Path>) -> anyhow::Result<String> {
         bail!("{}: settings are a JSON object", file.display());
     }
     Ok(value.to_string())
+}
+
+/// A plugin's fault as its author reads it.
+fn for_operator(fault: &Fault) -> String {
+    match fault.detail.is_empty() {
+        true => format!("{}: {}", fault.code, fault.message),
+        false => format!("{}: {} ({})", fault.code, fault.message, fault.detail),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn failed(fault: Fault) -> anyhow::Error {
+    anyhow::anyhow!(for_operator(&fault))
 }
 
 fn print_json(view: &impl Serialize) -> anyhow::Result<()> {

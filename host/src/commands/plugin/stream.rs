@@ -2,7 +2,7 @@
 //! carried out as the host would. What a case refuses is refused, what it masks is masked, everything else is allowed.
 
 use super::cases::{RefuseCase, Side};
-use super::glob;
+use super::{for_operator, glob};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use weir_guests::{GuestInspector, InspectorLimits};
@@ -174,7 +174,8 @@ impl<'c> Conversation<'c> {
 
     async fn client_side(&mut self) -> Result<(), String> {
         while self.client.is_ready() && !self.waits && !self.over {
-            let outcome = self.inspector.client(&self.client.bytes, false).await.map_err(|no| told(&no))?;
+            let outcome =
+                self.inspector.client(&self.client.bytes, false).await.map_err(|no| for_operator(&no))?;
             (self.client.need, self.waits) = (outcome.need as usize, outcome.wait);
             let mut covered = 0;
             for event in &outcome.events {
@@ -217,7 +218,8 @@ impl<'c> Conversation<'c> {
 
     /// Something goes in the place of an operation, and perhaps the client hears something at once.
     async fn refuse(&mut self, len: u32, id: u32, why: &Fault) -> Result<(), String> {
-        let Substitute { upstream, client } = self.inspector.refuse(id, why).await.map_err(|no| told(&no))?;
+        let Substitute { upstream, client } =
+            self.inspector.refuse(id, why).await.map_err(|no| for_operator(&no))?;
         self.client.replace(len, &upstream);
         self.server.out.extend_from_slice(&client);
         Ok(())
@@ -227,7 +229,7 @@ impl<'c> Conversation<'c> {
         while self.server.is_ready() && !self.over {
             let kept_from = u32::try_from(self.kept.len().saturating_sub(KEPT)).unwrap_or(0) + 1;
             let said = self.inspector.server(&self.server.bytes, false, kept_from).await;
-            let outcome = said.map_err(|no| told(&no))?;
+            let outcome = said.map_err(|no| for_operator(&no))?;
             self.server.need = outcome.need as usize;
             self.waits = false;
             // How far the bytes that it was given, and its cells, are used up.
@@ -279,7 +281,7 @@ impl<'c> Conversation<'c> {
         let wanted: Vec<u16> = self.wanted.iter().map(|(index, _)| *index).collect();
         self.kept.push(self.wanted.clone());
         let keep = u32::try_from(self.kept.len()).unwrap_or(0);
-        self.inspector.want(&wanted, keep).await.map_err(|no| told(&no))
+        self.inspector.want(&wanted, keep).await.map_err(|no| for_operator(&no))
     }
 
     /// Rows, or a message for people: their values are masked.
@@ -318,7 +320,7 @@ impl<'c> Conversation<'c> {
         }
         let bytes = self.server.bytes.get(..event.len as usize);
         let bytes = bytes.ok_or_else(|| format!("values in bytes that are not there ({covered})"))?.to_vec();
-        let edited = self.inspector.edit(&bytes, event, &masked).await.map_err(|no| told(&no))?;
+        let edited = self.inspector.edit(&bytes, event, &masked).await.map_err(|no| for_operator(&no))?;
         self.server.replace(event.len, &edited);
         Ok(())
     }
@@ -332,13 +334,6 @@ impl RefuseCase {
     /// As a policy's refusal.
     pub(super) fn fault(&self) -> Fault {
         Fault::new(FaultSource::Policy, &self.code, &self.reason)
-    }
-}
-
-pub(super) fn told(fault: &weir_model::Fault) -> String {
-    match fault.detail.is_empty() {
-        true => format!("{}: {}", fault.code, fault.message),
-        false => format!("{}: {} ({})", fault.code, fault.message, fault.detail),
     }
 }
 

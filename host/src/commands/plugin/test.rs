@@ -4,7 +4,7 @@ use super::cases::{self, Case, CaseFile};
 use super::differ::{Differ, Difference};
 use super::exchange::Exchanges;
 use super::stream::{Conversation, Cuts, LIMITS, Split};
-use super::{glob, print_json, refused, runtime, spec_of, workbench};
+use super::{failed, glob, print_json, refused, runtime, spec_of, workbench};
 use crate::cli::PluginTest;
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -207,8 +207,8 @@ impl Tester {
                 claimed: Vec::new(),
             },
         };
-        let mut masker = self.bench.masker(loaded, file.session(case)?).await.map_err(told)?;
-        let plan = masker.plan(0, &columns, &operation).await.map_err(told)?;
+        let mut masker = self.bench.masker(loaded, file.session(case)?).await.map_err(failed)?;
+        let plan = masker.plan(0, &columns, &operation).await.map_err(failed)?;
         let (mut batch, mut places) = (Batch::default(), Vec::new());
         for (at, row) in case.rows.iter().enumerate() {
             for (column, value) in (0..=u16::MAX).zip(row) {
@@ -221,7 +221,7 @@ impl Tester {
         let mut rows = case.rows.clone();
         let mut rules = BTreeMap::new();
         if !batch.is_empty() {
-            let masked = masker.mask(0, &batch).await.map_err(told)?;
+            let masked = masker.mask(0, &batch).await.map_err(failed)?;
             let mut from = 0;
             for (cell, end) in masked.cells.iter().zip(&masked.ends) {
                 let text = masked.texts.get(from..*end as usize).unwrap_or_default();
@@ -271,7 +271,7 @@ impl Tester {
             let (mut split, how) = self.split(round, &mut cuts);
             let opened =
                 self.bench.inspector(loaded, file.session(case)?, &parameters, LIMITS, masking).await;
-            let inspector = opened.map_err(told)?;
+            let inspector = opened.map_err(failed)?;
             let mut conversation = Conversation::new(inspector, case.refuse.as_ref(), &case.masks);
             let mut spoken = Ok(());
             for (side, bytes) in &said {
@@ -316,7 +316,7 @@ impl Tester {
         for round in 0..SPLITS + 2 {
             let (mut split, how) = self.split(round, &mut cuts);
             let opened = self.bench.http_inspector(loaded, session.clone(), LIMITS, masking).await;
-            let mut exchanges = Exchanges::new(opened.map_err(told)?, case.refuse.as_ref(), &case.masks);
+            let mut exchanges = Exchanges::new(opened.map_err(failed)?, case.refuse.as_ref(), &case.masks);
             for (number, exchange) in (1..).zip(&case.exchanges) {
                 let done = exchanges.exchange(number, exchange, &mut split).await;
                 done.map_err(|why| anyhow::anyhow!("exchange {number} ({how}): {why}"))?;
@@ -348,10 +348,6 @@ impl Tester {
             round => (Split::Random(cuts), format!("split {} of seed {}", round - 1, self.seed)),
         }
     }
-}
-
-fn told(fault: Fault) -> anyhow::Error {
-    anyhow::anyhow!("{}: {} {}", fault.code, fault.message, fault.detail)
 }
 
 fn known_verdict(word: &str) -> anyhow::Result<()> {

@@ -169,6 +169,7 @@ fn signs(orders: &str, columns: &[Column], wanted: &[u16]) -> Signs {
         digits: 3,
         bytes: vec![b'!'],
         words: vec!["Key".into()],
+        settled: orders == "signs-settled",
     };
     match orders {
         "signs-column" => signs.columns = vec![columns.len() as u16],
@@ -177,7 +178,7 @@ fn signs(orders: &str, columns: &[Column], wanted: &[u16]) -> Signs {
         "signs-bytes" => signs.bytes = vec![0; 257],
         "signs-long" => signs.words = vec!["x".repeat(65)],
         "signs-short" => signs.words = vec!["x".into()],
-        "signs-none" => signs = Signs { columns: signs.columns, digits: 0, bytes: vec![], words: vec![] },
+        "signs-none" => signs = Signs { columns: signs.columns, digits: 0, bytes: vec![], words: vec![], settled: false },
         _ => {}
     }
     signs

@@ -32,7 +32,8 @@ impl Masker for Plugin {
         let wanted = (0..).zip(&rules).filter(|(_, rule)| rule.is_some()).map(|(index, _)| index).collect();
         let emails = (0..).zip(&rules).filter(|(_, rule)| **rule == Some(EMAIL)).map(|(index, _)| index);
         // Of what has no sign of an address in it nothing is hidden, so it need not be sent.
-        let signs = Signs { columns: emails.collect(), digits: 0, bytes: vec![b'@'], words: vec![] };
+        let signs =
+            Signs { columns: emails.collect(), digits: 0, bytes: vec![b'@'], words: vec![], settled: true };
         self.rules.insert(shape, rules);
         Ok(MaskingPlan { wanted, rules: RULES.map(String::from).into(), reusable: true, signs: Some(signs) })
     }
