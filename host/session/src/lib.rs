@@ -11,7 +11,7 @@ pub mod exchange;
 pub mod http;
 mod judging;
 mod ledger;
-mod masking;
+pub mod masking;
 pub mod ports;
 mod running;
 mod shown;

@@ -145,6 +145,32 @@ async fn mask_planned<M: Maskers>(maskers: &mut M, plan: &MaskPlan, texts: &Batc
     Ok(edited)
 }
 
+/// Masks texts that go into the trail outside of a session's operations, one for each column. What changes is put in
+/// their place; the answer says by which rules.
+///
+/// # Errors
+/// When a masker fails: then none of them may be stored.
+pub async fn texts<M: Maskers>(
+    maskers: &mut M,
+    columns: &[Column],
+    texts: &mut [&mut String],
+    operation: &Operation,
+) -> Result<Vec<Applied>, Fault> {
+    if !maskers.active() {
+        return Ok(Vec::new());
+    }
+    let plan = maskers.plan(TEXT_SLOT, columns, operation).await?;
+    let mut batch = Batch::default();
+    for (index, text) in texts.iter().enumerate() {
+        push(&mut batch, text, index)?;
+    }
+    let edited = mask_planned(maskers, &plan, &batch).await?;
+    for (index, text) in edited.texts {
+        **texts.get_mut(index).ok_or_else(out_of_bounds)? = text;
+    }
+    Ok(edited.applied)
+}
+
 /// What the upstream said about a failure, masked for the trail. `operation`: what failed, if it is known.
 pub(crate) async fn message_as_recorded<M: Maskers>(
     maskers: &mut M,

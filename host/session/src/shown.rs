@@ -13,6 +13,8 @@ const MAX_WORD_DIGITS: usize = 4;
 
 /// Columns that are kept for the next operation.
 const MAX_KEPT_COLUMNS: usize = 64;
+/// And so many bytes of their names.
+const MAX_KEPT_BYTES: usize = 16 * 1024;
 
 pub(crate) struct Shown {
     /// Shared with what runs, until a masker changes it.
@@ -111,7 +113,9 @@ impl Parts {
 
     /// Gives memory back that is seldom needed.
     pub(crate) fn relax(&mut self) {
-        if self.columns.len() > MAX_KEPT_COLUMNS {
+        // Names of parameters are the client's.
+        let bytes: usize = self.columns.iter().map(|column| column.name.len()).sum();
+        if self.columns.len() > MAX_KEPT_COLUMNS || bytes > MAX_KEPT_BYTES {
             *self = Self::default();
         }
     }

@@ -10,13 +10,11 @@ use crate::trail::{Opening, SessionTrail};
 use std::sync::{Arc, Mutex};
 use weir_audit::{LoginStage, Place};
 use weir_guests::SessionJudges;
-use weir_model::{
-    Action, Applied, Attribute, Column, Decision, Fault, FaultSource, JudgedBy, Operation, SessionInfo,
-    Verdict,
-};
+use weir_model::{Action, Attribute, Column, Decision, Fault, JudgedBy, Operation, SessionInfo, Verdict};
 use weir_session::decide::fold;
+use weir_session::masking;
 use weir_session::ports::{Entry, Intent, Maskers, Outcome, Policies, Round, Trail};
-use weir_session::traffic::{Batch, Status, TOP_BIT};
+use weir_session::traffic::Status;
 use weir_wire::postgres::{ErrorReport, SqlState, StartupParameters};
 
 /// Settings that change nothing but the form of answers, or only describe the client: what every driver sends.
@@ -29,8 +27,6 @@ const UTF8: [&str; 5] = ["utf8", "utf-8", "unicode", "'utf-8'", "'utf8'"];
 const MAX_SETTINGS: usize = 128;
 /// Operations of a session are numbered by its inspector from 1 on in 32 bits; those of its first packet lie behind.
 const NUMBERS_FROM: u64 = 1 << 32;
-/// The maskers' slot for texts that go into the trail.
-const TEXT_SLOT: u32 = 0;
 
 /// Every setting the client brings, those inside `options` included, by lower-case name, in the order in which they
 /// take effect.
@@ -140,7 +136,7 @@ impl PostgresHouse {
         for (id, mut operation, decision) in intents {
             let about = operation.clone();
             let columns = [labelled("statement", "statement")];
-            let masked = mask(maskers, &columns, &mut [&mut operation.text], &about).await?;
+            let masked = masking::texts(maskers, &columns, &mut [&mut operation.text], &about).await?;
             entries.push(Entry::Intent(Intent {
                 id,
                 continues: 0,
@@ -154,7 +150,7 @@ impl PostgresHouse {
         if !claimed.is_empty() {
             let columns: Vec<_> = claimed.iter().map(|claim| labelled(&claim.name, "parameter")).collect();
             let mut texts: Vec<_> = claimed.iter_mut().map(|claim| &mut claim.value).collect();
-            mask(maskers, &columns, &mut texts, &operation("", "")).await?;
+            masking::texts(maskers, &columns, &mut texts, &operation("", "")).await?;
         }
         let trail = SessionTrail {
             audit: self.shared.audit.clone(),
@@ -237,32 +233,6 @@ fn refusal(verdict: &Verdict) -> Option<String> {
 
 fn labelled(name: &str, label: &str) -> Column {
     Column { name: name.to_owned(), labels: vec![label.to_owned()], ..Column::default() }
-}
-
-/// Puts what the maskers say in the place of texts, one per column.
-async fn mask(
-    maskers: &mut impl Maskers,
-    columns: &[Column],
-    texts: &mut [&mut String],
-    about: &Operation,
-) -> Result<Vec<Applied>, Fault> {
-    if !maskers.active() || maskers.plan(TEXT_SLOT, columns, about).await?.wanted.is_empty() {
-        return Ok(Vec::new());
-    }
-    let failed = || Fault::new(FaultSource::Plugin, "58000", "a masker failed");
-    let mut batch = Batch::default();
-    for (column, text) in (0..).zip(texts.iter()) {
-        batch.push(text.as_bytes(), column).map_err(|_| failed())?;
-    }
-    let masked = maskers.mask(TEXT_SLOT, &batch).await?;
-    let mut start = 0;
-    for (cell, end) in masked.cells.iter().zip(&masked.ends) {
-        let text = masked.texts.get(start..*end as usize).ok_or_else(failed)?;
-        start = *end as usize;
-        let place = texts.get_mut((cell & !TOP_BIT) as usize).ok_or_else(failed)?;
-        **place = String::from_utf8_lossy(text).into_owned();
-    }
-    Ok(masked.applied)
 }
 
 /// The command line in `options`: `-c name=value` and `--name=value`, blanks escaped by a backslash
