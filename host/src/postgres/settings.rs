@@ -13,7 +13,7 @@ use weir_guests::SessionJudges;
 use weir_model::{Action, Attribute, Column, Decision, Fault, JudgedBy, Operation, SessionInfo, Verdict};
 use weir_session::decide::fold;
 use weir_session::masking;
-use weir_session::ports::{Entry, Intent, Maskers, Outcome, Policies, Round, Trail};
+use weir_session::ports::{Entry, Intent, Outcome, Policies, Round, Trail};
 use weir_session::traffic::Status;
 use weir_wire::postgres::{ErrorReport, SqlState, StartupParameters};
 

@@ -63,6 +63,7 @@ impl<'t> Tree<'t> {
 
     /// The place behind `key` in the object `object`, which stands at `parent`. `before`: that of the member before, if
     /// there is one.
+    #[expect(clippy::ptr_arg, reason = "a new one is kept as it came: borrowed, unless it has escapes")]
     pub(crate) fn member(
         &mut self,
         parent: u32,
@@ -103,6 +104,7 @@ impl<'t> Tree<'t> {
         Ok(place)
     }
 
+    #[expect(clippy::ptr_arg, reason = "a new one is kept as it came: borrowed, unless it has escapes")]
     fn look_up(&mut self, parent: u32, key: &Cow<'t, str>) -> Result<u32, Problem> {
         let member = (parent, key.clone());
         if let Some(place) = self.members.get(&member) {

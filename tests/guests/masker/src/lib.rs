@@ -178,7 +178,9 @@ fn signs(orders: &str, columns: &[Column], wanted: &[u16]) -> Signs {
         "signs-bytes" => signs.bytes = vec![0; 257],
         "signs-long" => signs.words = vec!["x".repeat(65)],
         "signs-short" => signs.words = vec!["x".into()],
-        "signs-none" => signs = Signs { columns: signs.columns, digits: 0, bytes: vec![], words: vec![], settled: false },
+        "signs-none" => {
+            signs = Signs { columns: signs.columns, digits: 0, bytes: vec![], words: vec![], settled: false }
+        }
         _ => {}
     }
     signs
