@@ -36,6 +36,7 @@ weir_plan weir_plan_for(uint32_t shape, const weir_column *columns, size_t count
     weir_rule(&plan, "salary");
     weir_rule(&plan, "email");
     weir_sign_byte(&plan, '@');
+    weir_sign_settled(&plan);
     for (size_t at = 0; at < count; at++) {
         shapes[shape].rules = weir_grow(shapes[shape].rules, at, 1);
         shapes[shape].rules[at] = rule_of(&columns[at]);

@@ -23,7 +23,7 @@ func (hide *hideSalaries) Open(*weir.SessionInfo) error { return nil }
 func (hide *hideSalaries) Plan(shape uint32, columns []weir.Column, _ *weir.Operation) (*weir.MaskingPlan, error) {
 	plan := &weir.MaskingPlan{Rules: []string{"salary", "email"}, Reusable: true}
 	// Of what has no sign of an address in it nothing is hidden, so it need not be sent.
-	plan.Signs = &weir.Signs{Bytes: []byte("@")}
+	plan.Signs = &weir.Signs{Bytes: []byte("@"), Settled: true}
 	rules := make([]uint16, len(columns))
 	for at, column := range columns {
 		switch column.Source {

@@ -17,7 +17,7 @@ export class Plugin extends Masker {
         this.#rules.set(shape, rules);
         const indices = (is) => rules.flatMap((rule, index) => (is(rule) ? [index] : []));
         // Of what has no sign of an address in it nothing is hidden, so it need not be sent.
-        const signs = { columns: indices((rule) => rule === EMAIL), bytes: [AT] };
+        const signs = { columns: indices((rule) => rule === EMAIL), bytes: [AT], settled: true };
         return { wanted: indices((rule) => rule >= 0), rules: RULES, reusable: true, signs };
     }
 

@@ -17,7 +17,7 @@ class Plugin(Masker):
         rules = self.rules[shape] = [RULES.get(column.source) for column in columns]
         wanted = [index for index, rule in enumerate(rules) if rule is not None]
         # Of what has no sign of an address in it nothing is hidden, so it need not be sent.
-        signs = Signs([index for index in wanted if rules[index] == RULES["email"]], bytes=b"@")
+        signs = Signs([index for index in wanted if rules[index] == RULES["email"]], bytes=b"@", settled=True)
         return Plan(wanted, list(RULES), reusable=True, signs=signs)
 
     def mask(self, shape: int, values: Batch) -> Edits:
