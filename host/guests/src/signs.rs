@@ -143,9 +143,8 @@ pub(crate) struct Signs {
 /// every operation (the upstream's name, a statement's text) need not be asked about each time.
 #[derive(Debug, Default)]
 struct Left {
+    /// the newest first
     texts: Vec<(u16, Box<[u8]>)>,
-    /// the place of the oldest, when all are taken
-    oldest: usize,
 }
 
 /// Texts kept, and their length at most.
@@ -161,13 +160,8 @@ impl Left {
         if text.len() > LEFT_BYTES || self.has(usize::from(column), text) {
             return;
         }
-        let new = (column, Box::from(text));
-        if self.texts.len() < LEFT {
-            self.texts.push(new);
-        } else if let Some(place) = self.texts.get_mut(self.oldest) {
-            *place = new;
-            self.oldest = (self.oldest + 1) % LEFT;
-        }
+        self.texts.truncate(LEFT - 1);
+        self.texts.insert(0, (column, Box::from(text)));
     }
 }
 

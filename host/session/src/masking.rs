@@ -4,7 +4,8 @@
 //! operation must not run.
 
 use crate::ports::{Intent, MaskPlan, Maskers};
-use crate::shown::{Parts, Place, Shown, WITHHELD, labelled};
+pub use crate::shown::labelled;
+use crate::shown::{Parts, Place, Shown, WITHHELD};
 use crate::traffic::{Batch, Masked, Request, ResultInfo, TOP_BIT};
 use std::sync::Arc;
 use weir_model::{Action, Applied, Column, Decision, Fault, FaultSource, Operation, SessionId};

@@ -223,7 +223,8 @@ fn is_word(value: &str) -> bool {
         && bytes.iter().filter(|byte| byte.is_ascii_digit()).count() <= MAX_WORD_DIGITS
 }
 
-pub(crate) fn labelled(name: &str, label: &str) -> Column {
+/// The column of a text about an operation.
+pub fn labelled(name: &str, label: &str) -> Column {
     Column { name: name.to_owned(), labels: vec![label.to_owned()], ..Column::default() }
 }
 

@@ -10,9 +10,9 @@ use crate::trail::{Opening, SessionTrail};
 use std::sync::{Arc, Mutex};
 use weir_audit::{LoginStage, Place};
 use weir_guests::SessionJudges;
-use weir_model::{Action, Attribute, Column, Decision, Fault, JudgedBy, Operation, SessionInfo, Verdict};
+use weir_model::{Action, Attribute, Decision, Fault, JudgedBy, Operation, SessionInfo, Verdict};
 use weir_session::decide::fold;
-use weir_session::masking;
+use weir_session::masking::{self, labelled};
 use weir_session::ports::{Entry, Intent, Outcome, Policies, Round, Trail};
 use weir_session::traffic::Status;
 use weir_wire::postgres::{ErrorReport, SqlState, StartupParameters};
@@ -229,10 +229,6 @@ fn refusal(verdict: &Verdict) -> Option<String> {
         Verdict::Hold { reason, .. } => Some(format!("{reason} (it cannot wait for approval here)")),
         Verdict::Rewrite { .. } => Some("a policy rewrites it, which cannot be done here".into()),
     }
-}
-
-fn labelled(name: &str, label: &str) -> Column {
-    Column { name: name.to_owned(), labels: vec![label.to_owned()], ..Column::default() }
 }
 
 /// The command line in `options`: `-c name=value` and `--name=value`, blanks escaped by a backslash

@@ -72,11 +72,7 @@ impl<'t> Tree<'t> {
         object: u64,
     ) -> Result<u32, Problem> {
         // Objects of one list mostly have the same keys in the same order.
-        let guess = match before {
-            Some(before) => self.nodes.get(before as usize).map(|node| node.next),
-            None => self.nodes.get(parent as usize).map(|node| node.first),
-        };
-        let guess = guess.filter(|guess| {
+        let guess = self.following(parent, before).map(|guess| *guess).filter(|guess| {
             let guessed = self.nodes.get(*guess as usize);
             guessed.is_some_and(|node| node.parent == parent && node.key.as_ref() == Some(key))
         });
@@ -84,12 +80,8 @@ impl<'t> Tree<'t> {
             Some(place) => place,
             None => {
                 let place = self.look_up(parent, key)?;
-                let guessed = match before {
-                    Some(before) => self.nodes.get_mut(before as usize).map(|node| &mut node.next),
-                    None => self.nodes.get_mut(parent as usize).map(|node| &mut node.first),
-                };
-                if let Some(guessed) = guessed {
-                    *guessed = place;
+                if let Some(following) = self.following(parent, before) {
+                    *following = place;
                 }
                 place
             }
@@ -102,6 +94,14 @@ impl<'t> Tree<'t> {
             node.seen = object;
         }
         Ok(place)
+    }
+
+    /// Where it stands what came behind a member last time, or as the first one.
+    fn following(&mut self, parent: u32, before: Option<u32>) -> Option<&mut u32> {
+        match before {
+            Some(before) => self.nodes.get_mut(before as usize).map(|node| &mut node.next),
+            None => self.nodes.get_mut(parent as usize).map(|node| &mut node.first),
+        }
     }
 
     #[expect(clippy::ptr_arg, reason = "a new one is kept as it came: borrowed, unless it has escapes")]

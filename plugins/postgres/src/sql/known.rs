@@ -37,12 +37,12 @@ impl Known {
             return Rc::new(read(text, reading, open));
         }
         let has_shape = shape(text, &mut self.shape);
-        let known = self.texts.iter().position(|known| {
+        let known = self.texts.iter().find(|known| {
             let same =
                 if known.is_shape { has_shape && *known.shape == *self.shape } else { *known.shape == *text };
             same && known.reading == reading && known.open == open
         });
-        if let Some(known) = known.and_then(|place| self.texts.get(place)) {
+        if let Some(known) = known {
             return Rc::clone(&known.facts);
         }
         let facts = Rc::new(read(text, reading, open));
