@@ -145,6 +145,8 @@ def test_why_a_plugin_is_not_what_its_file_says(gateway, connect, mark):
     weir.wait_for("the refusal", lambda: gate()["state"] == "kept")
     assert gate()["problem"] in weir.trail(kind="plugin-refused")[-1]["body"]["detail"]["reason"]
     goes_on(connect(weir.endpoint), mark())
+    weir.install("gate", PLUGINS / "allow.wasm")
+    weir.wait_for("the repair", lambda: (gate()["state"], gate()["problem"]) == ("ready", None))
     (weir.plugins_folder / "gate.wasm").unlink()
     weir.wait_for("the removal", lambda: gate()["state"] == "missing")
     assert gate()["problem"].startswith("its file is gone")

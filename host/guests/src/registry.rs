@@ -173,6 +173,8 @@ pub enum GuestEvent {
 struct Configured {
     specs: Vec<PluginSpec>,
     seen: BTreeMap<PluginName, PluginLook>,
+    /// Whose newest file was refused.
+    refused: BTreeSet<PluginName>,
 }
 
 pub(crate) struct Registry {
@@ -351,6 +353,7 @@ impl Registry {
                     let (probation, set_aside) = probation.unzip();
                     loaded.probation = probation;
                     configured.seen.insert(name.clone(), look);
+                    configured.refused.remove(name);
                     count(&self.metrics(name).loads);
                     events.push(GuestEvent::Loaded {
                         name: name.clone(),
@@ -368,6 +371,7 @@ impl Registry {
                 }
                 Some(Step::Bad { problem, digest, look }) => {
                     configured.seen.insert(name.clone(), look);
+                    configured.refused.insert(name.clone());
                     count(&self.metrics(name).refusals);
                     let generation = before.number;
                     let problem_told = problem.clone();
@@ -381,6 +385,7 @@ impl Registry {
                 }
                 Some(Step::Gone) => {
                     configured.seen.remove(name);
+                    configured.refused.remove(name);
                     if let Some(running) = running {
                         let (name, digest) = (name.clone(), running.digest);
                         events.push(GuestEvent::Removed { name, digest, generation: number });
@@ -390,6 +395,18 @@ impl Registry {
                 Some(Step::Unchanged(look)) => {
                     look.map(|look| configured.seen.insert(name.clone(), look));
                     stay(&mut plugins);
+                    // The file is again the one that has served all along: whoever was told of the bad one is told so.
+                    if let Some(running) = running.filter(|_| look.is_some())
+                        && configured.refused.remove(name)
+                    {
+                        events.push(GuestEvent::Loaded {
+                            name: name.clone(),
+                            digest: running.digest,
+                            world: running.world,
+                            version: running.manifest.version.clone(),
+                            generation: before.number,
+                        });
+                    }
                     ReloadOutcome::Unchanged
                 }
                 Some(Step::Unsettled) | None => {
@@ -401,6 +418,7 @@ impl Registry {
         }
         for dropped in before.plugins().filter(|old| !specs.iter().any(|spec| spec.name == old.name)) {
             configured.seen.remove(&dropped.name);
+            configured.refused.remove(&dropped.name);
             let (name, digest) = (dropped.name.clone(), dropped.digest);
             events.push(GuestEvent::Removed { name, digest, generation: number });
         }

@@ -231,10 +231,15 @@ fn line(record: &Record) -> String {
     for name in ["plugin", "token"].into_iter().filter_map(|key| detail(key)?.as_str()) {
         let _ = write!(line, " {}", weir_admin::render::line(name));
     }
-    let shown = ["text", "message", "reason", "comment"]
+    let shown = ["text", "message", "reason", "comment", "problems", "changes"]
         .iter()
         .find_map(|key| payload.get(key).or_else(|| detail(key)))
-        .and_then(serde_json::Value::as_str)
+        .map(|said| match said {
+            serde_json::Value::Array(all) => {
+                all.iter().filter_map(serde_json::Value::as_str).collect::<Vec<_>>().join("; ")
+            }
+            said => said.as_str().unwrap_or_default().to_owned(),
+        })
         .filter(|text| !text.is_empty());
     if let Some(text) = shown {
         let short: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(100).collect();

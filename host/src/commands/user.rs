@@ -34,7 +34,14 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
             certificates,
             no_password,
         } => {
-            let password = if no_password {
+            let is_taken = match file.exists() {
+                true => users::load(&file, &Machine)
+                    .ok()
+                    .map(|(all, _)| all.iter().any(|known| known.name == name)),
+                false => Some(false),
+            };
+            // Nobody types a password for a name that is taken: that is refused below.
+            let password = if no_password || is_taken == Some(true) {
                 None
             } else {
                 let asked = format!("Password for {name}: ");
@@ -58,15 +65,17 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
             };
             let Ok(gateway) = client(config) else { return Ok(ExitCode::from(super::EXIT_CONFIG)) };
             // What is left of an earlier user of that name, who was taken out by hand, is not this one's.
-            let is_new = !file.exists()
-                || users::load(&file, &Machine)
-                    .is_ok_and(|(all, _)| all.iter().all(|known| known.name != name));
-            if is_new {
+            if is_taken == Some(false) {
                 let left = token::revoke_all_of(&gateway, &name);
                 left.with_context(|| format!("the tokens of an earlier {name} could not be revoked"))?;
             }
             users::add(&file, &user)?;
             println!("added {name} to {}", file.display());
+            if user.groups.is_empty() {
+                println!(
+                    "{name} is in no group: only an `allow` with \"user:{name}\" lets {name} reach something"
+                );
+            }
         }
         UserCommand::Passwd { name, password_stdin } => {
             let password = password::new(password_stdin, &format!("New password for {name}: "), FROM_STDIN)?;

@@ -12,7 +12,7 @@ use crate::names::Capabilities;
 use crate::pkt;
 use crate::target::{Door, Service};
 use weir_sdk::Fault;
-use weir_sdk::http::{Header, OwnAnswer};
+use weir_sdk::http::{Header, OwnAnswer, is_unavailable};
 
 /// A reason in a report's line, in bytes: git shows it in one line.
 const MAX_REASON: usize = 500;
@@ -33,6 +33,7 @@ pub fn plain(why: &Fault) -> OwnAnswer {
         "git-malformed" | "git-path" | "git-service" => 400,
         "git-method" => 405,
         "git-content-type" => 415,
+        code if is_unavailable(code) => 503,
         _ => 403,
     };
     own(status, "text/plain; charset=utf-8", format!("{}\n", said(why)).into_bytes())
@@ -175,6 +176,8 @@ mod tests {
         assert_eq!(text(&answer), "0029\u{3}weir: main is protected (protected)\n");
         let answer = push(&capabilities(""), &REFS, &why());
         assert_eq!((answer.status, text(&answer).as_str()), (403, "weir: main is protected (protected)\n"));
+        let down = Fault::new("58030", "the operation could not be recorded");
+        assert_eq!(push(&capabilities(""), &REFS, &down).status, 503);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Why this inspector refuses, and what a refusal looks like to the client: `application/problem+json` (RFC 9457).
 
-use weir_sdk::http::{Fault, Header, OwnAnswer};
+use weir_sdk::http::{Fault, Header, OwnAnswer, is_unavailable};
 
 pub const HEAD: &str = "malformed-head";
 pub const PATH: &str = "malformed-path";
@@ -37,17 +37,11 @@ fn status(refused: bool, code: &str) -> (u16, &'static str) {
         TOO_MANY | "too-large" => (413, "Content Too Large"),
         UNSEEN_BODY | CHARSET => (415, "Unsupported Media Type"),
         "revoked" | "refused" => (403, "Forbidden"),
-        code if is_host(code) => (503, "Service Unavailable"),
+        code if is_unavailable(code) => (503, "Service Unavailable"),
         _ if refused => (403, "Forbidden"),
         code if code.starts_with("answer-") || code.starts_with("upstream-") => (502, "Bad Gateway"),
         _ => (503, "Service Unavailable"),
     }
-}
-
-/// The host's own troubles: its words, and the classes of SQLSTATE it speaks of resources, operators and systems in.
-fn is_host(code: &str) -> bool {
-    let class = code.len() == 5 && ["53", "57", "58"].iter().any(|class| code.starts_with(class));
-    class || matches!(code, "shutting-down" | "cut-short" | "request-unsendable")
 }
 
 fn literal(text: &str) -> String {

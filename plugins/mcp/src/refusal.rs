@@ -8,7 +8,7 @@ use crate::memory::{Asked, Exchange};
 use crate::message::{Id, code};
 use crate::sse;
 use serde_json::json;
-use weir_sdk::http::{Fault, Header, OwnAnswer};
+use weir_sdk::http::{Fault, Header, OwnAnswer, is_unavailable};
 
 /// The host's word for a request that its client took back while it waited.
 const CANCELLED: &str = "cancelled-by-client";
@@ -32,8 +32,10 @@ fn is_of_upstream(why: &Fault) -> bool {
     why.code.starts_with("upstream") || why.code.starts_with("answer")
 }
 
+/// Policies and reviewers refuse operations; the host does when it cannot do its own part.
 fn by_policy(why: &Fault) -> String {
-    format!("refused by policy ({}): {}", why.code, why.message)
+    let who = if is_unavailable(&why.code) { "refused by the gateway" } else { "refused by policy" };
+    format!("{who} ({}): {}", why.code, why.message)
 }
 
 fn headers(content_type: &str) -> Vec<Header> {
@@ -98,6 +100,7 @@ fn nothing_parsed(exchange: &Exchange, refused: &[u32], why: &Fault, has_head: b
     let (status, rpc) = match &exchange.trouble {
         Some((status, wrong)) => (*status, wrong.rpc),
         None if is_of_upstream(why) => (502, code::INTERNAL),
+        None if is_unavailable(&why.code) => (503, code::INTERNAL),
         None if !refused.is_empty() => (403, code::REFUSED),
         None if why.code.contains("too-large") => (413, code::INVALID_REQUEST),
         None if exchange.head.is_some() => (403, code::REFUSED),

@@ -39,6 +39,15 @@ fn a_refused_call_is_a_result_that_a_model_can_act_on() {
 }
 
 #[test]
+fn a_gateway_in_trouble_does_not_blame_a_policy() {
+    let mut host = host();
+    let sent = host.post(CALL);
+    let (_, _, body) = host.refuse(&sent, &[sent.operations[0].id], "58030", "not recorded");
+    let text = "refused by the gateway (58030): not recorded";
+    assert_eq!(parsed(&body)["result"]["content"][0]["text"], text);
+}
+
+#[test]
 fn since_2026_a_result_says_that_it_is_complete() {
     let mut host = host();
     let mut headers = JSON.to_vec();

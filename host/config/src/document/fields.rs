@@ -268,9 +268,16 @@ impl<'d, 'r> Fields<'d, 'r> {
             if nearest::nearest(&key.value, &self.asked).is_none_or(secret::is_name_of_secret) {
                 secret::hide(&entry.node, self.report);
             }
+            let mut help = nearest::suggest(&key.value, &self.asked, "the keys here are");
+            if self.asked.contains(&"settings") && nearest::nearest(&key.value, &self.asked).is_none() {
+                help = format!(
+                    "what a plugin itself knows goes into `settings = {{ {} = … }}`; {help}",
+                    key.value
+                );
+            }
             self.report
                 .error(code::UNKNOWN_KEY, key.span, format!("{} has no key `{}`", self.title, key.value))
-                .help(nearest::suggest(&key.value, &self.asked, "the keys here are"));
+                .help(help);
         }
     }
 

@@ -88,6 +88,13 @@ async fn a_bad_file_keeps_the_version_that_runs() {
         assert!(house.events.try_recv().is_err());
     }
     assert_eq!(house.metrics("policy").refusals.load(Ordering::Relaxed), 4);
+    // The file that runs, once more: it is in service, and that is told once.
+    house.replace("policy", &guest("policy"));
+    house.guests.rescan().await;
+    let GuestEvent::Loaded { generation: 1, digest, .. } = house.event().await else { panic!("not told") };
+    assert_eq!(digest, good);
+    house.guests.rescan().await;
+    assert!(house.events.try_recv().is_err());
     house.replace("policy", &variant(&guest("policy"), 2));
     house.guests.rescan().await;
     assert_ne!(ask(&mut session, "allow").await.by.digest, good);

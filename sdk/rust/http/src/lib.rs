@@ -28,6 +28,13 @@ pub mod show {
     pub const SEEN: u8 = 4;
 }
 
+/// Whether a refusal with this code is about the gateway (its trail, a disk, a limit, a shutdown), so that neither the client
+/// nor a policy is to blame and the same may work later: classes 53, 57 and 58 of SQLSTATE, and three words of the host's own.
+pub fn is_unavailable(code: &str) -> bool {
+    let class = code.len() == 5 && ["53", "57", "58"].iter().any(|class| code.starts_with(class));
+    class || matches!(code, "shutting-down" | "cut-short" | "request-unsendable")
+}
+
 /// Marks starts in `decoded`, and cells that become nothing.
 pub const TOP_BIT: u32 = 1 << 31;
 
