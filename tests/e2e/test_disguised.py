@@ -81,3 +81,14 @@ def test_a_definition_does_not_hide_a_file(standard, connect, ran):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(f"alter table {name} add column z text default ('/etc/hostname'::text).pg_read_file")
     connection.execute(f"alter table {name} add column z text default ('a'::text)")
+
+
+def test_a_number_that_switches_something_is_no_other_number(standard, connect, server):
+    """The same text with another number is often known already; here the number says whether the DELETE runs."""
+    connection = connect(standard(sections=HELD).endpoint)
+    before = server.sql("select count(*) from orders", "customers")
+    for what in ("delete from orders", "with gone as (delete from orders returning id) select id from gone"):
+        connection.execute(f"explain (analyze 0) {what}")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(f"explain (analyze 1) {what}")
+    assert server.sql("select count(*) from orders", "customers") == before
