@@ -75,6 +75,18 @@ def test_bulk_changes_written_as_an_insert_wait(standard, connect, server):
     assert server.sql("select sum(balance) from customers", "customers") == before
 
 
+@pytest.mark.parametrize("where", [
+    "id = nextval('customers_id_seq')",
+    "id = any (array_positions(array_fill(1, array[100000]), 1))",
+])
+def test_a_table_walked_by_what_looks_like_a_value_waits(standard, connect, server, where):
+    connection = connect(standard(sections=HELD).endpoint)
+    before = server.sql("select sum(balance) from customers", "customers")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(f"update customers set balance = 7 where {where}")
+    assert server.sql("select sum(balance) from customers", "customers") == before
+
+
 def test_a_definition_does_not_hide_a_file(standard, connect, ran):
     name, _ = ran
     connection = connect(standard(guard={"allow": ["schema-change"]}).endpoint)

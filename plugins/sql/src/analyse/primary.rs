@@ -4,7 +4,7 @@ use super::Class;
 use super::arguments::class_of_computed;
 use super::expr::Rule;
 use super::parser::{Parse, Parser, Stop, Wide};
-use super::selective::{Expr, Shape};
+use super::selective::{Expr, Shape, keeps_constant};
 use crate::functions;
 use crate::keyword::{Category, Keyword};
 use crate::lex::Kind;
@@ -296,7 +296,7 @@ impl Parser<'_> {
             self.expect(Kind::RightParen)?;
             all = Expr::OTHER;
         }
-        if self.aggregate_tail()? {
+        if self.aggregate_tail()? || last - first > 2 || !keeps_constant(schema.as_deref(), &name) {
             all = Expr::OTHER;
         }
         Ok(all)

@@ -3,7 +3,9 @@
 //! `DELETE FROM t WHERE true` is a `DELETE` without a `WHERE`, and so is `WHERE id = id`. A condition counts
 //! as selective only if it can be proved to depend on the row by its form: at least one of its AND-ed parts,
 //! in every OR-ed arm, must hold a plain column of the target equal to something that does not come from the
-//! same row (a literal, a parameter, one of a list of them), to NULL, or to the beginning of a text. Whatever is not of
+//! same row (a literal, a parameter, one of a list of them, what a few functions make of them), to NULL, or to the beginning of a
+//! text. A call of any other function does not count: `id = nextval('s')` walks a table, and
+//! `id = any(array_positions(...))` is a range. Whatever is not of
 //! such a form is not selective; the price of a wrong "no" is a question to a person, the price of a wrong "yes" a
 //! table.
 //!
@@ -11,7 +13,7 @@
 //! `id = (select id)`, which may be the row's own) do not count: both may match everything, and text cannot tell.
 //! So it is with a joined relation, unless what is joined are values that are written down (`FROM (VALUES ...) v`,
 //! `FROM unnest($1) v(id)`), few rows by a LIMIT, or rows of a table with a column that is equal to such a value. Known to count
-//! although it may match everything: `is null`.
+//! although it may match everything: `is null`, and all values that a column can have (`flag in (true, false)`).
 
 use super::parser::{Parser, Wide};
 use crate::lex::Kind;
@@ -103,6 +105,51 @@ impl Expr {
 
 /// Columns every row has, with values that may be the same in all of them.
 const SYSTEM_COLUMNS: [&str; 5] = ["tableoid", "xmin", "xmax", "cmin", "cmax"];
+
+/// Functions that make one value of one value, the same for every row of a statement.
+const OF_VALUES: [&str; 36] = [
+    "abs",
+    "btrim",
+    "ceil",
+    "ceiling",
+    "concat",
+    "convert_from",
+    "convert_to",
+    "date",
+    "date_trunc",
+    "decode",
+    "encode",
+    "floor",
+    "left",
+    "length",
+    "lower",
+    "ltrim",
+    "make_date",
+    "make_timestamp",
+    "make_timestamptz",
+    "md5",
+    "now",
+    "replace",
+    "right",
+    "round",
+    "rtrim",
+    "sha256",
+    "statement_timestamp",
+    "substr",
+    "to_char",
+    "to_date",
+    "to_hex",
+    "to_number",
+    "to_timestamp",
+    "transaction_timestamp",
+    "trunc",
+    "upper",
+];
+
+/// Is the call of this function (by its folded name) with constants as good as a constant?
+pub(super) fn keeps_constant(schema: Option<&str>, name: &str) -> bool {
+    schema.is_none_or(|schema| schema == "pg_catalog") && OF_VALUES.binary_search(&name).is_ok()
+}
 
 impl Parser<'_> {
     /// `left = right`

@@ -2,6 +2,7 @@
 //! JSON_TABLE.
 
 use super::parser::{Parse, Parser, Stop, Wide};
+use super::selective::keeps_constant;
 use crate::keyword::{Category, Keyword};
 use crate::lex::{Kind, Token};
 
@@ -18,6 +19,24 @@ pub(super) struct Mark {
 
 /// Functions that make as many rows as a number says.
 const COUNT: [&str; 2] = ["generate_series", "generate_subscripts"];
+
+/// Functions that make rows of the elements of what they are given.
+const UNFOLD: [&str; 14] = [
+    "json_array_elements",
+    "json_array_elements_text",
+    "json_populate_record",
+    "json_populate_recordset",
+    "json_to_record",
+    "json_to_recordset",
+    "jsonb_array_elements",
+    "jsonb_array_elements_text",
+    "jsonb_populate_record",
+    "jsonb_populate_recordset",
+    "jsonb_to_record",
+    "jsonb_to_recordset",
+    "string_to_table",
+    "unnest",
+];
 
 impl Parser<'_> {
     /// To be asked where the function's name begins.
@@ -52,19 +71,50 @@ impl Parser<'_> {
         self.tokens.get(last).map(|token| self.name_of(*token).into_owned())
     }
 
-    /// Between there and here stands what may make any number of rows, whatever is read in FROM: a count, or a query
-    /// in an expression, which a function may unfold.
+    /// Between there and here stands what may make any number of rows, whatever is read in FROM: a count, or a query in
+    /// an expression, which a function may unfold, or what a function makes of less and another unfolds
+    /// (`unnest(enum_range(null::t))`).
     pub(super) fn makes_rows_since(&self, mark: &Mark) -> bool {
         let tokens = self.tokens.get(mark.at..self.at).unwrap_or_default();
-        let counts = |token: &Token| token.kind.is_name() && COUNT.contains(&&*self.name_of(*token));
-        self.found.inner_queries > mark.inner_queries || tokens.iter().any(counts)
+        let is_one_of = |names: &[&str]| {
+            tokens.iter().any(|token| token.kind.is_name() && names.contains(&&*self.name_of(*token)))
+        };
+        self.found.inner_queries > mark.inner_queries
+            || is_one_of(&COUNT)
+            || is_one_of(&UNFOLD) && self.has_own_call_since(mark)
+    }
+
+    /// Between there and here stands a call whose rows, or elements, are not what it is given.
+    fn has_own_call_since(&self, mark: &Mark) -> bool {
+        let tokens = self.tokens.get(mark.at..self.at).unwrap_or_default();
+        (0..tokens.len()).any(|at| tokens.get(at..).is_some_and(|from| self.is_own_call(tokens, at, from)))
+    }
+
+    fn is_own_call(&self, all: &[Token], at: usize, from: &[Token]) -> bool {
+        let [name, Token { kind: Kind::LeftParen, .. }, ..] = from else { return false };
+        if !name.kind.is_name() {
+            return false;
+        }
+        let before = |back: usize| at.checked_sub(back).and_then(|at| all.get(at));
+        let schema = before(1).filter(|token| token.kind == Kind::Dot).and_then(|_| before(2));
+        // Of the grammar: `cast(`, `coalesce(`, `any (`; or a type: `::numeric(9, 2)`.
+        let is_syntax =
+            name.kind == Kind::Word && matches!(name.word.category(), Category::ColName | Category::Reserved);
+        let is_type = before(1).is_some_and(|token| token.kind == Kind::Cast || token.word == Keyword::As);
+        if schema.is_none() && (is_syntax || is_type) {
+            return false;
+        }
+        let schema = schema.map(|token| self.name_of(*token));
+        let name = self.name_of(*name);
+        let is_of_server = schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
+        !(is_of_server && UNFOLD.binary_search(&&*name).is_ok() || keeps_constant(schema.as_deref(), &name))
     }
 
     /// What may follow a function in FROM.
     pub(super) fn function_tail(&mut self, before: &Mark) -> Parse<Wide> {
         let has_columns = self.found.columns > before.columns;
         let mut wide = Wide::NONE;
-        if has_columns || self.makes_rows_since(before) {
+        if has_columns || self.makes_rows_since(before) || self.has_own_call_since(before) {
             wide = Wide::MANY;
         }
         self.take_words(&[Keyword::With, Keyword::Ordinality]);
