@@ -140,3 +140,17 @@ fn masked_cell(settings: &str, column: &Column, operation: &Operation, text: &st
     let edits = masker.mask_shape(1, &batch).unwrap();
     edited(&[text.to_owned()], &edits).remove(0)
 }
+
+#[test]
+fn a_card_written_with_an_exponent_is_a_card() {
+    let body = r#"{"a": 4.111111111111111e15, "b": 4111111111111111E0, "c": 1.5e3, "d": 2e-7}"#;
+    let got = masked("{}", "/v1/x", "application/json", body);
+    assert_eq!(got, r#"{"a": "[CARD]", "b": "[CARD]", "c": 1.5e3, "d": 2e-7}"#);
+}
+
+#[test]
+fn a_key_with_a_dot_takes_no_hint_from_another() {
+    let body = r#"{"type.password": "x", "type": {"password": "hunter22-long"}}"#;
+    let got = masked("{}", "/v1/x", "application/json", body);
+    assert!(!got.contains("hunter22"), "{got}");
+}

@@ -231,3 +231,24 @@ fn parts_are_not_asked_for_while_values_are_masked() {
     assert_eq!(asked.headers, taken_out);
     assert_eq!(Host::with("{}", false).ask("GET", "/a", &lines, None).headers, []);
 }
+
+#[test]
+fn a_move_or_copy_asks_for_its_destination_too() {
+    for destination in ["/admin/7", "https://api.example.com/admin/7", "http://else.example/admin/7/"] {
+        let asked = Host::new("{}").ask("MOVE", "/customers", &[("destination", destination)], None);
+        assert!(asked.refusal.is_none(), "{destination}");
+        assert_eq!(asked.operation.objects, ["/customers", "/admin/{id}", "/admin/7"]);
+    }
+    for destination in ["admin", "//else/admin", "/x/../admin", "/a?b", "", "/%2e%2e/admin"] {
+        let asked = Host::new("{}").ask("copy", "/customers", &[("destination", destination)], None);
+        assert!(asked.refusal.is_some(), "{destination}");
+    }
+    let asked = Host::new("{}").ask("GET", "/trips", &[("destination", "Rome")], None);
+    assert_eq!(asked.operation.objects, ["/trips"]);
+}
+
+#[test]
+fn a_number_with_an_exponent_is_written_out_for_the_trail() {
+    let asked = Host::new("{}").ask("POST", "/v1/orders", JSON, Some(br#"{"card": 4.111111111111111e15}"#));
+    assert_eq!(parameters(&asked.operation), [("body.card", "number", Some("4111111111111111"))]);
+}

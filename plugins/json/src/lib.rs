@@ -35,7 +35,7 @@ mod text;
 mod walk;
 
 pub use error::{Error, Problem};
-pub use number::is_number;
+pub use number::{is_number, without_exponent};
 pub use paths::{Place, Step};
 pub use text::{escape, literal};
 pub use walk::{Kind, Leaf, Limits, Stop, Visitor, begins_like_json, check, walk};

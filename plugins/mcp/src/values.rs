@@ -163,6 +163,9 @@ impl<'w> Walk<'w> {
             Value::Text(text) => ("string", &**text),
             Value::Number(digits) => {
                 let place = Place::Literal { start, stop, is_number: true, nullable };
+                if let Some(plain) = weir_json::without_exponent(digits) {
+                    return self.cells.push_decoded(self.key(key, path, "number"), &plain, place);
+                }
                 return self.cells.push(self.key(key, path, "number"), start, digits.len(), place);
             }
             _ => {
@@ -207,6 +210,7 @@ impl<'w> Walk<'w> {
     fn inside(&mut self, node: &Node<'_>, inner: usize, path: &mut String) -> Result<bool, Fault> {
         let length = path.len();
         let mut any = false;
+        let plain;
         let (type_name, text, is_number) = match &node.value {
             Value::Object(members) => {
                 for (key, value) in members {
@@ -226,7 +230,10 @@ impl<'w> Walk<'w> {
                 return Ok(any);
             }
             Value::Text(text) if !text.is_empty() => ("string", &**text, false),
-            Value::Number(digits) => ("number", *digits, true),
+            Value::Number(digits) => {
+                plain = weir_json::without_exponent(digits);
+                ("number", plain.as_deref().unwrap_or(digits), true)
+            }
             Value::Bool(true) => ("boolean", "true", false),
             Value::Bool(false) => ("boolean", "false", false),
             Value::Null | Value::Text(_) => return Ok(false),

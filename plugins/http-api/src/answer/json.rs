@@ -116,6 +116,12 @@ impl Leaves<'_, '_, '_> {
         let (start, stop) = leaf.inside();
         let place = self.origin.place(start);
         let stop = place + (stop - start);
+        // Whoever looks for a card looks for its digits.
+        if style == Style::Number
+            && let Some(plain) = weir_json::without_exponent(&leaf.text)
+        {
+            return self.collector.decoded(column, &plain, place, stop, style);
+        }
         match leaf.is_escaped() {
             true => self.collector.decoded(column, &leaf.text, place, stop, style),
             false => self.collector.plain(column, place, stop, style),

@@ -39,7 +39,7 @@ pub struct Collector<'a> {
     relation: &'a str,
     values: Values,
     places: Vec<Place>,
-    /// by source and type, with a NUL between
+    /// by name, source and type, with NULs between: `a.b` may be a key, or `b` in `a`
     columns: BTreeMap<String, u32>,
     /// for what is looked up there
     wanted: String,
@@ -107,7 +107,7 @@ impl<'a> Collector<'a> {
     ) -> Result<u32, Fault> {
         let next = self.values.columns.len();
         self.wanted.clear();
-        [source, "\0", type_name].iter().for_each(|part| self.wanted.push_str(part));
+        [name, "\0", source, "\0", type_name].iter().for_each(|part| self.wanted.push_str(part));
         if let Some(known) = self.columns.get(self.wanted.as_str()) {
             return Ok(*known);
         }

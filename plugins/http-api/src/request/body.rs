@@ -104,7 +104,13 @@ impl Visitor for Leaves<'_> {
         self.parameters.push(Parameter {
             name: format!("{}{joint}{path}", self.prefix),
             type_name: type_name.to_owned(),
-            value: (leaf.kind != Kind::Null).then(|| leaf.text.to_string()),
+            value: (leaf.kind != Kind::Null).then(|| {
+                match leaf.kind {
+                    Kind::Number => weir_json::without_exponent(&leaf.text),
+                    _ => None,
+                }
+                .unwrap_or_else(|| leaf.text.to_string())
+            }),
         });
         Ok(())
     }

@@ -138,6 +138,9 @@ fn fill(operation: &mut Operation, head: &RequestHead, rules: &Rules) -> Result<
     if !operation.objects.contains(&normal) {
         operation.objects.push(normal);
     }
+    if ["COPY", "MOVE"].iter().any(|method| head.method.eq_ignore_ascii_case(method)) {
+        add_destination(operation, &head.headers, rules)?;
+    }
     let mut names = Names::default();
     for (name, value) in named.parameters {
         operation.parameters.push(text_parameter(names.next(&format!("path.{name}")), value));
@@ -150,6 +153,24 @@ fn fill(operation: &mut Operation, head: &RequestHead, rules: &Rules) -> Result<
         true => body_of(operation, &head.headers, rules),
         false => Ok(None),
     }
+}
+
+/// WebDAV (RFC 4918, section 10.3): these methods write where the header says, so that is asked for as well.
+fn add_destination(operation: &mut Operation, headers: &Headers, rules: &Rules) -> Result<(), Fault> {
+    let wrong = |why: &str| Fault::new(fault::HEAD, format!("the destination cannot be judged: {why}"));
+    for header in headers.iter().filter(|header| header.name == "destination") {
+        let path = match header.value.split_once("://") {
+            Some((_, behind)) => behind.find('/').and_then(|at| behind.get(at..)).unwrap_or("/"),
+            None => header.value,
+        };
+        let path = Path::read(path, rules.matrix_parameters).map_err(|why| wrong(&why.to_string()))?;
+        for object in [path.name(rules).text, path.normal()] {
+            if !operation.objects.contains(&object) {
+                operation.objects.push(object);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn body_of(operation: &mut Operation, headers: &Headers, rules: &Rules) -> Result<Option<Look>, Fault> {
