@@ -163,7 +163,7 @@ fn add_destination(operation: &mut Operation, headers: &Headers, rules: &Rules) 
             Some((_, behind)) => behind.find('/').and_then(|at| behind.get(at..)).unwrap_or("/"),
             None => header.value,
         };
-        let path = Path::read(path, rules.matrix_parameters).map_err(|why| wrong(&why.to_string()))?;
+        let path = Path::read(path, rules.matrix_parameters).map_err(wrong)?;
         for object in [path.name(rules).text, path.normal()] {
             if !operation.objects.contains(&object) {
                 operation.objects.push(object);
