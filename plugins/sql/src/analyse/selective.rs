@@ -220,3 +220,15 @@ impl Parser<'_> {
         self.tokens.get(before).map(|token| self.name_of(*token).into_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_by_halves() {
+        assert!(OF_VALUES.is_sorted());
+        assert!(keeps_constant(None, "lower") && keeps_constant(Some("pg_catalog"), "now"));
+        assert!(!keeps_constant(Some("app"), "lower") && !keeps_constant(None, "nextval"));
+    }
+}

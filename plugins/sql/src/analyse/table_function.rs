@@ -264,3 +264,11 @@ impl Parser<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_are_found_by_halves() {
+        assert!(super::UNFOLD.is_sorted());
+    }
+}
