@@ -355,13 +355,7 @@ impl Registry {
                     configured.seen.insert(name.clone(), look);
                     configured.refused.remove(name);
                     count(&self.metrics(name).loads);
-                    events.push(GuestEvent::Loaded {
-                        name: name.clone(),
-                        digest: loaded.digest,
-                        world: loaded.world,
-                        version: loaded.manifest.version.clone(),
-                        generation: number,
-                    });
+                    events.push(in_service(name, &loaded, number));
                     events.extend(set_aside.flatten());
                     let digest = loaded.digest;
                     let version = (number, Arc::downgrade(&loaded.bounds));
@@ -399,13 +393,7 @@ impl Registry {
                     if let Some(running) = running.filter(|_| look.is_some())
                         && configured.refused.remove(name)
                     {
-                        events.push(GuestEvent::Loaded {
-                            name: name.clone(),
-                            digest: running.digest,
-                            world: running.world,
-                            version: running.manifest.version.clone(),
-                            generation: before.number,
-                        });
+                        events.push(in_service(name, running, before.number));
                     }
                     ReloadOutcome::Unchanged
                 }
@@ -443,6 +431,16 @@ impl Registry {
             let _ = self.events.send(event);
         }
         outcomes
+    }
+}
+
+fn in_service(name: &PluginName, loaded: &Loaded, generation: u64) -> GuestEvent {
+    GuestEvent::Loaded {
+        name: name.clone(),
+        digest: loaded.digest,
+        world: loaded.world,
+        version: loaded.manifest.version.clone(),
+        generation,
     }
 }
 

@@ -34,6 +34,7 @@ pub(crate) fn user(config: &Path, command: UserCommand) -> anyhow::Result<ExitCo
             certificates,
             no_password,
         } => {
+            // `None`: the file cannot be read, which is told where it is changed.
             let is_taken = match file.exists() {
                 true => users::load(&file, &Machine)
                     .ok()

@@ -1,4 +1,4 @@
-//! Numbers, by their grammar. Nothing is computed: `1E400` and `0.10` are what they are.
+//! Numbers, by their grammar. Nothing is computed, digits only move: `1E400` and `0.10` are what they are.
 
 /// Whether all of `text` is one number of JSON.
 pub fn is_number(text: &str) -> bool {

@@ -264,12 +264,13 @@ impl<'d, 'r> Fields<'d, 'r> {
             if self.asked.contains(&key.value.as_str()) || self.strangers.contains(&key.value.as_str()) {
                 continue;
             }
+            let near = nearest::nearest(&key.value, &self.asked);
             // Whatever a misspelt `password` holds is not shown; nor is what we can say nothing about.
-            if nearest::nearest(&key.value, &self.asked).is_none_or(secret::is_name_of_secret) {
+            if near.is_none_or(secret::is_name_of_secret) {
                 secret::hide(&entry.node, self.report);
             }
             let mut help = nearest::suggest(&key.value, &self.asked, "the keys here are");
-            if self.asked.contains(&"settings") && nearest::nearest(&key.value, &self.asked).is_none() {
+            if near.is_none() && self.asked.contains(&"settings") {
                 help = format!(
                     "what a plugin itself knows goes into `settings = {{ {} = … }}`; {help}",
                     key.value

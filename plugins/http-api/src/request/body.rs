@@ -101,16 +101,15 @@ impl Visitor for Leaves<'_> {
             Kind::EmptyObject => "object",
             Kind::EmptyArray => "array",
         };
+        let written_out = match leaf.kind {
+            Kind::Number => weir_json::without_exponent(&leaf.text),
+            _ => None,
+        };
+        let value = (leaf.kind != Kind::Null).then(|| written_out.unwrap_or_else(|| leaf.text.to_string()));
         self.parameters.push(Parameter {
             name: format!("{}{joint}{path}", self.prefix),
             type_name: type_name.to_owned(),
-            value: (leaf.kind != Kind::Null).then(|| {
-                match leaf.kind {
-                    Kind::Number => weir_json::without_exponent(&leaf.text),
-                    _ => None,
-                }
-                .unwrap_or_else(|| leaf.text.to_string())
-            }),
+            value,
         });
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! for everything else it is enough that each operand and operator is recognised and each call written down.
 
 use super::parser::{Parse, Parser, Stop};
-use super::selective::Expr;
+use super::selective::{Expr, is_of_server};
 use crate::keyword::Keyword;
 use crate::lex::Kind;
 
@@ -341,7 +341,7 @@ impl Parser<'_> {
             return Err(Stop::Unexpected);
         }
         self.skip();
-        if schema.is_none_or(|schema| schema == "pg_catalog") {
+        if is_of_server(schema.as_deref()) {
             self.operator(symbol);
         } else {
             let written = self.span_from(first).of(self.text).to_owned();

@@ -148,7 +148,12 @@ const OF_VALUES: [&str; 36] = [
 
 /// Is the call of this function (by its folded name) with constants as good as a constant?
 pub(super) fn keeps_constant(schema: Option<&str>, name: &str) -> bool {
-    schema.is_none_or(|schema| schema == "pg_catalog") && OF_VALUES.binary_search(&name).is_ok()
+    is_of_server(schema) && OF_VALUES.binary_search(&name).is_ok()
+}
+
+/// Is a name with this schema taken for one of the server's?
+pub(super) fn is_of_server(schema: Option<&str>) -> bool {
+    matches!(schema, None | Some("pg_catalog"))
 }
 
 impl Parser<'_> {

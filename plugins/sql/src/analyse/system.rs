@@ -5,6 +5,7 @@
 
 use super::class::Class;
 use super::parser::Parser;
+use super::selective::is_of_server;
 
 /// Views on functions that read the server's files or say where they are.
 const FILES: [&str; 4] = ["pg_config", "pg_file_settings", "pg_hba_file_rules", "pg_ident_file_mappings"];
@@ -31,7 +32,7 @@ fn class_of_write(name: &str) -> Option<Class> {
 
 fn class_of_read(name: &str) -> Option<Class> {
     let (schema, relation) = parts(name);
-    let system = matches!(schema, None | Some("pg_catalog"));
+    let system = is_of_server(schema);
     (system && FILES.contains(&relation)).then_some(Class::FileOrNetwork)
 }
 

@@ -2,7 +2,7 @@
 //! JSON_TABLE.
 
 use super::parser::{Parse, Parser, Stop, Wide};
-use super::selective::keeps_constant;
+use super::selective::{is_of_server, keeps_constant};
 use crate::keyword::{Category, Keyword};
 use crate::lex::{Kind, Token};
 
@@ -87,15 +87,15 @@ impl Parser<'_> {
     /// Between there and here stands a call whose rows, or elements, are not what it is given.
     fn has_own_call_since(&self, mark: &Mark) -> bool {
         let tokens = self.tokens.get(mark.at..self.at).unwrap_or_default();
-        (0..tokens.len()).any(|at| tokens.get(at..).is_some_and(|from| self.is_own_call(tokens, at, from)))
+        (0..tokens.len()).any(|at| self.is_own_call(tokens, at))
     }
 
-    fn is_own_call(&self, all: &[Token], at: usize, from: &[Token]) -> bool {
-        let [name, Token { kind: Kind::LeftParen, .. }, ..] = from else { return false };
+    fn is_own_call(&self, tokens: &[Token], at: usize) -> bool {
+        let Some([name, Token { kind: Kind::LeftParen, .. }, ..]) = tokens.get(at..) else { return false };
         if !name.kind.is_name() {
             return false;
         }
-        let before = |back: usize| at.checked_sub(back).and_then(|at| all.get(at));
+        let before = |back: usize| at.checked_sub(back).and_then(|at| tokens.get(at));
         let schema = before(1).filter(|token| token.kind == Kind::Dot).and_then(|_| before(2));
         // Of the grammar: `cast(`, `coalesce(`, `any (`; or a type: `::numeric(9, 2)`.
         let is_syntax =
@@ -106,8 +106,8 @@ impl Parser<'_> {
         }
         let schema = schema.map(|token| self.name_of(*token));
         let name = self.name_of(*name);
-        let is_of_server = schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
-        !(is_of_server && UNFOLD.binary_search(&&*name).is_ok() || keeps_constant(schema.as_deref(), &name))
+        let unfolds = is_of_server(schema.as_deref()) && UNFOLD.binary_search(&&*name).is_ok();
+        !(unfolds || keeps_constant(schema.as_deref(), &name))
     }
 
     /// What may follow a function in FROM.
